@@ -1,0 +1,1 @@
+"""What the project brings to a Jupyter server: its configuration."""

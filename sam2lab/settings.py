@@ -1,0 +1,64 @@
+"""How long a run may take, and where things lie.
+
+Three environment variables move what a person may want to move: `SAM2LAB_BUDGET`,
+`SAM2LAB_CACHE` and `SAM2LAB_MODELS`. Nothing here creates a folder: whoever writes does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import platformdirs
+
+Budget = Literal["ci", "full"]
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def budget() -> Budget:
+    """How much time a notebook may take: `ci` is the small version of the same story.
+
+    Set by the environment variable `SAM2LAB_BUDGET`; `full` without it.
+
+    >>> budget() in ("ci", "full")
+    True
+    """
+    value = os.environ.get("SAM2LAB_BUDGET") or "full"
+    if value not in get_args(Budget):
+        raise ValueError(
+            f"SAM2LAB_BUDGET is {value!r}, but must be 'ci' or 'full'; unset it to get 'full'"
+        )
+    return cast(Budget, value)
+
+
+def cache_folder() -> Path:
+    """Where downloads and kept embeddings lie.
+
+    `SAM2LAB_CACHE`, or else the place that the operating system gives to caches.
+    """
+    return _folder_from("SAM2LAB_CACHE") or platformdirs.user_cache_path("sam2lab", False)
+
+
+def models_folder() -> Path:
+    """Where bundles lie.
+
+    `SAM2LAB_MODELS`, or else models/ of the checkout that this package runs from, or else,
+    where it was installed without its checkout, models/ in the cache.
+    """
+    return _folder_from("SAM2LAB_MODELS") or _home() / "models"
+
+
+def data_folder() -> Path:
+    """Where photos and small data sets lie: data/ of the checkout, or else of the cache."""
+    return _home() / "data"
+
+
+def _folder_from(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _home() -> Path:
+    return _REPOSITORY if (_REPOSITORY / "pyproject.toml").is_file() else cache_folder()
