@@ -1,13 +1,20 @@
-"""What every test stands on: small budgets, and a cache that is not the user's."""
+"""What every test stands on: small budgets, a cache and a Jupyter that are not the user's."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -22,4 +29,75 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The checkout that is being tested."""
-    return Path(__file__).resolve().parents[1]
+    return REPOSITORY
+
+
+@dataclass(frozen=True)
+class JupyterServer:
+    """A running JupyterLab: process id, where it listens, and the folder that it shows."""
+
+    pid: int
+    port: int
+    token: str
+    root: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A JupyterLab with the project's server configuration, and nothing of the user's own."""
+    home = tmp_path_factory.mktemp("jupyter")
+    folders = {
+        name: home / name.lower()
+        for name in (
+            "HOME",
+            "IPYTHONDIR",
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+            "JUPYTERLAB_SETTINGS_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR",
+        )
+    }
+    root = home / "root"
+    for folder in (root, *folders.values()):
+        folder.mkdir()
+    # JupyterLab would ask in a dialog whether to fetch news.
+    news = folders["JUPYTERLAB_SETTINGS_DIR"] / "@jupyterlab" / "apputils-extension"
+    news.mkdir(parents=True)
+    (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"),
+                f"--config={REPOSITORY / 'sam2lab' / 'jupyter' / 'server_config.json'}",
+                "--LabApp.expose_app_in_browser=True",
+                str(root),
+            ],
+            env=inherited | {name: str(folder) for name, folder in folders.items()},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        info = _server_info(server, folders["JUPYTER_RUNTIME_DIR"], home / "log")
+        yield JupyterServer(server.pid, info["port"], info["token"], root)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _server_info(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict:
+    """What the server writes down about itself when it is ready to listen."""
+    file = runtime / f"jpserver-{server.pid}.json"
+    give_up = time.monotonic() + 120
+    while server.poll() is None and time.monotonic() < give_up:
+        try:
+            return json.loads(file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")

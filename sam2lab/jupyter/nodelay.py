@@ -7,7 +7,7 @@ should show its mask pays for this on every turn.
 
 from __future__ import annotations
 
-import asyncio
+from typing import Any
 
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
@@ -15,7 +15,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 class NoDelayConnection(ZMQChannelsWebsocketConnection):
     """The server's own kernel connection, with TCP_NODELAY set on its websocket."""
 
-    def connect(self) -> asyncio.Future[None] | None:
-        """Connect as the server does, having told the socket to hold nothing back."""
+    def connect(self) -> Any:
+        """Connect as the server does, once the socket was told to hold nothing back."""
         self.websocket_handler.set_nodelay(True)
         return super().connect()

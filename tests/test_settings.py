@@ -1,0 +1,82 @@
+"""Settings come from the environment, with a place for everything without it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sam2lab import settings
+
+
+@pytest.mark.parametrize(("value", "expected"), [("ci", "ci"), ("full", "full"), ("", "full")])
+def test_budget_is_what_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: str
+) -> None:
+    monkeypatch.setenv("SAM2LAB_BUDGET", value)
+    assert settings.budget() == expected
+
+
+def test_budget_is_full_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAM2LAB_BUDGET")
+    assert settings.budget() == "full"
+
+
+def test_a_bad_budget_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAM2LAB_BUDGET", "CI")
+    with pytest.raises(ValueError, match="SAM2LAB_BUDGET is 'CI', but must be 'ci' or 'full'"):
+        settings.budget()
+
+
+@pytest.mark.parametrize(
+    ("variable", "folder"),
+    [("SAM2LAB_CACHE", settings.cache_folder), ("SAM2LAB_MODELS", settings.models_folder)],
+)
+class TestAMovedFolder:
+    def test_is_where_the_variable_says(self, variable, folder, monkeypatch, tmp_path) -> None:
+        monkeypatch.setenv(variable, str(tmp_path / "moved"))
+        assert folder() == tmp_path / "moved"
+        assert not folder().exists()
+
+    def test_may_begin_with_a_tilde(self, variable, folder, monkeypatch) -> None:
+        monkeypatch.setenv(variable, "~/moved")
+        assert folder() == Path.home() / "moved"
+
+    def test_is_absolute(self, variable, folder, monkeypatch, tmp_path) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv(variable, "moved")
+        assert folder() == tmp_path / "moved"
+
+
+def test_the_cache_is_the_users_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAM2LAB_CACHE")
+    assert settings.cache_folder().is_relative_to(Path.home())
+    assert "sam2lab" in settings.cache_folder().parts
+
+
+def test_a_checkout_keeps_models_and_data_beside_the_package(
+    monkeypatch: pytest.MonkeyPatch, repository: Path
+) -> None:
+    monkeypatch.delenv("SAM2LAB_MODELS", raising=False)
+    assert settings.models_folder() == repository / "models"
+    assert settings.data_folder() == repository / "data"
+
+
+def test_without_a_checkout_models_and_data_lie_in_the_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SAM2LAB_MODELS", raising=False)
+    monkeypatch.setenv("SAM2LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(settings, "_REPOSITORY", tmp_path / "site-packages")
+    assert settings.models_folder() == tmp_path / "cache" / "models"
+    assert settings.data_folder() == tmp_path / "cache" / "data"
+
+
+def test_importing_makes_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAM2LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path / "models"))
+    ask = "from sam2lab.settings import *; cache_folder(), models_folder(), data_folder()"
+    subprocess.run([sys.executable, "-c", ask], check=True)
+    assert list(tmp_path.iterdir()) == []
