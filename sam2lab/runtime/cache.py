@@ -1,0 +1,278 @@
+"""Embeddings and low-resolution masks kept by content, least recently used out first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2lab.runtime.bounded import BoundedMap, CacheInfo
+from sam2lab.runtime.engine import Features, Float32, PromptBatch
+
+if TYPE_CHECKING:
+    from sam2lab.runtime.store import EmbeddingStore
+
+MIB = 2**20
+
+
+def content_key(array: npt.NDArray[Any], *context: str) -> str:
+    """Name an array by what it holds: 64 hex digits over shape, dtype, bytes and `context`.
+
+    `context` is what else the answer depends on, such as the model's key.
+
+    >>> flat, tall = np.zeros((2, 8), np.uint8), np.zeros((8, 2), np.uint8)
+    >>> content_key(flat, "tiny") == content_key(flat.copy(), "tiny")
+    True
+    >>> len({content_key(flat, "tiny"), content_key(tall, "tiny"), content_key(flat, "small")})
+    3
+    """
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"array must hold numbers or booleans, not dtype {array.dtype}.")
+    # JSON ends where it ends, so no two different headers and bodies join to the same bytes.
+    header = json.dumps([array.dtype.str, array.shape, context]).encode()
+    # SHA-256: processors of the last years have instructions for it, twice as fast as BLAKE2.
+    digest = hashlib.sha256(header)
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEmbedding:
+    """What a model sees in one image: made once, then asked with any number of prompts.
+
+    `image_hash` names the image by content, `image_size` is its (height, width) in pixels,
+    `model_key` is the key of the engine that made it, `features` are of batch 1.
+    """
+
+    image_hash: str
+    image_size: tuple[int, int]
+    model_key: str
+    features: Features
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the features."""
+        return self.features.nbytes
+
+
+class EmbeddingCache:
+    """Image key → `ImageEmbedding`, in memory and, given a `store`, on disk as well.
+
+    An image of the tiny model at 1024x1024 takes 16 MiB (as of any larger model), so the
+    default bounds hold 32 of them. `max_entries=0` keeps nothing in memory. What the store
+    finds counts as a hit; a store that cannot be written to is reported by a warning, and the
+    work goes on.
+
+    >>> cache = EmbeddingCache()
+    >>> sizes = [(1, 8, 4, 4), (1, 1, 16, 16), (1, 2, 8, 8)]
+    >>> features = Features(*(np.zeros(size, np.float32) for size in sizes))
+    >>> cache.put("a1", ImageEmbedding("a1", (480, 640), "tiny", features))
+    >>> cache.get("a1").image_size, cache.get("b2")
+    ((480, 640), None)
+    >>> cache.info()[:4]
+    (1, 1, 1, 2048)
+    """
+
+    def __init__(
+        self,
+        max_entries: int = 256,
+        max_bytes: int = 512 * MIB,
+        store: EmbeddingStore | None = None,
+    ) -> None:
+        self._map: BoundedMap[str, ImageEmbedding] = BoundedMap(max_entries, max_bytes)
+        self._store = store
+        self._computing = Lock()
+
+    def get(self, key: str) -> ImageEmbedding | None:
+        """The embedding kept for an image, or None."""
+        found = self._find(key)
+        self._map.count(hits=found is not None, misses=found is None)
+        return found
+
+    def put(self, key: str, embedding: ImageEmbedding) -> None:
+        """Keep an embedding in memory and in the store."""
+        self._map.put(key, embedding)
+        if self._store is not None:
+            try:
+                self._store.put(key, embedding)
+            except OSError as error:
+                warnings.warn(f"Embeddings are not kept on disk: {error}", stacklevel=2)
+
+    def get_or_compute(
+        self,
+        keys: Sequence[str],
+        compute: Callable[[list[str]], Iterable[ImageEmbedding]],
+    ) -> list[ImageEmbedding]:
+        """Embeddings for `keys`, in order; `compute` yields those that nobody has.
+
+        `compute` is given the missing keys, each once, and yields one embedding for each in
+        the same order; what it has yielded is kept even if it then fails. One thread
+        computes at a time, so that two never encode the same image: an encoder has use for
+        every core, and a second one beside it would only add to the memory.
+        """
+        found = self._find_all(dict.fromkeys(keys))
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        self._map.count(hits=len(found))
+        if missing:
+            with self._computing:
+                # Another thread may have made them while this one waited for its turn.
+                made = self._find_all(missing)
+                missing = [key for key in missing if key not in made]
+                self._map.count(hits=len(made), misses=len(missing))
+                found |= made
+                if missing:
+                    for key, embedding in zip(missing, compute(missing), strict=True):
+                        self.put(key, embedding)
+                        found[key] = embedding
+        return [found[key] for key in keys]
+
+    def clear(self) -> None:
+        """Forget what is in memory and the counts; files in the store stay."""
+        self._map.clear()
+
+    def info(self) -> CacheInfo:
+        """Hits, misses, entries and bytes in memory, and the bounds."""
+        return self._map.info()
+
+    def __len__(self) -> int:
+        return self.info().entries
+
+    def _find(self, key: str) -> ImageEmbedding | None:
+        found = self._map.get(key)
+        if found is None and self._store is not None:
+            found = self._store.get(key)
+            if found is not None:
+                self._map.put(key, found)
+        return found
+
+    def _find_all(self, keys: Iterable[str]) -> dict[str, ImageEmbedding]:
+        looked_up = ((key, self._find(key)) for key in keys)
+        return {key: found for key, found in looked_up if found is not None}
+
+
+Points = tuple[tuple[float, float, float], ...]
+
+
+class MaskKey(NamedTuple):
+    """One object's prompt on one image: each point is (x, y, label), points are sorted."""
+
+    image_key: str
+    box: Points
+    points: Points
+
+
+class LowResMaskCache:
+    """Image and prompt → the best low-resolution logits, to refine the next prompt from.
+
+    A prompt is a box or none, and points without an order; every number of it counts, as
+    float32. Only prompts for a single object without a `mask_input` of their own take part:
+    an answer that was given about somebody's mask is not the answer to the clicks alone, and
+    a mask that was given must not be overruled by one that was found. So save the prompt as
+    the user gave it, not with the mask that this cache put in.
+
+    Logits of a 1024x1024 model take 0.25 MiB, so both default bounds hold 256 of them.
+
+    >>> def clicks(*xy):
+    ...     points = np.array([xy], np.float32)
+    ...     return PromptBatch(points, np.ones(points.shape[:2], np.float32))
+    >>> cache = LowResMaskCache()
+    >>> cache.save("image", clicks((5, 5)), np.full((1, 256, 256), 7, np.float32))
+    >>> cache.best_subset("image", clicks((5, 5)))
+    >>> cache.best_subset("image", clicks((8, 9), (5, 5))).max()
+    np.float32(7.0)
+    """
+
+    def __init__(self, max_entries: int = 256, max_bytes: int = 64 * MIB) -> None:
+        self._map: BoundedMap[MaskKey, Float32] = BoundedMap(max_entries, max_bytes)
+        # The prompts kept for an image and box, the most recently used last; always the
+        # same prompts as in the map, so both change under one lock.
+        self._prompts: dict[tuple[str, Points], dict[Points, Counter[Any]]] = {}
+        self._lock = Lock()
+
+    def save(self, image_key: str, prompts: PromptBatch, logits: Float32) -> None:
+        """Remember `logits` (1, h, w), the mask chosen for `prompts` on this image."""
+        if logits.ndim != 3 or len(logits) != 1:
+            raise ValueError(
+                f"logits must have shape (1, h, w), the one mask that was chosen, "
+                f"not {logits.shape}: pick it first, as in logits[best : best + 1]."
+            )
+        key = _mask_key(image_key, prompts)
+        if key is None:
+            return
+        # A copy, since the chosen mask is often a view that would keep all four alive.
+        own = np.array(logits, np.float32, order="C")
+        with self._lock:
+            self._touch(key)
+            for gone in self._map.put(key, own):
+                self._forget(gone)
+
+    def best_subset(self, image_key: str, prompts: PromptBatch) -> Float32 | None:
+        """The logits (1, h, w) of the largest strict subset of `prompts` on this image.
+
+        A subset has the same box, or none if there is none, and fewer of the same points,
+        each at most as often. Among equally large ones the most recently used wins. The
+        array is the caller's own.
+        """
+        key = _mask_key(image_key, prompts)
+        with self._lock:
+            subset = None if key is None else self._largest_subset(key)
+            self._map.count(hits=subset is not None, misses=subset is None)
+            if subset is None:
+                return None
+            self._touch(subset)
+            logits = self._map.get(subset)
+        return None if logits is None else logits.copy()
+
+    def clear(self) -> None:
+        """Forget every mask and the counts."""
+        with self._lock:
+            self._prompts.clear()
+            self._map.clear()
+
+    def info(self) -> CacheInfo:
+        """Hits and misses of `best_subset`, entries and bytes kept, and the bounds."""
+        return self._map.info()
+
+    def __len__(self) -> int:
+        return self.info().entries
+
+    def _largest_subset(self, key: MaskKey) -> MaskKey | None:
+        wanted = Counter(key.points)
+        kept = self._prompts.get(key[:2], {})
+        # Sorting is stable, so turned round it has the latest first among equal lengths.
+        for points in sorted(kept, key=len)[::-1]:
+            if len(points) < len(key.points) and kept[points] <= wanted:
+                return key._replace(points=points)
+        return None
+
+    def _touch(self, key: MaskKey) -> None:
+        kept = self._prompts.setdefault(key[:2], {})
+        kept[key.points] = kept.pop(key.points, Counter(key.points))
+
+    def _forget(self, key: MaskKey) -> None:
+        kept = self._prompts[key[:2]]
+        del kept[key.points]
+        if not kept:
+            del self._prompts[key[:2]]
+
+
+def _mask_key(image_key: str, prompts: PromptBatch) -> MaskKey | None:
+    """The prompt as a key, or None where it does not take part."""
+    if len(prompts.point_coords) != 1 or prompts.mask_input is not None:
+        return None
+    coords = np.asarray(prompts.point_coords[0], np.float32)
+    labels = np.asarray(prompts.point_labels[0], np.float32)
+    rows = [(x, y, label) for (x, y), label in zip(coords.tolist(), labels.tolist(), strict=True)]
+    return MaskKey(
+        image_key,
+        box=tuple(row for row in rows if row[2] >= 2),
+        points=tuple(sorted(row for row in rows if row[2] < 2)),
+    )

@@ -1,0 +1,172 @@
+"""Embeddings on disk, so that a classroom need not encode the same photo twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+import warnings
+from dataclasses import fields
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from sam2lab.runtime.cache import ImageEmbedding, content_key
+from sam2lab.runtime.engine import Features
+
+FORMAT = "sam2lab embedding 1"
+ARRAYS = tuple(field.name for field in fields(Features))
+
+
+class EmbeddingStore:
+    """A folder of embeddings, one safetensors file per image key.
+
+    Any number of threads and processes may share the folder: a file appears whole or not at
+    all. It is made on the first `put` and grows without bound; any file in it may be deleted.
+    A damaged file counts as missing, is reported by a warning once, and is replaced by the
+    next `put` of its key.
+
+    >>> import tempfile
+    >>> store = EmbeddingStore(tempfile.mkdtemp())
+    >>> sizes = [(1, 8, 4, 4), (1, 1, 16, 16), (1, 2, 8, 8)]
+    >>> features = Features(*(np.ones(size, np.float32) for size in sizes))
+    >>> store.put("a1", ImageEmbedding("a1", (480, 640), "tiny", features))
+    >>> store.get("a1").image_size, store.get("b2")
+    ((480, 640), None)
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder).expanduser()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"folder must name a folder, or nothing yet, not a file: {folder}")
+        self._reported: set[str] = set()
+        self._lock = Lock()
+
+    def get(self, key: str) -> ImageEmbedding | None:
+        """The embedding kept under `key`, in fresh arrays, or None.
+
+        What the file says about itself is checked against `key`, and its numbers against the
+        digest in its header: a file of another image or model under this name is refused.
+        """
+        path = self._path(key)
+        try:
+            return _read(path, key)
+        except FileNotFoundError:
+            return None
+        except (OSError, SafetensorError, ValueError) as error:
+            with self._lock:
+                news = key not in self._reported
+                self._reported.add(key)
+            if news:
+                warnings.warn(
+                    f"{path} is not used ({error}); it will be replaced when the image is "
+                    f"encoded again.",
+                    stacklevel=2,
+                )
+            return None
+
+    def put(self, key: str, embedding: ImageEmbedding) -> None:
+        """Keep an embedding under `key`, in place of any earlier one."""
+        path = self._path(key)
+        data = _serialise(key, embedding)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f".{uuid.uuid4().hex}.part"
+        try:
+            # Not safetensors' save_file: its files can be read by nobody but their owner.
+            part.write_bytes(data)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        with self._lock:
+            self._reported.discard(key)
+
+    def _path(self, key: str) -> Path:
+        if not isinstance(key, str) or not re.fullmatch(r"[0-9a-f]{1,128}", key):
+            raise ValueError(
+                f"key must be a hex digest in lower case, as content_key gives it, not {key!r}."
+            )
+        return self.folder / f"{key}.safetensors"
+
+
+def _serialise(key: str, embedding: ImageEmbedding) -> bytes:
+    _check_shapes(embedding.features)
+    header = {
+        "format": FORMAT,
+        "key": key,
+        "image_hash": embedding.image_hash,
+        "image_size": _size_text(embedding),
+        "model_key": embedding.model_key,
+        "digest": _digest(key, embedding),
+    }
+    arrays = {name: np.ascontiguousarray(getattr(embedding.features, name)) for name in ARRAYS}
+    return save(arrays, metadata=header)
+
+
+def _read(path: Path, key: str) -> ImageEmbedding:
+    """Read one file; anything unexpected in it is a ValueError or a SafetensorError."""
+    # numpy arrays are copied out of the mapping, so a later change of the file cannot reach them.
+    with safe_open(path, framework="np") as file:
+        header = file.metadata() or {}
+        if header.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        if header.get("key") != key:
+            raise ValueError(
+                f"it holds another image or model: model {header.get('model_key')!r}, "
+                f"key {header.get('key')!r}"
+            )
+        features = Features(**{name: file.get_tensor(name) for name in ARRAYS})
+    _check_shapes(features)
+    height, _, width = header.get("image_size", "").partition("x")
+    embedding = ImageEmbedding(
+        image_hash=header.get("image_hash", ""),
+        image_size=(int(height), int(width)),
+        model_key=header.get("model_key", ""),
+        features=features,
+    )
+    if header.get("digest") != _digest(key, embedding):
+        raise ValueError("its content does not match its digest")
+    return embedding
+
+
+def _size_text(embedding: ImageEmbedding) -> str:
+    height, width = embedding.image_size
+    return f"{height}x{width}"
+
+
+def _digest(key: str, embedding: ImageEmbedding) -> str:
+    """One digest over everything in a file."""
+    features = embedding.features
+    return content_key(
+        features.image_embed,
+        content_key(features.high_res_feats_0),
+        content_key(features.high_res_feats_1),
+        key,
+        embedding.image_hash,
+        _size_text(embedding),
+        embedding.model_key,
+    )
+
+
+def _check_shapes(features: Features) -> None:
+    """Raise a ValueError unless the arrays are one image's features as `Features` has them."""
+    arrays = {name: getattr(features, name) for name in ARRAYS}
+    found = ", ".join(f"{name} {array.dtype}{array.shape}" for name, array in arrays.items())
+    shape = features.image_embed.shape
+    if len(shape) == 4 and shape[0] == 1:
+        _, channels, height, width = shape
+        wanted = {
+            "image_embed": shape,
+            "high_res_feats_0": (1, channels // 8, 4 * height, 4 * width),
+            "high_res_feats_1": (1, channels // 4, 2 * height, 2 * width),
+        }
+        if all(array.shape == wanted[name] for name, array in arrays.items()) and all(
+            array.dtype == np.float32 for array in arrays.values()
+        ):
+            return
+    raise ValueError(
+        f"features must be float32 of one image, (1, C, h, w), (1, C/8, 4h, 4w) and "
+        f"(1, C/4, 2h, 2w), not {found}; Features.split() takes a batch apart"
+    )
