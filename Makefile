@@ -37,6 +37,8 @@ clean: ## remove what this Makefile and the tests made; models and downloads sta
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/browser/screenshots
 	find sam2lab tests notebooks -name __pycache__ -prune -exec rm -rf {} +
 
+# samexporter's list wants an old torch, which the part that our tests drive never imports.
+#
 # The stamp is the last thing written, so an interrupted install is taken up again.
 # An environment that brings a torch of another version keeps it, and then gets the bounds of
 # pyproject.toml instead of our pins, which belong to our torch.
@@ -52,5 +54,7 @@ $(READY): pyproject.toml .ci/constraints.txt
 	  ''|$(TORCH)|$(TORCH)+*) pins="-c .ci/constraints.txt" ;; \
 	  *) pins="torch==$$torch"; echo "Keeping torch $$torch, which $(VENV) brings." ;; \
 	esac; \
-	set -x; $(BIN)/python -m pip install $$pins -e '.[torch,lab,test]'
+	set -ex; \
+	$(BIN)/python -m pip install $$pins -e '.[torch,lab,test]'; \
+	$(BIN)/python -m pip install --no-deps -c .ci/constraints.txt samexporter
 	@touch $@

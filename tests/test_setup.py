@@ -122,22 +122,26 @@ class TestMake:
         return run
 
     def test_installs_every_extra_with_the_pins(self, make, project) -> None:
-        _, (install, _) = make()
+        _, (install, *_) = make()
         extras = ",".join(project["optional-dependencies"])
         assert install == f"python -m pip install -c .ci/constraints.txt -e .[{extras}]"
 
     def test_opens_jupyterlab_in_notebooks_with_the_projects_configuration(self, make) -> None:
-        _, (_, lab) = make("ARGS=--no-browser --port=9999")
+        _, (*_, lab) = make("ARGS=--no-browser --port=9999")
         assert lab.startswith("jupyter lab --config=sam2lab/jupyter/server_config.json ")
         assert lab.endswith(" --no-browser --port=9999 notebooks")
 
+    def test_takes_samexporter_without_its_old_torch(self, make) -> None:
+        _, (_, install, _) = make()
+        assert install == "python -m pip install --no-deps -c .ci/constraints.txt samexporter"
+
     @pytest.mark.parametrize("build", ["", "+cpu", "+cu126"])
     def test_any_build_of_the_pinned_torch_will_do(self, make, pins, build: str) -> None:
-        _, (install, _) = make(STUB_TORCH=_version(pins["torch"]) + build)
+        _, (install, *_) = make(STUB_TORCH=_version(pins["torch"]) + build)
         assert " -c .ci/constraints.txt " in install
 
     def test_another_torch_is_left_alone(self, make) -> None:
-        _, (install, _) = make(STUB_TORCH="2.6.0+cu124")
+        _, (install, *_) = make(STUB_TORCH="2.6.0+cu124")
         assert " torch==2.6.0+cu124 " in install
         assert "constraints" not in install
 
@@ -151,4 +155,4 @@ class TestMake:
         assert code != 0
         assert len(calls) == 1, "JupyterLab must not open"
         _, calls = make()
-        assert [call.split()[0] for call in calls] == ["python", "jupyter"]
+        assert [call.split()[0] for call in calls] == ["python", "python", "jupyter"]
