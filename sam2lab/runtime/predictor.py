@@ -1,0 +1,198 @@
+"""`ImagePredictor`: takes and returns what SAM 2's own `SAM2ImagePredictor` does."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.cache import ImageEmbedding
+from sam2lab.runtime.engine import Engine, Float32
+from sam2lab.runtime.segmenter import Segmenter
+
+Answer = tuple[Float32, Float32, Float32]
+
+
+class ImagePredictor:
+    """Set an image, then ask for masks as often as you like.
+
+    `model` is a Segmenter or any engine. Arguments, shapes and results are those of
+    `SAM2ImagePredictor`, masks as float32 included, so that code written for it runs on any
+    engine; what differs is that bad input raises a `ValueError` which says what to do.
+    """
+
+    def __init__(
+        self,
+        model: Segmenter | Engine,
+        mask_threshold: float = 0.0,
+        max_hole_area: float = 0.0,
+        max_sprinkle_area: float = 0.0,
+    ) -> None:
+        segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
+        self._segmenter = Segmenter(
+            segmenter.engine,
+            max_hole_area=max_hole_area or segmenter.max_hole_area,
+            max_sprinkle_area=max_sprinkle_area or segmenter.max_sprinkle_area,
+            max_batch_size=segmenter.max_batch_size,
+            embeddings_cache=segmenter.embeddings_cache,
+            mask_cache=segmenter.mask_cache,
+        )
+        self.mask_threshold = mask_threshold
+        self.reset_predictor()
+
+    def reset_predictor(self) -> None:
+        """Forget the image or images."""
+        self._embeddings: list[ImageEmbedding] = []
+        self._is_batch = False
+
+    def set_image(self, image: Any) -> None:
+        """Encode one RGB image: HxWx3 array, PIL image, path or bytes."""
+        self.reset_predictor()
+        self._embeddings = self._segmenter.embed_images([image])
+
+    def set_image_batch(self, image_list: list[Any]) -> None:
+        """Encode several RGB images, of any sizes, for `predict_batch`."""
+        self.reset_predictor()
+        if not isinstance(image_list, list):
+            raise ValueError(
+                f"image_list is {type(image_list).__name__}; wanted a list of images, or use "
+                "set_image for one"
+            )
+        self._embeddings = self._segmenter.embed_images(image_list)
+        self._is_batch = True
+
+    def predict(
+        self,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        mask_input: Any = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        normalize_coords: bool = True,
+    ) -> Answer:
+        """Masks for prompts on the image that was set.
+
+        Points (N, 2) are (x, y) in pixels, or in 0..1 with `normalize_coords=False`; labels
+        (N,) are 1 or 0; box (4,) is x0, y0, x1, y1; `mask_input` (1, 4h, 4w) holds logits of
+        an earlier answer. Points (L, N, 2), labels (L, N) and boxes (L, 4) ask for L objects.
+
+        Returns masks (C, H, W), scores (C,) and low-resolution logits (C, 4h, 4w), C being 3,
+        or 1 with `multimask_output=False`; a first axis of L where L > 1.
+        """
+        self._require_image("set_image")
+        # Like upstream, the last image answers when a batch was set.
+        return self._predict(
+            -1,
+            point_coords,
+            point_labels,
+            box,
+            mask_input,
+            multimask_output,
+            return_logits,
+            normalize_coords,
+        )
+
+    def predict_batch(
+        self,
+        point_coords_batch: list[Any] | None = None,
+        point_labels_batch: list[Any] | None = None,
+        box_batch: list[Any] | None = None,
+        mask_input_batch: list[Any] | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        normalize_coords: bool = True,
+    ) -> tuple[list[Float32], list[Float32], list[Float32]]:
+        """`predict` for every image of the batch; each prompt is a list, one entry an image."""
+        if self._embeddings and not self._is_batch:
+            raise RuntimeError("predict_batch() answers set_image_batch(); use predict() here.")
+        self._require_image("set_image_batch")
+        count = len(self._embeddings)
+        columns = []
+        for name, batch in (
+            ("point_coords_batch", point_coords_batch),
+            ("point_labels_batch", point_labels_batch),
+            ("box_batch", box_batch),
+            ("mask_input_batch", mask_input_batch),
+        ):
+            if batch is not None and len(batch) != count:
+                raise ValueError(
+                    f"{name} has {len(batch)} entries for {count} images; wanted one an image, "
+                    "None where it has none"
+                )
+            columns.append([None] * count if batch is None else batch)
+        answers = [
+            self._predict(index, *prompt, multimask_output, return_logits, normalize_coords)
+            for index, prompt in enumerate(zip(*columns, strict=True))
+        ]
+        masks, scores, logits = zip(*answers, strict=True)
+        return list(masks), list(scores), list(logits)
+
+    def get_image_embedding(self) -> Float32:
+        """The image embedding, (1, C, h, w), of the image that was set."""
+        self._require_image("set_image")
+        return self._features["image_embed"]
+
+    @property
+    def _features(self) -> dict[str, Any]:
+        """The features under SAM2ImagePredictor's names, which its examples read."""
+        features = [embedding.features for embedding in self._embeddings]
+        return {
+            "image_embed": np.concatenate([f.image_embed for f in features]),
+            "high_res_feats": [
+                np.concatenate([f.high_res_feats_0 for f in features]),
+                np.concatenate([f.high_res_feats_1 for f in features]),
+            ],
+        }
+
+    def _require_image(self, verb: str) -> None:
+        if not self._embeddings:
+            raise RuntimeError(f"An image must be set with .{verb}(...) before mask prediction.")
+
+    def _predict(
+        self,
+        index: int,
+        point_coords: Any,
+        point_labels: Any,
+        box: Any,
+        mask_input: Any,
+        multimask_output: bool,
+        return_logits: bool,
+        normalize_coords: bool,
+    ) -> Answer:
+        embedding = self._embeddings[index]
+        try:
+            prompts = prompting.encode(
+                embedding.image_size,
+                self._segmenter.engine.info,
+                point_coordinates=point_coords,
+                point_labels=point_labels,
+                boxes=box,
+                mask_input=mask_input,
+                normalize_coords=normalize_coords,
+            )
+        except ValueError as error:
+            raise ValueError(_in_callers_words(str(error))) from None
+        prediction = self._segmenter.answer(
+            embedding,
+            prompts,
+            multi_mask_output=multimask_output,
+            return_logits=return_logits,
+            mask_threshold=self.mask_threshold,
+        )
+        return (
+            prediction.masks.astype(np.float32, copy=False),
+            prediction.scores,
+            prediction.logits,
+        )
+
+
+def _in_callers_words(message: str) -> str:
+    """The Segmenter's argument names, as this class's callers know them.
+
+    >>> _in_callers_words("boxes has shape (3,)")
+    'box has shape (3,)'
+    """
+    return re.sub(r"\bboxes\b", "box", message.replace("point_coordinates", "point_coords"))

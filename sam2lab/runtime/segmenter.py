@@ -1,0 +1,287 @@
+"""One Segmenter over any engine: images and prompts in, masks out, nothing computed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2lab.runtime import images as photos
+from sam2lab.runtime import masks as low_res
+from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.cache import EmbeddingCache, ImageEmbedding, LowResMaskCache, content_key
+from sam2lab.runtime.engine import Engine, Float32, PromptBatch
+
+LOGIT_LIMIT = 32.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Masks for one image, best read through `best`.
+
+    With C candidates (3, or 1 where `multi_mask_output=False`): `masks` (C, H, W) at the
+    photo's size, boolean unless logits were asked for; `scores` (C,) predicted IoU;
+    `logits` (C, 4h, 4w) low-resolution, within ±32, fit to be the next `mask_input`. Where
+    prompts for L > 1 objects were given, each has a first axis of L.
+    """
+
+    masks: npt.NDArray[np.bool_] | Float32
+    scores: Float32
+    logits: Float32
+
+    @property
+    def best(self) -> npt.NDArray[np.bool_] | Float32:
+        """The best-scored mask, (H, W), or (L, H, W) for several objects.
+
+        >>> masks = np.array([[[True]], [[False]]])
+        >>> Prediction(masks, np.array([0.2, 0.9]), np.zeros((2, 1, 1))).best
+        array([[False]])
+        """
+        chosen = np.argmax(self.scores, axis=-1)
+        if self.scores.ndim == 1:
+            return self.masks[chosen]
+        return self.masks[np.arange(len(chosen)), chosen]
+
+
+class Segmenter:
+    """Embed images once, then answer prompts on them; safe to share between threads.
+
+    `max_hole_area` and `max_sprinkle_area`, in low-resolution pixels, fill small holes and
+    drop small islands. Both caches key by content, so they may be shared by Segmenters.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_hole_area: float = 0.0,
+        max_sprinkle_area: float = 0.0,
+        max_batch_size: int = 4,
+        embeddings_cache: EmbeddingCache | None = None,
+        mask_cache: LowResMaskCache | None = None,
+    ) -> None:
+        if not isinstance(engine, Engine):
+            raise ValueError(
+                f"engine is {type(engine).__name__}; wanted an Engine such as "
+                "OnnxEngine(folder) or TorchEngine(model): see sam2lab.open_segmenter"
+            )
+        if max_batch_size < 1:
+            raise ValueError(f"max_batch_size is {max_batch_size}; wanted 1 or more")
+        self.engine = engine
+        self.max_hole_area = max_hole_area
+        self.max_sprinkle_area = max_sprinkle_area
+        self.max_batch_size = max_batch_size
+        self.embeddings_cache = EmbeddingCache() if embeddings_cache is None else embeddings_cache
+        self.mask_cache = LowResMaskCache() if mask_cache is None else mask_cache
+
+    def embed_images(
+        self,
+        images: Any,
+        *,
+        input_color_format: str = "rgb",
+        use_embeddings_cache: bool = True,
+    ) -> list[ImageEmbedding]:
+        """Encode one image or a list of them.
+
+        An image is a path, encoded bytes, a PIL image or a numpy array (see `images.read`).
+        Equal images are encoded once; `use_embeddings_cache=False` neither reads nor fills
+        the cache.
+        """
+        listed = images if isinstance(images, list) else [images]
+        if not listed:
+            raise ValueError("images is an empty list; wanted at least one image")
+        keys, by_key = [], {}
+        for image in listed:
+            photo = photos.read(image, input_color_format)
+            keys.append(content_key(photo, self.engine.key))
+            by_key[keys[-1]] = photo
+
+        def encode(missing: list[str]) -> Iterator[ImageEmbedding]:
+            return self._encode({key: by_key[key] for key in missing})
+
+        if use_embeddings_cache:
+            return self.embeddings_cache.get_or_compute(keys, encode)
+        made = dict(zip(by_key, encode(list(by_key)), strict=True))
+        return [made[key] for key in keys]
+
+    def segment_images(
+        self,
+        images: Any = None,
+        embeddings: ImageEmbedding | list[ImageEmbedding] | None = None,
+        point_coordinates: Any = None,
+        point_labels: Any = None,
+        boxes: Any = None,
+        mask_input: Any = None,
+        multi_mask_output: bool = True,
+        return_logits: bool = False,
+        *,
+        mask_threshold: float = 0.0,
+        input_color_format: str = "rgb",
+        load_from_mask_input_cache: bool = False,
+        save_to_mask_input_cache: bool = False,
+        use_embeddings_cache: bool = True,
+    ) -> list[Prediction]:
+        """Segment one image or many, from pictures or from their embeddings.
+
+        Coordinates are (x, y) in pixels of the photo, origin top left. For one image:
+        points (P, 2) with labels (P,), 1 positive and 0 negative; a box (4,) as
+        x0, y0, x1, y1; `mask_input` (1, 4h, 4w), earlier logits. For L objects on it: points
+        (L, P, 2), labels (L, P), boxes (L, 4), masks (L, 1, 4h, 4w). For a list of images,
+        each prompt is a list with one entry an image (None where it has none); an array, or
+        a list of one, goes to every image.
+
+        `save_to_mask_input_cache` keeps the best low-resolution logits of a single object;
+        `load_from_mask_input_cache` feeds those of the largest smaller prompt on the same
+        image as `mask_input`, so that clicks refine each other.
+        """
+        one = not isinstance(embeddings if images is None else images, list)
+        embedded = self._embeddings(images, embeddings, input_color_format, use_embeddings_cache)
+        per_image = zip(
+            embedded,
+            _per_image("point_coordinates", point_coordinates, len(embedded), one, 3),
+            _per_image("point_labels", point_labels, len(embedded), one, 2),
+            _per_image("boxes", boxes, len(embedded), one, 2),
+            _per_image("mask_input", mask_input, len(embedded), one, 4),
+            strict=True,
+        )
+        encoded = [
+            prompting.encode(
+                embedding.image_size,
+                self.engine.info,
+                point_coordinates=points,
+                point_labels=labels,
+                boxes=box,
+                mask_input=mask,
+            )
+            for embedding, points, labels, box, mask in per_image
+        ]
+        predictions = []
+        for embedding, prompts in zip(embedded, encoded, strict=True):
+            asked = prompts
+            if load_from_mask_input_cache:
+                earlier = self.mask_cache.best_subset(embedding.image_hash, prompts)
+                if earlier is not None:
+                    asked = replace(prompts, mask_input=earlier[None])
+            prediction = self.answer(
+                embedding,
+                asked,
+                multi_mask_output=multi_mask_output,
+                return_logits=return_logits,
+                mask_threshold=mask_threshold,
+            )
+            if save_to_mask_input_cache and prompts.objects == 1:
+                best = int(np.argmax(prediction.scores))
+                self.mask_cache.save(
+                    embedding.image_hash, prompts, prediction.logits[best : best + 1]
+                )
+            predictions.append(prediction)
+        return predictions
+
+    def answer(
+        self,
+        embedding: ImageEmbedding,
+        prompts: PromptBatch,
+        *,
+        multi_mask_output: bool = True,
+        return_logits: bool = False,
+        mask_threshold: float = 0.0,
+    ) -> Prediction:
+        """Answer encoded prompts on one embedding: the one way from prompt to mask."""
+        chosen = low_res.choose(
+            self.engine.decode(embedding.features, prompts), multi_mask_output
+        )
+        cleaned = low_res.clean(
+            chosen.logits, mask_threshold, self.max_hole_area, self.max_sprinkle_area
+        )
+        masks = (
+            low_res.restore(cleaned, embedding.image_size)
+            if return_logits
+            else low_res.restore_masks(cleaned, embedding.image_size, mask_threshold)
+        )
+        logits = np.clip(chosen.logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+        if prompts.objects == 1:
+            return Prediction(masks[0], chosen.scores[0], logits[0])
+        return Prediction(masks, chosen.scores, logits)
+
+    def _encode(self, by_key: dict[str, npt.NDArray[Any]]) -> Iterator[ImageEmbedding]:
+        """Encode RGB photos in batches, in order; each batch's pixels are let go after it."""
+        info = self.engine.info
+        items = list(by_key.items())
+        for start in range(0, len(items), self.max_batch_size):
+            batch = items[start : start + self.max_batch_size]
+            pixels = np.stack(
+                [
+                    photos.preprocess(photo, info.input_size, info.mean, info.std)
+                    for _, photo in batch
+                ]
+            )
+            for (key, photo), features in zip(
+                batch, self.engine.encode(pixels).split(), strict=True
+            ):
+                height, width = photo.shape[:2]
+                yield ImageEmbedding(key, (height, width), self.engine.key, features)
+
+    def _embeddings(
+        self,
+        images: Any,
+        embeddings: ImageEmbedding | list[ImageEmbedding] | None,
+        input_color_format: str,
+        use_embeddings_cache: bool,
+    ) -> list[ImageEmbedding]:
+        if (images is None) == (embeddings is None):
+            raise ValueError(
+                "images and embeddings: wanted exactly one of them; pass images=photo, or "
+                "embeddings=segmenter.embed_images(photo)"
+            )
+        if images is not None:
+            return self.embed_images(
+                images,
+                input_color_format=input_color_format,
+                use_embeddings_cache=use_embeddings_cache,
+            )
+        listed = embeddings if isinstance(embeddings, list) else [embeddings]
+        if not listed:
+            raise ValueError("embeddings is an empty list; wanted at least one embedding")
+        for embedding in listed:
+            if not isinstance(embedding, ImageEmbedding):
+                raise ValueError(
+                    f"embeddings holds a {type(embedding).__name__}; wanted what "
+                    "embed_images returns"
+                )
+            if embedding.model_key != self.engine.key:
+                raise ValueError(
+                    f"embeddings were made by {embedding.model_key}, this Segmenter runs "
+                    f"{self.engine.key}; embed the image again with this Segmenter"
+                )
+        return listed
+
+
+def _per_image(name: str, value: Any, count: int, one: bool, deepest: int) -> Sequence[Any]:
+    """Spread one prompt argument over `count` images; `deepest` is its dimension for L objects."""
+    if value is None or not isinstance(value, list):
+        return [value] * count
+    if one:
+        nested = len(value) == 1 and _depth(value[0]) == deepest
+        return [value[0] if nested else value]
+    if len(value) not in (1, count):
+        raise ValueError(
+            f"{name} has {len(value)} entries for {count} images; wanted one entry an image, "
+            "None where it has none"
+        )
+    return value * count if len(value) == 1 else value
+
+
+def _depth(value: Any) -> int:
+    """Nesting of a list or dimension of an array, seen along its first elements.
+
+    >>> _depth([[1, 2]]), _depth(np.zeros((3, 4))), _depth(7)
+    (2, 2, 0)
+    """
+    depth = 0
+    while isinstance(value, (list, tuple)) and value:
+        depth, value = depth + 1, value[0]
+    return depth + (value.ndim if isinstance(value, np.ndarray) else 0)
+
