@@ -1,7 +1,7 @@
 """How long a run may take, and where things lie.
 
-Three environment variables move what a person may want to move: `SAM2LAB_BUDGET`,
-`SAM2LAB_CACHE` and `SAM2LAB_MODELS`. Nothing here creates a folder: whoever writes does.
+Three environment variables change it: `SAM2LAB_BUDGET`, `SAM2LAB_CACHE` and `SAM2LAB_MODELS`.
+Nothing here creates a folder: whoever writes does.
 """
 
 from __future__ import annotations
