@@ -1,0 +1,1 @@
+"""Engines in, DataFrames out: nothing here draws or prints, and units stand in column names."""

@@ -1,0 +1,243 @@
+"""Are two engines the same model? The same questions to both, the answers compared.
+
+Both engines are asked through a `Segmenter`, so that preprocessing, prompts and postprocessing
+count too, and there is no second way from a photo to a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sam2lab.measure.cases import KINDS, Case, cases
+from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.cache import ImageEmbedding
+from sam2lab.runtime.engine import Decoded, Engine, Float32
+from sam2lab.runtime.segmenter import Prediction, Segmenter
+
+Mask = npt.NDArray[np.bool_]
+
+BOUNDARY_PX = 2
+
+
+def compare_tensors(
+    engine_a: Engine,
+    engine_b: Engine,
+    images: Any,
+    kinds: Iterable[str] = KINDS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What comes out of encoder and decoder, as numbers: one row per image and tensor.
+
+    `engine_a` is the measure of things. The logits of each mask token and the scores are
+    those of all `kinds` of prompt together, each engine decoding its own features. Columns:
+    `image`, `tensor`, `shape`, `max_abs_error`, `mean_abs_error`, `relative_error` (the largest
+    error in standard deviations of a's tensor) and `cosine` (1 where the directions agree).
+    """
+    listed = _listed(images)
+    _same_input_size(engine_a, engine_b)
+    asked = cases(listed, kinds, seed=seed)
+    a, b = _Side(engine_a, listed), _Side(engine_b, listed)
+    rows = []
+    for index in range(len(listed)):
+        here = [case for case in asked if case.image == index]
+        earlier = [_earlier_logits(case, a, b) for case in here]
+        tensors_a = a.tensors(index, here, [logits_a for logits_a, _ in earlier])
+        tensors_b = b.tensors(index, here, [logits_b for _, logits_b in earlier])
+        rows += [
+            {"image": index, "tensor": name, **tensor_errors(tensors_a[name], tensors_b[name])}
+            for name in tensors_a
+        ]
+    return pd.DataFrame(rows)
+
+
+def compare_masks(
+    engine_a: Engine,
+    engine_b: Engine,
+    images: Any,
+    kinds: Iterable[str] = KINDS,
+    multi_mask_output: bool = True,
+    prompts_per_kind: int = 1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The masks that a user would get, at the photo's size: one row per mask.
+
+    Columns: `image`, `kind`, `prompt`, `candidate`, `area_px` (of a's mask), `iou`,
+    `boundary_disagreement` (see the function of that name), `score_error` (absolute),
+    `flipped_px` (the sign test: pixels that are mask in one and not in the other) and
+    `flipped_share` of all pixels. In `refine` each engine refines its own earlier answer, of
+    the candidate that a scores best.
+    """
+    listed = _listed(images)
+    asked = cases(listed, kinds, prompts_per_kind, seed)
+    a, b = _Side(engine_a, listed), _Side(engine_b, listed)
+    rows = []
+    for number, case in enumerate(asked):
+        logits_a, logits_b = _earlier_logits(case, a, b)
+        answer_a = a.answer(case, logits_a, multi_mask_output)
+        answer_b = b.answer(case, logits_b, multi_mask_output)
+        for candidate in range(len(answer_a.masks)):
+            score_error = abs(answer_a.scores[candidate] - answer_b.scores[candidate])
+            rows.append(
+                {
+                    "image": case.image,
+                    "kind": case.kind,
+                    "prompt": number % prompts_per_kind,
+                    "candidate": candidate,
+                    **mask_errors(answer_a.masks[candidate], answer_b.masks[candidate]),
+                    "score_error": float(score_error),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def tensor_errors(a: Float32, b: Float32) -> dict[str, Any]:
+    """How far `b` is from `a`: the columns of `compare_tensors` for one tensor.
+
+    >>> errors = tensor_errors(np.array([1.0, -1.0]), np.array([1.0, -0.5]))
+    >>> errors["max_abs_error"], errors["mean_abs_error"], errors["relative_error"]
+    (0.5, 0.25, 0.5)
+    """
+    wide_a, wide_b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    error = np.abs(wide_a - wide_b)
+    largest, spread = float(error.max()), float(wide_a.std())
+    norms = float(np.linalg.norm(wide_a) * np.linalg.norm(wide_b))
+    return {
+        "shape": "x".join(str(side) for side in wide_a.shape),
+        "max_abs_error": largest,
+        "mean_abs_error": float(error.mean()),
+        "relative_error": _ratio(largest, spread),
+        "cosine": float(np.vdot(wide_a, wide_b)) / norms if norms else float(largest == 0),
+    }
+
+
+def mask_errors(a: Mask, b: Mask) -> dict[str, Any]:
+    """How far mask `b` (H, W) is from mask `a`: the columns of `compare_masks` for one mask."""
+    flipped = int(np.count_nonzero(a ^ b))
+    return {
+        "area_px": int(np.count_nonzero(a)),
+        "iou": iou(a, b),
+        "boundary_disagreement": boundary_disagreement(a, b),
+        "flipped_px": flipped,
+        "flipped_share": flipped / a.size,
+    }
+
+
+def iou(a: Mask, b: Mask) -> float:
+    """Intersection over union of two boolean masks (H, W); 1 where both are empty.
+
+    >>> iou(np.array([[True, True, False]]), np.array([[False, True, True]]))
+    0.3333333333333333
+    """
+    union = int(np.count_nonzero(a | b))
+    return int(np.count_nonzero(a & b)) / union if union else 1.0
+
+
+def boundary_disagreement(a: Mask, b: Mask, distance_px: int = BOUNDARY_PX) -> float:
+    """1 - Boundary IoU (Cheng et al., CVPR 2021): 0 where outlines agree, 1 where none does.
+
+    Each mask is reduced to its pixels that lie within `distance_px` of its outline, and these
+    two bands are compared by IoU. What lies outside the picture counts as not mask.
+
+    >>> square = np.zeros((20, 20), bool)
+    >>> square[5:15, 5:15] = True
+    >>> round(boundary_disagreement(square, np.roll(square, 1, axis=1)), 3)
+    0.4
+    """
+    return 1.0 - iou(_inner_band(a, distance_px), _inner_band(b, distance_px))
+
+
+def _inner_band(mask: Mask, distance_px: int) -> Mask:
+    """The mask's pixels from which a step of `distance_px`, diagonals too, leads outside."""
+    core = mask
+    for axis in (0, 1):
+        length = mask.shape[axis]
+        padding = [(0, 0), (0, 0)]
+        padding[axis] = (distance_px, distance_px)
+        padded = np.pad(core, padding)
+        core = np.logical_and.reduce(
+            [padded.take(range(i, i + length), axis) for i in range(2 * distance_px + 1)]
+        )
+    return mask & ~core
+
+
+class _Side:
+    """One of the two engines, with the images embedded once."""
+
+    def __init__(self, engine: Engine, images: Sequence[Any]) -> None:
+        self.segmenter = Segmenter(engine)
+        self.embeddings: list[ImageEmbedding] = self.segmenter.embed_images(list(images))
+
+    def first_answer(self, case: Case) -> Prediction:
+        """The answer to the case's first click, which `refine` starts from."""
+        return self.segmenter.segment_images(
+            embeddings=self.embeddings[case.image], **case.first_click
+        )[0]
+
+    def answer(self, case: Case, mask_input: Float32 | None, multi_mask_output: bool) -> Prediction:
+        """The answer to a case, as a user gets it."""
+        return self.segmenter.segment_images(
+            embeddings=self.embeddings[case.image],
+            **case.prompt,
+            mask_input=mask_input,
+            multi_mask_output=multi_mask_output,
+        )[0]
+
+    def tensors(
+        self, image: int, asked: Sequence[Case], mask_inputs: Sequence[Float32 | None]
+    ) -> dict[str, Float32]:
+        """All that encoder and decoder say about one image, by name."""
+        features = self.embeddings[image].features
+        answers = [self._decode(*question) for question in zip(asked, mask_inputs, strict=True)]
+        logits = np.concatenate([answer.logits for answer in answers])
+        return {
+            "image_embed": features.image_embed,
+            "high_res_feats_0": features.high_res_feats_0,
+            "high_res_feats_1": features.high_res_feats_1,
+            **{f"logits, token {i}": logits[:, i] for i in range(logits.shape[1])},
+            "scores": np.concatenate([answer.scores for answer in answers]),
+        }
+
+    def _decode(self, case: Case, mask_input: Float32 | None) -> Decoded:
+        embedding, engine = self.embeddings[case.image], self.segmenter.engine
+        prompts = prompting.encode(
+            embedding.image_size, engine.info, **case.prompt, mask_input=mask_input
+        )
+        return engine.decode(embedding.features, prompts)
+
+
+def _earlier_logits(case: Case, a: _Side, b: _Side) -> tuple[Float32 | None, Float32 | None]:
+    """What each side refines: its own logits, of the candidate that a scores best."""
+    if case.kind != "refine":
+        return None, None
+    first_a, first_b = a.first_answer(case), b.first_answer(case)
+    best = int(np.argmax(first_a.scores))
+    return first_a.logits[best : best + 1], first_b.logits[best : best + 1]
+
+
+def _listed(images: Any) -> list[Any]:
+    """One image or several, as a list."""
+    listed = list(images) if isinstance(images, (list, tuple)) else [images]
+    if not listed:
+        raise ValueError("images is an empty list; wanted at least one image")
+    return listed
+
+
+def _same_input_size(engine_a: Engine, engine_b: Engine) -> None:
+    size_a, size_b = engine_a.info.input_size, engine_b.info.input_size
+    if size_a != size_b:
+        raise ValueError(
+            f"engine_a takes {size_a} and engine_b {size_b} (height, width), so their tensors "
+            "have different shapes; export both at one input_size, or use compare_masks"
+        )
+
+
+def _ratio(error: float, spread: float) -> float:
+    """Error in units of the spread; a constant tensor has none, and any error is infinite."""
+    if error == 0:
+        return 0.0
+    return error / spread if spread else float("inf")

@@ -1,0 +1,172 @@
+"""DataFrames to figures. Knows tables and arrays only: no engine, no model.
+
+Every function returns a matplotlib `Figure` of its own, made without pyplot: nothing global is
+touched, no backend is needed, and a notebook shows it once, as the value of its cell. Colours
+are those of Okabe and Ito, which people of any colour vision can tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#999999"
+
+PARTS = {"photo": GREEN, "encoder": BLUE, "prompt": PURPLE, "decoder": ORANGE}
+
+# Where a logarithmic axis begins and no error is drawn: float32 keeps about seven digits.
+EXACT = 1e-9
+
+
+class Picture(Figure):
+    """A `Figure` that a notebook shows as the value of a cell, with or without a backend."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", bbox_inches="tight")
+        return buffer.getvalue()
+
+
+def tensor_errors(table: pd.DataFrame) -> Figure:
+    """Bars of the relative error, one for each tensor of `compare_tensors`.
+
+    Where a tensor was compared on several images, the worst of them counts.
+    """
+    worst = table.groupby("tensor", sort=False)["relative_error"].max()
+    figure = Picture(figsize=(7, 0.8 + 0.35 * len(worst)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    bars = axes.barh(worst.index, worst, left=EXACT, color=BLUE)
+    axes.bar_label(bars, [_number(value) for value in worst], padding=4)
+    axes.set_xlim(EXACT, max(worst.max() * 30, 1e-4))
+    axes.invert_yaxis()
+    axes.set_xlabel("largest error (standard deviations of the tensor)")
+    axes.set_ylabel("tensor")
+    axes.set_title("Error by tensor")
+    _plain(axes)
+    return figure
+
+
+def flip_map(
+    photo: npt.NDArray[Any], mask_a: npt.NDArray[np.bool_], mask_b: npt.NDArray[np.bool_]
+) -> Figure:
+    """Where two masks (H, W) of one photo (H, W, 3) agree, and the pixels where they do not."""
+    if not photo.shape[:2] == mask_a.shape == mask_b.shape:
+        raise ValueError(
+            f"photo, mask_a and mask_b have sizes {photo.shape[:2]}, {mask_a.shape} and "
+            f"{mask_b.shape}; wanted one size for all three"
+        )
+    height, width = mask_a.shape
+    figure = Picture(figsize=(7, 7 * height / width + 0.8), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(_tinted(photo, mask_a & mask_b))
+    only_a, only_b = mask_a & ~mask_b, mask_b & ~mask_a
+    handles: list[Any] = [Patch(color=SKY, label=f"mask in both: {(mask_a & mask_b).sum():,} px")]
+    for flipped, colour, name in ((only_a, ORANGE, "only in a"), (only_b, VERMILLION, "only in b")):
+        rows, columns = np.nonzero(flipped)
+        # A single flipped pixel would be lost in a large photo: each gets a dot one can see.
+        axes.scatter(columns, rows, s=9, color=colour, linewidths=0)
+        handles.append(
+            Line2D(
+                [], [], color=colour, marker="o", linestyle="", label=f"{name}: {len(rows):,} px"
+            )
+        )
+    flips = int((mask_a ^ mask_b).sum())
+    axes.set_title(f"{flips:,} of {mask_a.size:,} pixels flip ({flips / mask_a.size:.4%})")
+    axes.set_xlabel("x (px)")
+    axes.set_ylabel("y (px)")
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def iou_by_prompt(table: pd.DataFrame) -> Figure:
+    """Box plot of the masks' IoU in `compare_masks`, a box for each kind of prompt."""
+    groups = table.groupby("kind", sort=False)["iou"]
+    figure = Picture(figsize=(7, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    boxes = axes.boxplot(
+        [group.to_numpy() for _, group in groups],
+        tick_labels=[f"{kind}\n({len(group)} masks)" for kind, group in groups],
+        patch_artist=True,
+        medianprops={"color": BLACK},
+        flierprops={"marker": "o", "markersize": 4, "markeredgecolor": VERMILLION},
+    )
+    for box in boxes["boxes"]:
+        box.set_facecolor(SKY)
+    lowest = float(table["iou"].min())
+    # With every mask the same, the axis would have no height: show the last thousandth.
+    room = max(1.0 - lowest, 1e-3)
+    axes.set_ylim(1.0 - 1.1 * room, 1.0 + 0.1 * room)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set_ylabel("IoU of the two engines' masks (1 = same)")
+    axes.set_xlabel("kind of prompt")
+    axes.set_title("Agreement by kind of prompt")
+    _plain(axes)
+    return figure
+
+
+def error_growth(table: pd.DataFrame) -> Figure:
+    """How the error grows from block to block in `microscope.trace`, the threshold drawn in.
+
+    The first stage above the threshold is named and marked.
+    """
+    figure = Picture(figsize=(9, 0.8 + 0.24 * len(table)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    errors = table["relative_error"].replace(np.inf, np.nan).clip(lower=EXACT)
+    places = np.arange(len(table))
+    axes.plot(errors, places, color=GREY, linewidth=1)
+    # A table may begin later or end earlier; its parts have these colours in every figure.
+    colours = {part: colour for part, colour in PARTS.items() if part in set(table["part"])}
+    dots = [colours[part] for part in table["part"]]
+    axes.scatter(errors, places, color=dots, zorder=3, clip_on=False)
+    axes.set_xlim(left=EXACT)
+    axes.set_yticks(places, table["stage"].tolist())
+    axes.invert_yaxis()
+    threshold = float(table["threshold"].iloc[0])
+    axes.axvline(threshold, color=VERMILLION, linestyle="--", linewidth=1)
+    title = f"Every stage is within the threshold of {threshold:g}"
+    above = np.flatnonzero(table["above"])
+    if len(above):
+        first = above[0]
+        title = f"First above the threshold of {threshold:g}: {table['stage'].iloc[first]}"
+        axes.axhspan(first - 0.5, first + 0.5, color=YELLOW, alpha=0.6, zorder=0)
+    axes.set_title(title)
+    axes.set_xlabel("largest error (standard deviations of the tensor; none at the left edge)")
+    axes.set_ylabel("stage, from photo to mask")
+    handles = [
+        Line2D([], [], color=colour, marker="o", linestyle="", label=part)
+        for part, colour in colours.items()
+    ]
+    handles.append(Line2D([], [], color=VERMILLION, linestyle="--", label="threshold"))
+    axes.legend(handles=handles, loc="best", frameon=True)
+    _plain(axes)
+    return figure
+
+
+def _tinted(photo: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """The photo in pale grey, with the mask in the colour of agreement."""
+    scale = 255.0 if photo.dtype == np.uint8 else 1.0
+    grey = 0.35 + 0.6 * photo[..., :3].mean(axis=-1, keepdims=True) / scale
+    tint = np.array([int(SKY[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(mask[..., None], 0.45 * grey + 0.55 * tint, np.repeat(grey, 3, axis=-1))
+
+
+def _number(value: float) -> str:
+    return "0 (exact)" if value == 0 else f"{value:.1e}"
+
+
+def _plain(axes: Any) -> None:
+    """Only the lines that help to read a value."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x" if axes.get_xscale() == "log" else "y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)

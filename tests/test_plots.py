@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from sam2lab import plots
+
+TENSORS = pd.DataFrame(
+    {
+        "image": [0, 0, 0, 1, 1, 1],
+        "tensor": ["image_embed", "logits, token 0", "scores"] * 2,
+        "relative_error": [2e-6, 0.0, 3e-5, 4e-6, 0.0, 1e-5],
+    }
+)
+MASKS = pd.DataFrame(
+    {
+        "kind": ["1 point"] * 3 + ["box"] * 3,
+        "iou": [1.0, 0.9, 0.95, 1.0, 1.0, 0.99],
+    }
+)
+STAGES = pd.DataFrame(
+    {
+        "stage": ["pixels", "blocks.0", "blocks.1", "logits"],
+        "part": ["photo", "encoder", "encoder", "decoder"],
+        "relative_error": [0.0, 1e-6, 0.3, np.inf],
+        "threshold": 1e-3,
+        "above": [False, False, True, True],
+    }
+)
+PHOTO = np.full((40, 60, 3), 128, np.uint8)
+
+
+def block(rows: int, columns: int) -> np.ndarray:
+    mask = np.zeros((40, 60), bool)
+    mask[10 : 10 + rows, 10 : 10 + columns] = True
+    return mask
+
+
+FIGURES = {
+    "tensor_errors": lambda: plots.tensor_errors(TENSORS),
+    "flip_map": lambda: plots.flip_map(PHOTO, block(10, 10), block(10, 12)),
+    "iou_by_prompt": lambda: plots.iou_by_prompt(MASKS),
+    "error_growth": lambda: plots.error_growth(STAGES),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_title_and_says_what_its_axes_are(name: str) -> None:
+    (axes,) = FIGURES[name]().axes
+    assert axes.get_title()
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_draws_itself_as_png_and_leaves_pyplot_alone(name: str) -> None:
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()
+
+
+def test_there_is_a_bar_for_each_tensor_as_long_as_its_worst_error() -> None:
+    (axes,) = plots.tensor_errors(TENSORS).axes
+    (bars,) = axes.containers
+    assert [bar.get_width() for bar in bars] == [4e-6, 0.0, 3e-5]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["image_embed", "logits, token 0", "scores"]
+
+
+def test_an_error_of_zero_is_called_exact() -> None:
+    (axes,) = plots.tensor_errors(TENSORS).axes
+    assert [text.get_text() for text in axes.texts] == ["4.0e-06", "0 (exact)", "3.0e-05"]
+
+
+def test_errors_that_are_all_zero_can_be_drawn() -> None:
+    plots.tensor_errors(TENSORS.assign(relative_error=0.0))._repr_png_()
+
+
+def test_the_flip_map_dots_each_pixel_that_flips_and_counts_them() -> None:
+    figure = plots.flip_map(PHOTO, block(10, 12), block(11, 10))
+    (axes,) = figure.axes
+    only_a, only_b = axes.collections
+    assert len(only_a.get_offsets()) == 20
+    assert len(only_b.get_offsets()) == 10
+    assert axes.get_title().startswith("30 of 2,400 pixels flip")
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["mask in both: 100 px", "only in a: 20 px", "only in b: 10 px"]
+
+
+def test_the_flip_map_paints_where_both_masks_agree() -> None:
+    (axes,) = plots.flip_map(PHOTO, block(10, 10), block(10, 10)).axes
+    (image,) = axes.images
+    painted = np.ptp(image.get_array(), axis=-1) > 0
+    np.testing.assert_array_equal(painted, block(10, 10))
+
+
+def test_masks_of_another_size_than_the_photo_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"sizes \(40, 60\), \(40, 60\) and \(8, 8\)"):
+        plots.flip_map(PHOTO, block(1, 1), np.zeros((8, 8), bool))
+
+
+def test_there_is_a_box_for_each_kind_of_prompt() -> None:
+    (axes,) = plots.iou_by_prompt(MASKS).axes
+    assert len(axes.patches) == 2
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert names == ["1 point\n(3 masks)", "box\n(3 masks)"]
+
+
+def test_masks_that_all_agree_have_an_axis_that_reaches_1() -> None:
+    (axes,) = plots.iou_by_prompt(MASKS.assign(iou=1.0)).axes
+    bottom, top = axes.get_ylim()
+    assert bottom < 1.0 < top
+
+
+def test_every_stage_has_a_dot_and_the_first_above_is_named_and_marked() -> None:
+    (axes,) = plots.error_growth(STAGES).axes
+    (dots,) = axes.collections
+    assert len(dots.get_offsets()) == len(STAGES)
+    assert axes.get_title() == "First above the threshold of 0.001: blocks.1"
+    (mark,) = axes.patches
+    assert mark.get_y() <= 2 <= mark.get_y() + mark.get_height()
+
+
+def test_a_sound_engine_has_no_stage_marked() -> None:
+    (axes,) = plots.error_growth(STAGES.assign(relative_error=1e-6, above=False)).axes
+    assert not axes.patches
+    assert axes.get_title() == "Every stage is within the threshold of 0.001"
