@@ -132,3 +132,15 @@ def test_a_sound_engine_has_no_stage_marked() -> None:
     (axes,) = plots.error_growth(STAGES.assign(relative_error=1e-6, above=False)).axes
     assert not axes.patches
     assert axes.get_title() == "Every stage is within the threshold of 0.001"
+
+
+def test_candidates_have_a_panel_and_a_score_each() -> None:
+    masks = np.stack([block(10, 10), block(20, 20), block(5, 5)])
+    scores = np.array([0.5, 0.91, 0.2], np.float32)
+    figure = plots.candidates(PHOTO, masks, scores, [(15, 15), (50, 30)], [1, 0])
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["predicted IoU 0.50", "predicted IoU 0.91", "predicted IoU 0.20"]
+
+
+def test_candidates_need_no_clicks() -> None:
+    assert len(plots.candidates(PHOTO, block(9, 9)[None], np.ones(1)).axes) == 1

@@ -110,22 +110,17 @@ class ImagePredictor:
             raise RuntimeError("predict_batch() answers set_image_batch(); use predict() here.")
         self._require_image("set_image_batch")
         count = len(self._embeddings)
-        columns = []
-        for name, batch in (
-            ("point_coords_batch", point_coords_batch),
-            ("point_labels_batch", point_labels_batch),
-            ("box_batch", box_batch),
-            ("mask_input_batch", mask_input_batch),
-        ):
-            if batch is not None and len(batch) != count:
-                raise ValueError(
-                    f"{name} has {len(batch)} entries for {count} images; wanted one an image, "
-                    "None where it has none"
-                )
-            columns.append([None] * count if batch is None else batch)
         answers = [
             self._predict(index, *prompt, multimask_output, return_logits, normalize_coords)
-            for index, prompt in enumerate(zip(*columns, strict=True))
+            for index, prompt in enumerate(
+                zip(
+                    _one_each("point_coords_batch", point_coords_batch, count),
+                    _one_each("point_labels_batch", point_labels_batch, count),
+                    _one_each("box_batch", box_batch, count),
+                    _one_each("mask_input_batch", mask_input_batch, count),
+                    strict=True,
+                )
+            )
         ]
         masks, scores, logits = zip(*answers, strict=True)
         return list(masks), list(scores), list(logits)
@@ -187,6 +182,18 @@ class ImagePredictor:
             prediction.scores,
             prediction.logits,
         )
+
+
+def _one_each(name: str, batch: Any, count: int) -> list[Any]:
+    """A prompt for each image of a batch, None where there is none."""
+    if batch is None:
+        return [None] * count
+    if not hasattr(batch, "__len__") or len(batch) != count:
+        raise ValueError(
+            f"{name} is {batch!r}; wanted a list with one entry for each of the {count} images, "
+            "None where it has none"
+        )
+    return list(batch)
 
 
 def _in_callers_words(message: str) -> str:

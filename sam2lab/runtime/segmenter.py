@@ -190,9 +190,7 @@ class Segmenter:
         mask_threshold: float = 0.0,
     ) -> Prediction:
         """Answer encoded prompts on one embedding: the one way from prompt to mask."""
-        chosen = low_res.choose(
-            self.engine.decode(embedding.features, prompts), multi_mask_output
-        )
+        chosen = low_res.choose(self.engine.decode(embedding.features, prompts), multi_mask_output)
         cleaned = low_res.clean(
             chosen.logits, mask_threshold, self.max_hole_area, self.max_sprinkle_area
         )
@@ -242,7 +240,7 @@ class Segmenter:
                 input_color_format=input_color_format,
                 use_embeddings_cache=use_embeddings_cache,
             )
-        listed = embeddings if isinstance(embeddings, list) else [embeddings]
+        listed: list[Any] = embeddings if isinstance(embeddings, list) else [embeddings]
         if not listed:
             raise ValueError("embeddings is an empty list; wanted at least one embedding")
         for embedding in listed:
@@ -284,4 +282,3 @@ def _depth(value: Any) -> int:
     while isinstance(value, (list, tuple)) and value:
         depth, value = depth + 1, value[0]
     return depth + (value.ndim if isinstance(value, np.ndarray) else 0)
-

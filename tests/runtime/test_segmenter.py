@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tests.runtime.fakes import FakeEngine
 
 from sam2lab.runtime.cache import EmbeddingCache
 from sam2lab.runtime.segmenter import Segmenter
+from tests.runtime.fakes import FakeEngine
 
 rng = np.random.default_rng(0)
 
@@ -30,7 +30,7 @@ def test_the_mask_lies_under_the_click() -> None:
     (prediction,) = Segmenter(FakeEngine()).segment_images(
         photo(), point_coordinates=[[80, 20]], point_labels=[1]
     )
-    ys, xs = np.nonzero(prediction.masks[0])
+    _, xs = np.nonzero(prediction.masks[0])
     # An 8-pixel disc at low resolution is wide; its middle is the click to within a pixel.
     assert abs(xs.max() + xs.min() - 2 * 80) <= 34
     assert prediction.masks[0][20, 80]
