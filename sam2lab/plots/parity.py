@@ -1,40 +1,34 @@
-"""DataFrames to figures. Knows tables and arrays only: no engine, no model.
-
-Every function returns a matplotlib `Figure` of its own, made without pyplot: nothing global is
-touched, no backend is needed, and a notebook shows it once, as the value of its cell. Colours
-are those of Okabe and Ito, which people of any colour vision can tell apart.
-"""
+"""Two engines compared: errors by tensor, flipped pixels, IoU by prompt, growth by block."""
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY = "#999999"
+from sam2lab.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    Picture,
+    plain,
+)
 
 PARTS = {"photo": GREEN, "encoder": BLUE, "prompt": PURPLE, "decoder": ORANGE}
 
 # Where a logarithmic axis begins and no error is drawn: float32 keeps about seven digits.
 EXACT = 1e-9
-
-
-class Picture(Figure):
-    """A `Figure` that a notebook shows as the value of a cell, with or without a backend."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", bbox_inches="tight")
-        return buffer.getvalue()
 
 
 def tensor_errors(table: pd.DataFrame) -> Figure:
@@ -53,34 +47,7 @@ def tensor_errors(table: pd.DataFrame) -> Figure:
     axes.set_xlabel("largest error (standard deviations of the tensor)")
     axes.set_ylabel("tensor")
     axes.set_title("Error by tensor")
-    _plain(axes)
-    return figure
-
-
-def candidates(
-    photo: npt.NDArray[Any],
-    masks: npt.NDArray[np.bool_],
-    scores: npt.NDArray[np.float32],
-    points: npt.ArrayLike = (),
-    labels: npt.ArrayLike = (),
-) -> Figure:
-    """The photo (H, W, 3) once for each candidate mask (C, H, W), with its predicted IoU.
-
-    Points (P, 2), (x, y) in pixels, are drawn as a green disc where the label is 1 and as a
-    red cross where it is 0.
-    """
-    height, width = photo.shape[:2]
-    figure = Picture(figsize=(10, 0.6 + 10 * height / width / len(masks)), layout="constrained")
-    panels = figure.subplots(1, len(masks), squeeze=False)[0]
-    clicks = np.reshape(np.asarray(points, float), (-1, 2))
-    positive = np.asarray(labels).reshape(-1) == 1
-    for axes, mask, score in zip(panels, masks, scores, strict=True):
-        axes.imshow(photo)
-        axes.imshow(np.where(mask[..., None], to_rgba(SKY, 0.65), 0.0))
-        for marker, colour, chosen in (("o", GREEN, positive), ("X", VERMILLION, ~positive)):
-            axes.scatter(*clicks[chosen].T, s=90, marker=marker, c=colour, edgecolors="white")
-        axes.set_title(f"predicted IoU {score:.2f}")
-        axes.set_axis_off()
+    plain(axes)
     return figure
 
 
@@ -138,7 +105,7 @@ def iou_by_prompt(table: pd.DataFrame) -> Figure:
     axes.set_ylabel("IoU of the two engines' masks (1 = same)")
     axes.set_xlabel("kind of prompt")
     axes.set_title("Agreement by kind of prompt")
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -177,7 +144,7 @@ def error_growth(table: pd.DataFrame) -> Figure:
     ]
     handles.append(Line2D([], [], color=VERMILLION, linestyle="--", label="threshold"))
     axes.legend(handles=handles, loc="best", frameon=True)
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -191,10 +158,3 @@ def _tinted(photo: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray
 
 def _number(value: float) -> str:
     return "0 (exact)" if value == 0 else f"{value:.1e}"
-
-
-def _plain(axes: Any) -> None:
-    """Only the lines that help to read a value."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x" if axes.get_xscale() == "log" else "y", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)

@@ -1,0 +1,11 @@
+"""DataFrames to figures. Knows tables and arrays only: no engine, no model.
+
+Every function returns a matplotlib `Figure` of its own, made without pyplot: nothing global is
+touched, no backend is needed, and a notebook shows it once, as the value of its cell. Colours
+are those of Okabe and Ito, which people of any colour vision can tell apart.
+"""
+
+from sam2lab.plots.parity import error_growth, flip_map, iou_by_prompt, tensor_errors
+from sam2lab.plots.photo import candidates
+
+__all__ = ["candidates", "error_growth", "flip_map", "iou_by_prompt", "tensor_errors"]

@@ -1,0 +1,28 @@
+"""What all figures share: colours, a figure that a notebook shows, plain axes."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from matplotlib.figure import Figure
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#999999"
+
+
+class Picture(Figure):
+    """A `Figure` that a notebook shows as the value of a cell, with or without a backend."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", bbox_inches="tight")
+        return buffer.getvalue()
+
+
+def plain(axes: Any) -> None:
+    """Only the lines that help to read a value."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x" if axes.get_xscale() == "log" else "y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
