@@ -1,0 +1,126 @@
+"""How sam2 is entered: torchvision mended only where broken, Hydra left as it was found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from sam2lab.reference import _torchvision
+
+
+def run(script: str, folder: Path) -> str:
+    """Run a script in a process of its own, since imports happen once in each."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "SAM2LAB_CACHE": str(folder)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_hydra_stays_unused_and_build_sam2_still_works(tmp_path):
+    script = """
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.singleton import Singleton
+before = dict(Singleton._instances)
+from sam2lab.reference import zoo
+ours = zoo.load("nano", weights="random")
+assert Singleton._instances == before
+assert not GlobalHydra.instance().is_initialized()
+
+import sam2
+from sam2.build_sam import build_sam2
+from sam2.modeling.sam2_base import SAM2Base
+theirs = build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", device="cpu")
+assert isinstance(theirs, SAM2Base) and isinstance(ours.module, SAM2Base)
+assert sam2.build_sam.build_sam2 is build_sam2 and sam2.modeling.sam2_base.SAM2Base is SAM2Base
+"""
+    run(script, tmp_path)
+
+
+def test_a_user_who_set_hydra_up_keeps_it(tmp_path):
+    (tmp_path / "mine.yaml").write_text("answer: 42\n")
+    script = f"""
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+initialize_config_dir({str(tmp_path)!r}, version_base="1.3")
+mine = GlobalHydra.instance().hydra
+from sam2lab.reference import zoo
+zoo.load("nano", weights="random")
+assert GlobalHydra.instance().hydra is mine
+assert compose("mine").answer == 42
+"""
+    run(script, tmp_path)
+
+
+def test_a_user_who_imported_sam2_first_keeps_it(tmp_path):
+    script = """
+import sam2
+from hydra.core.global_hydra import GlobalHydra
+theirs = GlobalHydra.instance().hydra
+assert theirs is not None
+from sam2lab.reference import zoo
+zoo.load("nano", weights="random")
+assert GlobalHydra.instance().hydra is theirs
+from sam2.build_sam import build_sam2
+build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", device="cpu")
+"""
+    run(script, tmp_path)
+
+
+def test_without_sam2_the_remedy_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "sam2")
+    monkeypatch.setattr(_torchvision.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install"):
+        _torchvision._enter_sam2()
+
+
+def test_torchvision_can_be_imported_and_is_mended_only_if_it_has_no_operators():
+    import torchvision.transforms
+    from torchvision.extension import _has_ops
+
+    assert torchvision.transforms.Resize((4, 4))(torch.zeros(3, 8, 8)).shape == (3, 4, 4)
+    assert (_torchvision._library is None) == _has_ops()
+
+
+@pytest.mark.parametrize(
+    ("torch_cuda", "torchvision_version", "mismatched"),
+    [
+        (None, "0.28.0+cu130", True),
+        ("13.0", "0.28.0+cu130", False),
+        (None, "0.28.0+cpu", False),
+        (None, "0.28.0", False),
+    ],
+)
+def test_only_a_cuda_torchvision_beside_a_cpu_torch_is_a_mismatch(
+    monkeypatch, tmp_path, torch_cuda, torchvision_version, mismatched
+):
+    (tmp_path / "version.py").write_text(f"__version__ = {torchvision_version!r}\n")
+    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(_torchvision.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(torch.version, "cuda", torch_cuda)
+    assert _torchvision._is_mismatched() == mismatched
+
+
+def test_where_torchvision_can_be_imported_nothing_is_declared(monkeypatch, tmp_path):
+    """However suspicious the versions: a package that imports stands for a proper pair."""
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.setattr(_torchvision, "_is_mismatched", lambda: True)
+    monkeypatch.setattr(_torchvision, "_library", None)
+    _torchvision._mend_torchvision()
+    assert sys.modules["torchvision"].__file__ == str(tmp_path / "torchvision" / "__init__.py")
+    assert _torchvision._library is None
