@@ -1,0 +1,228 @@
+"""Every size of SAM 2 from one call: which config, which weights, which input size."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import operator
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from sam2.modeling.sam2_base import SAM2Base
+from torch.overrides import TorchFunctionMode
+
+from sam2lab import settings
+from sam2lab.reference import fetch
+from sam2lab.reference.anysize import check_input_size
+from sam2lab.reference.weights import differences, fill_random, read_state
+from sam2lab.runtime.engine import SIZES, ModelInfo, RandomWeightsWarning
+
+VERSIONS = ("2.0", "2.1")
+
+_LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
+
+
+@dataclass(frozen=True, eq=False)
+class ZooModel:
+    """A model of sam2's own class, in evaluation mode on the CPU, and what it is."""
+
+    module: SAM2Base
+    info: ModelInfo
+
+
+def load(
+    size: str,
+    weights: str | os.PathLike[str] = "auto",
+    version: str = "2.1",
+    input_size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> ZooModel:
+    """Build one size and give it its weights.
+
+    `weights="auto"` are Meta's, downloaded once and verified; for `nano`, which is not
+    Meta's, those trained here, or else random ones with a `RandomWeightsWarning`. A path, to
+    a `.pt` or `.safetensors` file, loads a fine-tuned model of that size. `"random"` gives
+    the architecture with weights drawn from `seed`: good for time and numeric parity, its
+    masks mean nothing. `input_size` is (height, width), multiples of 16; without it the
+    config's own square.
+
+    >>> model = load("nano", weights="random", input_size=(256, 320))
+    >>> model.info.input_size, model.info.weights
+    ((256, 320), 'random:0')
+    """
+    _check_choice("size", size, SIZES)
+    versions = versions_of(size)
+    if version not in versions and version in VERSIONS:
+        raise ValueError(f"version is {version!r}, but {size} exists as {' and '.join(versions)}")
+    _check_choice("version", version, versions)
+    seed = _check_seed(seed)
+
+    if input_size is not None:
+        input_size = check_input_size(input_size)
+
+    path, provenance = _find_weights(size, weights, version, seed)
+    module = build(size, version)
+    if path is None:
+        fill_random(module, seed)
+    else:
+        _fill_from(module, path, size, version)
+    side = module.image_size
+    name = size if path is None or weights == "auto" else path.stem
+    model = ZooModel(module, ModelInfo(name, size, (side, side), provenance, version=version))
+    return model if input_size is None else resize(model, input_size)
+
+
+def resize(model: ZooModel, input_size: tuple[int, int]) -> ZooModel:
+    """The same model for another input size: parameters shared, the given model unchanged.
+
+    >>> nano = load("nano", weights="random")
+    >>> wide = resize(nano, (720, 1280))
+    >>> wide.info.mask_size, nano.info.mask_size
+    ((180, 320), (128, 128))
+    >>> wide.module.no_mem_embed is nano.module.no_mem_embed
+    True
+    """
+    height, width = check_input_size(input_size)
+    info = replace(model.info, input_size=(height, width))
+    encoder = copy.copy(model.module.sam_prompt_encoder)
+    encoder.input_image_size = (height, width)
+    encoder.image_embedding_size = info.embed_size
+    encoder.mask_input_size = info.mask_size
+
+    module = copy.copy(model.module)
+    # A shallow copy still shares the table of sub-modules, which is about to change.
+    module._modules = {**module._modules, "sam_prompt_encoder": encoder}
+    is_square = height == width
+    module.image_size = height if is_square else (height, width)
+    module.sam_image_embedding_size = info.embed_size[0] if is_square else info.embed_size
+    return ZooModel(module, info)
+
+
+def versions_of(size: str) -> tuple[str, ...]:
+    """The versions in which a size exists; nano is a child of 2.1 only."""
+    return ("2.1",) if size == "nano" else VERSIONS
+
+
+def build(size: str, version: str = "2.1") -> SAM2Base:
+    """The architecture, in evaluation mode, with memory as weights: whatever was there.
+
+    Built from sam2's own YAML as `build_sam2` does, with its post-processing overrides, and
+    a trunk and neck that take every multiple of 16. The global random state is not used.
+    """
+    config = OmegaConf.load(_config_file(size, version)).model
+    config.image_encoder.trunk._target_ = "sam2lab.reference.anysize.AnySizeHiera"
+    config.image_encoder.neck._target_ = "sam2lab.reference.anysize.AnySizeNeck"
+    config.sam_mask_decoder_extra_args = {
+        "dynamic_multimask_via_stability": True,
+        "dynamic_multimask_stability_delta": 0.05,
+        "dynamic_multimask_stability_thresh": 0.98,
+    }
+    with _NoInitialisation():
+        module: SAM2Base = instantiate(config)
+    return module.eval()
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves new parameters as they come from memory: each one is about to be overwritten."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("kaiming_uniform_", "uniform_", "normal_"):
+            return args[0] if args else kwargs["tensor"]
+        return (torch.empty if func is torch.randn else func)(*args, **kwargs)
+
+
+def _config_file(size: str, version: str) -> Any:
+    if size == "nano":
+        return files("sam2lab.reference") / "nano.yaml"
+    family = "sam2" if version == "2.0" else "sam2.1"
+    return files("sam2") / "configs" / family / f"{family}_hiera_{_LETTERS[size]}.yaml"
+
+
+def _find_weights(
+    size: str, weights: str | os.PathLike[str], version: str, seed: int
+) -> tuple[Path | None, str]:
+    """The file to load, or None for random weights, and the provenance to record."""
+    if weights == "random":
+        return None, f"random:{seed}"
+    if weights != "auto":
+        path = _existing(weights)
+        return path, f"checkpoint:{fetch.sha256_of(path)}"
+    if size != "nano":
+        meta = fetch.checkpoint(size, version)
+        return meta.fetch(), f"checkpoint:{meta.sha256}"
+    trained = settings.models_folder() / "nano" / "weights.safetensors"
+    if trained.is_file():
+        return trained, f"trained-here:{fetch.sha256_of(trained)}"
+    warnings.warn(
+        f"nano has no trained weights ({trained} does not exist): they are random and its masks "
+        'mean nothing. Pass weights="random" to say that this is meant.',
+        RandomWeightsWarning,
+        stacklevel=3,
+    )
+    return None, f"random:{seed}"
+
+
+def _existing(weights: str | os.PathLike[str]) -> Path:
+    if isinstance(weights, str | os.PathLike):
+        path = Path(weights).expanduser()
+        if path.is_file():
+            return path
+    raise ValueError(
+        f"weights is {str(weights)!r}, and there is no such file; wanted 'auto', 'random' or the "
+        "path of a .pt or .safetensors file"
+        f"{_did_you_mean(str(weights), ('auto', 'random'))}"
+    )
+
+
+def _fill_from(module: SAM2Base, path: Path, size: str, version: str) -> None:
+    state = read_state(path)
+    wrong = differences(module, state)
+    if wrong:
+        fitting = [f"size={s!r}, version={v!r}" for s, v in _fitting(state)]
+        advice = f"It fits {' or '.join(fitting)}" if fitting else "It fits no size that is known"
+        raise ValueError(
+            f"weights: {path} does not fit size={size!r}, version={version!r}: "
+            f"{'; '.join(wrong)}. {advice}"
+        )
+    module.load_state_dict(state)
+
+
+def _fitting(state: Any) -> Iterator[tuple[str, str]]:
+    for size in SIZES:
+        for version in versions_of(size):
+            if not differences(build(size, version), state):
+                yield size, version
+
+
+def _check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"{argument} is {value!r}; wanted one of {', '.join(map(repr, choices))}"
+            f"{_did_you_mean(str(value), choices)}"
+        )
+
+
+def _check_seed(seed: int) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise ValueError(f"seed is {seed!r}; wanted a whole number from 0 to 2**63 - 1")
+    return number
+
+
+def _did_you_mean(value: str, choices: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
