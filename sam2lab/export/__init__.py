@@ -1,0 +1,1 @@
+"""Turn a model into files that other runtimes serve."""

@@ -1,0 +1,249 @@
+"""A bundle: a folder of graphs and the bundle.json that says what they are and seals them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sam2lab.runtime.engine import ModelInfo
+
+BUNDLE_FILE = "bundle.json"
+FORMAT = "sam2lab-bundle"
+VERSION = 1
+GRAPHS = ("encoder", "decoder")
+
+
+class BundleError(ValueError):
+    """A folder is not a whole, unchanged bundle; says which file is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph; a dimension is a size, or a letter where it is free."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One file of a bundle, its seal and what goes in and out."""
+
+    file: str
+    sha256: str
+    bytes: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An exported model on disk. `opset` is that of the standard ONNX operators.
+
+    ```python
+    bundle = Bundle.open("models/nano")
+    print(bundle.describe())
+    ```
+    """
+
+    folder: Path
+    info: ModelInfo
+    opset: int
+    graphs: Mapping[str, Graph]
+    made_with: Mapping[str, str]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], verify: bool = True) -> Bundle:
+        """Read a bundle and make sure that it is whole.
+
+        With `verify` every byte of the graphs is compared with its seal, at 1 to 2 GB a second;
+        without, only the files' presence and sizes.
+        """
+        folder = Path(folder)
+        sealed = _read_json(folder)
+        try:
+            bundle = cls(
+                folder=folder,
+                info=_read_info(_get(sealed, "model", dict)),
+                opset=_get(sealed, "opset", int),
+                graphs=_read_graphs(_get(sealed, "graphs", dict)),
+                made_with={k: str(v) for k, v in _get(sealed, "made_with", dict).items()},
+            )
+            _check_sizes(bundle)
+        except ValueError as reason:
+            raise BundleError(f"{folder / BUNDLE_FILE} is damaged: {reason}. {_REMEDY}") from None
+        for name in GRAPHS:
+            _check_file(bundle.path(name), bundle.graphs[name], verify)
+        return bundle
+
+    def seal(self) -> None:
+        """Write bundle.json, the last file of a bundle: without it a folder is none."""
+        sealed = {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": asdict(self.info),
+            "opset": self.opset,
+            "graphs": {name: asdict(graph) for name, graph in self.graphs.items()},
+            "made_with": dict(self.made_with),
+        }
+        unfinished = self.folder / f".{BUNDLE_FILE}.{os.getpid()}"
+        unfinished.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
+        os.replace(unfinished, self.folder / BUNDLE_FILE)
+
+    def path(self, graph: str) -> Path:
+        """Where a graph lies: `"encoder"` or `"decoder"`."""
+        return self.folder / self.graphs[graph].file
+
+    @property
+    def key(self) -> str:
+        """The same for bundles whose graphs are the same, byte by byte."""
+        return hashlib.sha256("".join(self.graphs[g].sha256 for g in GRAPHS).encode()).hexdigest()
+
+    def describe(self) -> str:
+        """A few lines for people: the model, its graphs, where they came from."""
+        info = self.info
+        height, width = info.input_size
+        lines = [
+            f"{info.name} ({info.size}, SAM {info.version}), {info.precision}, "
+            f"input {height}x{width}, opset {self.opset}",
+            f"weights: {info.weights}",
+        ]
+        for name, graph in self.graphs.items():
+            lines.append(f"{name}: {graph.file}, {graph.bytes / 1e6:.1f} MB")
+            lines += [f"  in  {tensor}" for tensor in graph.inputs]
+            lines += [f"  out {tensor}" for tensor in graph.outputs]
+        lines.append("made with " + ", ".join(f"{k} {v}" for k, v in self.made_with.items()))
+        return "\n".join(lines)
+
+
+def fingerprint(path: Path) -> tuple[str, int]:
+    """The sha256 of a file, in hexadecimal digits, and its size in bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+
+
+_REMEDY = "Copy the whole folder again, or export it anew"
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / BUNDLE_FILE
+    try:
+        sealed = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = "has no bundle.json" if folder.is_dir() else "is not a folder"
+        raise BundleError(
+            f"{folder} {what}, so it is no bundle. Export one with: python -m sam2lab export "
+            f"tiny --out {folder}"
+        ) from None
+    except (OSError, ValueError) as reason:
+        raise BundleError(f"{path} cannot be read as JSON: {reason}. {_REMEDY}") from None
+    if not isinstance(sealed, dict) or sealed.get("format") != FORMAT:
+        raise BundleError(f"{path} is not a {FORMAT}. Point at a folder that sam2lab exported")
+    if sealed.get("version") != VERSION:
+        raise BundleError(
+            f"{path} is a bundle of version {sealed.get('version')!r}, and this sam2lab reads "
+            f"version {VERSION}. Export it anew with this sam2lab, or use the one that made it"
+        )
+    return sealed
+
+
+def _read_info(model: dict[str, Any]) -> ModelInfo:
+    values: dict[str, Any] = {
+        name: _get(model, name, str) for name in ("name", "size", "weights", "precision", "version")
+    }
+    values["stride"] = _get(model, "stride", int)
+    values["input_size"] = _get_list(model, "input_size", (int,), 2)
+    values["mean"] = _get_list(model, "mean", (int, float), 3)
+    values["std"] = _get_list(model, "std", (int, float), 3)
+    assert values.keys() == {field.name for field in fields(ModelInfo)}
+    return ModelInfo(**values)
+
+
+def _read_graphs(graphs: dict[str, Any]) -> dict[str, Graph]:
+    read = {}
+    for name in GRAPHS:
+        graph = _get(graphs, name, dict)
+        read[name] = Graph(
+            file=_file_name(_get(graph, "file", str)),
+            sha256=_get(graph, "sha256", str),
+            bytes=_get(graph, "bytes", int),
+            inputs=_read_tensors(graph, "inputs"),
+            outputs=_read_tensors(graph, "outputs"),
+        )
+    return read
+
+
+def _read_tensors(graph: dict[str, Any], field: str) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(
+            _get(tensor, "name", str),
+            _get(tensor, "dtype", str),
+            tuple(_get_list(tensor, "shape", (int, str))),
+        )
+        for tensor in _get_list(graph, field, (dict,))
+    )
+
+
+def _file_name(file: str) -> str:
+    if file in ("", ".", "..") or any(mark in file for mark in "/\\:\0"):
+        raise ValueError(f"file is {file!r}, which is not the plain name of a file in the folder")
+    return file
+
+
+def _get(values: dict[str, Any], field: str, kind: type) -> Any:
+    if field not in values:
+        raise ValueError(f"{field!r} is missing")
+    value = values[field]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{field!r} is {value!r}, wanted a {kind.__name__}")
+    return value
+
+
+def _get_list(
+    values: dict[str, Any], field: str, kinds: tuple[type, ...], length: int | None = None
+) -> tuple[Any, ...]:
+    value = _get(values, field, list)
+    right = all(isinstance(item, kinds) and not isinstance(item, bool) for item in value)
+    if not right or (length is not None and len(value) != length):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        wanted = names if length is None else f"{length} of {names}"
+        raise ValueError(f"{field!r} is {value!r}, wanted a list of {wanted}")
+    return tuple(value)
+
+
+def _check_sizes(bundle: Bundle) -> None:
+    """bundle.json must not contradict itself: whoever prepares pixels trusts `input_size`."""
+    wanted = {
+        ("encoder", "image"): (3, *bundle.info.input_size),
+        ("decoder", "mask_input"): (1, *bundle.info.mask_size),
+    }
+    for (graph, name), shape in wanted.items():
+        found = [tensor.shape[1:] for tensor in bundle.graphs[graph].inputs if tensor.name == name]
+        if found != [shape]:
+            raise ValueError(
+                f"input_size is {bundle.info.input_size}, so the {graph}'s {name!r} must be "
+                f"{('B', *shape)}, but after the batch it is {found[0] if found else 'missing'}"
+            )
+
+
+def _check_file(path: Path, graph: Graph, verify: bool) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path.parent} lacks {path.name}. {_REMEDY}")
+    if path.stat().st_size != graph.bytes:
+        raise BundleError(
+            f"{path} has {path.stat().st_size} bytes, but was sealed with {graph.bytes}. {_REMEDY}"
+        )
+    if verify and fingerprint(path)[0] != graph.sha256:
+        raise BundleError(
+            f"{path} was changed after it was sealed: its sha256 is not that of "
+            f"{BUNDLE_FILE}. {_REMEDY}"
+        )

@@ -1,0 +1,174 @@
+"""`OnnxEngine`: a bundle served by onnxruntime."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+
+from sam2lab.runtime.bundle import GRAPHS, Bundle
+from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+
+CPU = "CPUExecutionProvider"
+PREFERRED = ("CUDAExecutionProvider", "DmlExecutionProvider", CPU)
+
+
+class ProviderWarning(UserWarning):
+    """An execution provider was asked for and runs nothing."""
+
+
+@dataclass(frozen=True)
+class ProviderReport:
+    """Which execution providers were asked for, which this onnxruntime has, and what runs where.
+
+    `nodes` counts, for each graph, the nodes that each provider took when the graph was divided.
+    """
+
+    asked: tuple[str, ...]
+    available: tuple[str, ...]
+    nodes: Mapping[str, Mapping[str, int]]
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Providers that were asked for and took nothing."""
+        return tuple(p for p in self.asked if not any(p in taken for taken in self.nodes.values()))
+
+    @property
+    def main(self) -> str:
+        """The provider that took most of the encoder."""
+        taken = self.nodes["encoder"]
+        return max(taken, key=lambda provider: taken[provider])
+
+    def __str__(self) -> str:
+        lines = [f"asked: {', '.join(self.asked)}", f"available: {', '.join(self.available)}"]
+        for graph, taken in self.nodes.items():
+            shares = ", ".join(f"{count} of its nodes on {name}" for name, count in taken.items())
+            lines.append(f"{graph}: {shares}")
+        if set(self.asked) - {CPU} and CPU in self.nodes["encoder"]:
+            lines.append(f"fell back to {CPU}: {self.nodes['encoder'][CPU]} nodes of the encoder")
+        return "\n".join(lines)
+
+
+class OnnxEngine:
+    """Encode and decode with the graphs of a bundle, on the CPU or what onnxruntime offers.
+
+    `providers` are onnxruntime's execution providers, most wanted first; the CPU takes what they
+    leave. Without them the first of CUDA and DirectML that is there is used, or else the CPU; see
+    `report`. `threads` is for one operator on the CPU, all cores without it.
+
+    One engine may be used from several threads at once.
+
+    ```python
+    engine = OnnxEngine("models/nano")
+    print(engine.report)
+    ```
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | os.PathLike[str],
+        providers: Sequence[str] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        available = tuple(ort.get_available_providers())
+        asked = _asked(providers, available)
+        options = _options(threads)
+        self._sessions = {
+            graph: ort.InferenceSession(
+                str(self.bundle.path(graph)), options, providers=[*dict.fromkeys([*asked, CPU])]
+            )
+            for graph in GRAPHS
+        }
+        nodes = {graph: _placement(session) for graph, session in self._sessions.items()}
+        self.report = ProviderReport(asked, available, nodes)
+        if providers is not None and set(self.report.idle) - {CPU}:
+            warnings.warn(
+                f"providers: {', '.join(self.report.idle)} took nothing of this model or could "
+                f"not be started (is its driver installed?), so it runs on {self.report.main}",
+                ProviderWarning,
+                stacklevel=2,
+            )
+        self._no_mask = np.zeros((1, 1, *self.info.mask_size), np.float32)
+        self._no_mask.flags.writeable = False
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model in the bundle."""
+        return self.bundle.info
+
+    @property
+    def key(self) -> str:
+        """The graphs' bytes and the provider that runs them."""
+        return f"onnx:{self.report.main}:{self.bundle.key}"
+
+    def encode(self, pixels: Float32) -> Features:
+        """Encode normalised RGB pixels (B, 3, H, W), H and W being `info.input_size`."""
+        wanted = (3, *self.info.input_size)
+        if pixels.ndim != 4 or pixels.shape[1:] != wanted:
+            expected = ", ".join(map(str, wanted))
+            raise ValueError(f"pixels has shape {pixels.shape}; wanted (B, {expected})")
+        names = ("image_embed", "high_res_feats_0", "high_res_feats_1")
+        return Features(*self._sessions["encoder"].run(names, {"image": pixels}))
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        """Answer L prompts on one image, or on L, one each, by the batch of `features`."""
+        mask = self._no_mask if prompts.mask_input is None else prompts.mask_input
+        masks, scores, single_mask, single_score = self._sessions["decoder"].run(
+            ("masks", "iou_predictions", "single_mask", "single_iou"),
+            {
+                "image_embed": features.image_embed,
+                "high_res_feats_0": features.high_res_feats_0,
+                "high_res_feats_1": features.high_res_feats_1,
+                "point_coords": prompts.point_coords,
+                "point_labels": prompts.point_labels,
+                "mask_input": mask,
+                "has_mask_input": np.array([prompts.mask_input is not None], np.float32),
+            },
+        )
+        return Decoded(
+            np.concatenate([single_mask, masks], axis=1),
+            np.concatenate([single_score, scores], axis=1),
+        )
+
+
+def _asked(providers: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
+    if providers is None:
+        return next((name,) for name in PREFERRED if name in available)
+    if isinstance(providers, str) or not providers:
+        raise ValueError(
+            f"providers is {providers!r}; wanted a list of names, such as [{CPU!r}], or None"
+        )
+    missing = [name for name in providers if name not in available]
+    if missing:
+        raise ValueError(
+            f"providers: {', '.join(map(repr, missing))} is not in this onnxruntime, which has "
+            f"{', '.join(available)}. Install the build of onnxruntime that has it, or leave "
+            "providers out"
+        )
+    return tuple(providers)
+
+
+def _options(threads: int | None) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    if threads is not None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise ValueError(
+                f"threads is {threads!r}; wanted a number from 1 on, or None for all cores"
+            )
+        options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
+
+
+def _placement(session: ort.InferenceSession) -> dict[str, int]:
+    """How many nodes each provider took."""
+    taken: Counter[str] = Counter()
+    for part in session.get_provider_graph_assignment_info():
+        taken[part.ep_name] += len(part.get_nodes())
+    return dict(taken)
