@@ -1,0 +1,100 @@
+"""The stages of an exported bundle: tensors inside its graphs, made outputs of copies in memory."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.onnx_engine import OnnxEngine
+
+Stages = dict[str, Float32]
+
+# What leaves a module is what its last node computes, and a node's name begins with the path of
+# its module in export.graphs. Simplifying and halving a graph keep those names.
+SCOPES = {
+    "encoder": (
+        ("patch_embed", r"/patch_embed/"),
+        ("position", r"/Add$"),
+        (r"blocks.\1", r"/blocks\.(\d+)/"),
+        (r"laterals.\1", r"/neck/laterals\.(\d+)/"),
+        ("neck", r"/neck/[^/]+$"),
+    ),
+    "decoder": (
+        ("prompt tokens", r"/points/"),
+        ("prompt mask", r"/masks/"),
+        (r"layers.\1 tokens", r"/transformer/layers\.(\d+)/norm3/"),
+        (r"layers.\1 image", r"/transformer/layers\.(\d+)/norm4/"),
+        ("final tokens", r"/transformer/norm_final_attn/"),
+        ("upscaled 2x", r"/heads/upscaling\.2/"),
+        ("upscaled 4x", r"/heads/upscaling\.4/"),
+        (r"kernels.\1", r"/heads/hypernetworks\.(\d+)/"),
+    ),
+}
+
+
+def watched(engine: OnnxEngine) -> tuple[OnnxEngine, Stages]:
+    """The same engine, and where every stage is kept that it computes from now on."""
+    stages: Stages = {}
+    watching = copy.copy(engine)
+    watching._sessions = {
+        graph: _Recorder(session, engine.bundle.path(graph), SCOPES[graph], stages)
+        for graph, session in engine._sessions.items()
+    }
+    return watching, stages
+
+
+class _Recorder:
+    """Runs a graph like the session it stands for, and keeps the stages that it passes."""
+
+    def __init__(
+        self, session: Any, path: Path, scopes: Sequence[tuple[str, str]], stages: Stages
+    ) -> None:
+        # Only who looks into a graph needs onnx; serving one does not.
+        import onnx
+        import onnxruntime
+
+        model = onnx.load(path)
+        self._tensors = stage_tensors([(n.name, n.output[0]) for n in model.graph.node], scopes)
+        already = {output.name for output in model.graph.output}
+        model.graph.output.extend(
+            onnx.ValueInfoProto(name=name)
+            for name in dict.fromkeys(self._tensors.values())
+            if name not in already
+        )
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(),
+            session.get_session_options(),
+            providers=session.get_providers(),
+        )
+        self._stages = stages
+
+    def run(self, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
+        outputs = self._session.run([*names, *self._tensors.values()], feeds)
+        inside = outputs[len(names) :]
+        for stage, tensor in zip(self._tensors, inside, strict=True):
+            self._stages[stage] = tensor.astype(np.float32)
+        return list(outputs[: len(names)])
+
+
+def stage_tensors(
+    nodes: Sequence[tuple[str, str]], scopes: Sequence[tuple[str, str]]
+) -> dict[str, str]:
+    """The tensor that leaves each stage: nodes are (name, first output), in a graph's order.
+
+    >>> nodes = [("/blocks.0/norm1/Mul", "a"), ("/blocks.0/Add", "b"), ("/blocks.1/Add", "c")]
+    >>> stage_tensors(nodes, SCOPES["encoder"])
+    {'blocks.0': 'b', 'blocks.1': 'c'}
+    """
+    leaving = {}
+    for name, output in nodes:
+        for stage, scope in scopes:
+            match = re.match(scope, name)
+            if match:
+                leaving[match.expand(stage)] = output
+    return leaving

@@ -1,0 +1,73 @@
+"""The stages of the original, watched from outside by forward hooks; torch is never imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from sam2lab.runtime.engine import Float32
+
+Stages = dict[str, Float32]
+# From what a sub-module returned to its stages by name.
+Naming = Callable[[Any], dict[str, Any]]
+
+
+class Watch:
+    """Within the `with` block, keeps every stage that a SAM2Base module computes, in order."""
+
+    def __init__(self, module: Any) -> None:
+        self.stages: Stages = {}
+        self._module = module
+        self._hooks = ExitStack()
+
+    def __enter__(self) -> Watch:
+        first_block = self._module.image_encoder.trunk.blocks[0]
+        self._hooks.enter_context(
+            first_block.register_forward_pre_hook(
+                lambda _, inputs: self._keep({"position": inputs[0]})
+            )
+        )
+        for watched, name_stages in _watched(self._module):
+            self._hooks.enter_context(watched.register_forward_hook(self._hook(name_stages)))
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._hooks.close()
+
+    def _hook(self, name_stages: Naming) -> Callable[[Any, Any, Any], None]:
+        return lambda _module, _inputs, output: self._keep(name_stages(output))
+
+    def _keep(self, named: dict[str, Any]) -> None:
+        for name, tensor in named.items():
+            self.stages[name] = tensor.detach().float().cpu().numpy().copy()
+
+
+def _watched(module: Any) -> Iterator[tuple[Any, Naming]]:
+    """Sub-modules of a SAM2Base, and how what they return is called."""
+    encoder, decoder = module.image_encoder, module.sam_mask_decoder
+    yield encoder.trunk.patch_embed, _named("patch_embed")
+    for index, block in enumerate(encoder.trunk.blocks):
+        yield block, _named(f"blocks.{index}")
+    # sam2 keeps the neck's projections coarsest first, and returns its levels finest first.
+    coarsest = len(encoder.neck.convs) - 1
+    for index, conv in enumerate(encoder.neck.convs):
+        yield conv, _named(f"laterals.{coarsest - index}")
+    yield encoder.neck, lambda output: {"neck": output[0][coarsest - encoder.scalp]}
+
+    yield (
+        module.sam_prompt_encoder,
+        lambda output: {"prompt tokens": output[0], "prompt mask": output[1]},
+    )
+    for index, layer in enumerate(decoder.transformer.layers):
+        yield layer, _named(f"layers.{index} tokens", f"layers.{index} image")
+    yield decoder.transformer, lambda output: {"final tokens": output[0]}
+    yield decoder.output_upscaling[2], _named("upscaled 2x")
+    yield decoder.output_upscaling[4], _named("upscaled 4x")
+    for index, head in enumerate(decoder.output_hypernetworks_mlps):
+        yield head, _named(f"kernels.{index}")
+
+
+def _named(*names: str) -> Naming:
+    """Names for what a module returns: one tensor, or a tuple with one for each name."""
+    return lambda output: dict(zip(names, output if len(names) > 1 else (output,), strict=True))
