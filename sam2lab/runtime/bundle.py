@@ -115,7 +115,7 @@ class Bundle:
         lines = [
             f"{info.name} ({info.size}, SAM {info.version}), {info.precision}, "
             f"input {height}x{width}, opset {self.opset}",
-            f"weights: {info.weights}",
+            f"weights: {weights_in_words(info.weights)}",
         ]
         for name, graph in self.graphs.items():
             lines.append(f"{name}: {graph.file}, {graph.bytes / 1e6:.1f} MB")
@@ -123,6 +123,19 @@ class Bundle:
             lines += [f"  out {tensor}" for tensor in graph.outputs]
         lines.append("made with " + ", ".join(f"{k} {v}" for k, v in self.made_with.items()))
         return "\n".join(lines)
+
+
+def weights_in_words(weights: str) -> str:
+    """Say where weights came from, and what they are good for where that is little.
+
+    >>> weights_in_words("random:0")
+    'random weights (seed 0): for time and numeric parity only'
+    """
+    kind, _, mark = weights.partition(":")
+    if kind == "random":
+        return f"random weights (seed {mark}): for time and numeric parity only"
+    origin = {"checkpoint": "a checkpoint", "trained-here": "trained with sam2lab"}.get(kind, kind)
+    return f"{origin} (sha256 {mark})"
 
 
 def fingerprint(path: Path) -> tuple[str, int]:
