@@ -106,3 +106,14 @@ def _server_info(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> d
         except (FileNotFoundError, json.JSONDecodeError):
             time.sleep(0.1)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def nano_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nano as exported, its weights random."""
+    from sam2lab.export.onnx import export
+    from sam2lab.reference import zoo
+
+    folder = tmp_path_factory.mktemp("bundles") / "nano"
+    export(zoo.load("nano", weights="random"), folder)
+    return folder

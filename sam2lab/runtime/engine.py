@@ -89,9 +89,10 @@ class Features:
             return [self]
         return [
             Features(
-                self.image_embed[i : i + 1].copy(),
-                self.high_res_feats_0[i : i + 1].copy(),
-                self.high_res_feats_1[i : i + 1].copy(),
+                # In the memory layout they came in, which decides how a decoder rounds.
+                self.image_embed[i : i + 1].copy(order="K"),
+                self.high_res_feats_0[i : i + 1].copy(order="K"),
+                self.high_res_feats_1[i : i + 1].copy(order="K"),
             )
             for i in range(len(self.image_embed))
         ]

@@ -48,7 +48,10 @@ class ImagePredictor:
         self._is_batch = False
 
     def set_image(self, image: Any) -> None:
-        """Encode one RGB image: HxWx3 array, PIL image, path or bytes."""
+        """Encode one RGB image: HxWx3 array, PIL image, path or bytes.
+
+        A PIL image is turned as its EXIF orientation says, which upstream ignores.
+        """
         self.reset_predictor()
         self._embeddings = self._segmenter.embed_images([image])
 

@@ -1,0 +1,182 @@
+"""`open_segmenter`: the one door that knows every floor."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sam2lab import settings
+from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.engine import SIZES, Engine, RandomWeightsWarning
+from sam2lab.runtime.onnx_engine import OnnxEngine
+from sam2lab.runtime.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from sam2lab.reference.zoo import ZooModel
+
+
+def open_segmenter(
+    model: str | Path,
+    *,
+    engine: Literal["onnx", "torch"] = "onnx",
+    precision: str = "float",
+    weights: str | Path = "auto",
+    version: str = "2.1",
+    input_size: tuple[int, int] | None = None,
+    device: str = "cpu",
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+) -> Segmenter:
+    """Open a size (`"nano"`, `"tiny"` …) or the folder of an exported bundle.
+
+    A folder needs no torch. A size served by onnxruntime is exported once, with torch, kept
+    in the models folder and opened from there ever after. `weights` and `version` are those
+    of `reference.zoo.load`; `input_size` is (height, width); `device` is for the torch
+    engine, `providers` and `threads` for onnxruntime.
+
+    ```python
+    segmenter = open_segmenter("nano")
+    segmenter = open_segmenter("tiny", engine="torch", weights="random")
+    segmenter = open_segmenter("models/tiny-fp16")
+    ```
+    """
+    if engine not in ("onnx", "torch"):
+        raise ValueError(f"engine is {engine!r}; wanted 'onnx' or 'torch'")
+    opened: Engine
+    if str(model) not in SIZES:
+        opened = OnnxEngine(_folder(model, engine), providers=providers, threads=threads)
+    else:
+        size = str(model)
+        if size == "nano" and weights == "auto" and not _nano_is_trained():
+            weights = "random"
+            warnings.warn(
+                "nano has no trained weights here: its weights are random and its masks mean "
+                'nothing. Pass weights="random" to say that this is meant.',
+                RandomWeightsWarning,
+                stacklevel=2,
+            )
+        if engine == "torch":
+            opened = _torch_engine(size, weights, version, input_size, device)
+        else:
+            folder = _exported(size, precision, weights, version, input_size)
+            opened = OnnxEngine(folder, providers=providers, threads=threads)
+    return Segmenter(opened)
+
+
+def bundle_name(
+    size: str,
+    precision: str = "float",
+    weights: str | Path = "auto",
+    version: str = "2.1",
+    input_size: tuple[int, int] | None = None,
+) -> str:
+    """The folder name under which an exported size is kept; what is usual is left out.
+
+    >>> bundle_name("tiny"), bundle_name("tiny", "fp16", "random", input_size=(720, 1280))
+    ('tiny', 'tiny-random-720x1280-fp16')
+    """
+    parts = [size]
+    if version != "2.1":
+        parts.append(version)
+    if weights == "random":
+        parts.append("random")
+    elif weights != "auto":
+        parts.append(_digest(Path(weights))[:8])
+    if input_size is not None:
+        parts.append("x".join(str(side) for side in input_size))
+    if precision != "float":
+        parts.append(precision)
+    return "-".join(parts)
+
+
+def _folder(model: str | Path, engine: str) -> Path:
+    folder = Path(model)
+    if not (folder / BUNDLE_FILE).is_file():
+        raise ValueError(
+            f"model is {str(model)!r}: neither a size ({', '.join(SIZES)}) nor a folder with a "
+            f"{BUNDLE_FILE}. Export one with: python -m sam2lab export tiny --out {folder}"
+        )
+    if engine == "torch":
+        raise ValueError(
+            f"engine is 'torch', but {str(model)!r} is an exported bundle, which onnxruntime "
+            "serves; pass a size to run the original, or engine='onnx'"
+        )
+    return folder
+
+
+def _exported(
+    size: str,
+    precision: str,
+    weights: str | Path,
+    version: str,
+    input_size: tuple[int, int] | None,
+) -> Path:
+    folder = settings.models_folder() / bundle_name(size, precision, weights, version, input_size)
+    if (folder / BUNDLE_FILE).is_file():
+        _check_same(Bundle.open(folder, verify=False), size, precision, version, input_size)
+        return folder
+    _require_torch(f"{folder} does not exist yet and exporting {size} takes torch")
+    from sam2lab.export.onnx import export
+    from sam2lab.reference import zoo
+
+    loaded = zoo.load(size, weights=weights, version=version, input_size=input_size)
+    export(loaded, folder, precision=precision)
+    return folder
+
+
+def _torch_engine(
+    size: str,
+    weights: str | Path,
+    version: str,
+    input_size: tuple[int, int] | None,
+    device: str,
+) -> Engine:
+    _require_torch("engine='torch' runs the original")
+    from sam2lab.reference import zoo
+    from sam2lab.reference.engine import TorchEngine
+
+    loaded: ZooModel = zoo.load(size, weights=weights, version=version, input_size=input_size)
+    return TorchEngine(loaded, device=device)
+
+
+def _check_same(
+    bundle: Bundle,
+    size: str,
+    precision: str,
+    version: str,
+    input_size: tuple[int, int] | None,
+) -> None:
+    info = bundle.info
+    kept = (info.size, info.precision, info.version)
+    if kept != (size, precision, version) or input_size not in (None, info.input_size):
+        raise ValueError(
+            f"{bundle.folder} holds {' '.join(kept)} at {info.input_size}, not {size} {precision} "
+            f"{version} at {input_size}; open that folder by its path, or move it away so that "
+            "the one asked for is exported"
+        )
+
+
+def _require_torch(reason: str) -> None:
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sam2") is None:
+        raise ModuleNotFoundError(
+            f"{reason}, which is not installed here. Install it (pip install 'sam2lab[torch]'), "
+            "or open the folder of a bundle that was exported elsewhere."
+        )
+
+
+def _nano_is_trained() -> bool:
+    folder = settings.models_folder() / "nano"
+    return (folder / BUNDLE_FILE).is_file() or (folder / "weights.safetensors").is_file()
+
+
+def _digest(weights: Path) -> str:
+    if not weights.is_file():
+        raise ValueError(
+            f"weights is {str(weights)!r}: no such file; wanted 'auto', 'random' or a checkpoint"
+        )
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
