@@ -308,6 +308,18 @@ def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> 
         time.sleep(0.01)
 
 
+def test_a_reader_that_stops_early_is_no_error_to_speak_of(copied: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sam2lab", "info", str(copied)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()  # long before anything is printed
+    process.stdout = None
+    assert process.communicate(timeout=60)[1] == b""
+
+
 def test_a_mistake_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> None:
         raise ZeroDivisionError

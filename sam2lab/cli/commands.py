@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sam2lab import settings
@@ -41,48 +41,48 @@ def fetch(arguments: Namespace) -> None:
 
 def info(arguments: Namespace) -> None:
     """Print what a bundle is, or what is here."""
-    if arguments.folder is None:
-        print("\n".join([*_weights_here(), *_bundles_here()]))
+    if arguments.folder is not None:
+        print(Bundle.open(arguments.folder).describe())
+        print("verified: every byte of its graphs is as it was sealed")
         return
-    bundle = Bundle.open(arguments.folder)
-    print(bundle.describe())
-    print("verified: every byte of its graphs is as it was sealed")
+    models = settings.models_folder()
+    print("weights", *_table(_weights_here(models)), sep="\n")
+    bundles = _table(_bundles_here(models)) or ["  none yet: python -m sam2lab export tiny"]
+    print(f"bundles in {models}", *bundles, sep="\n")
 
 
-def _weights_here() -> Iterator[str]:
-    trained = settings.models_folder() / "nano" / "weights.safetensors"
-    yield "weights"
-    yield _row("nano", str(trained) if trained.is_file() else "not trained yet")
+def _weights_here(models: Path) -> Iterator[tuple[str, str]]:
+    trained = models / "nano" / "weights.safetensors"
+    yield "nano", str(trained) if trained.is_file() else "not trained yet"
     try:
         from sam2lab.reference.fetch import checkpoint
     except ModuleNotFoundError as error:
-        yield f"  {error.name} is not installed, so no other size can be exported here"
+        yield "others", f"cannot be used here, for {error.name} is not installed"
         return
     for size in SIZES[1:]:
         paths = [checkpoint(size, version).path for version in ("2.1", "2.0")]
         here = [str(path) for path in paths if path.is_file()]
-        yield _row(size, " and ".join(here) or "not fetched")
+        yield size, " and ".join(here) or "not fetched"
 
 
-def _bundles_here() -> Iterator[str]:
-    models = settings.models_folder()
-    yield f"bundles in {models}"
-    folders = sorted(file.parent for file in models.glob(f"*/{BUNDLE_FILE}"))
-    if not folders:
-        yield "  none yet: python -m sam2lab export tiny"
-    for folder in folders:
-        yield _row(folder.name, _summary(folder))
+def _bundles_here(models: Path) -> Iterator[tuple[str, str]]:
+    for folder in sorted(file.parent for file in models.glob(f"*/{BUNDLE_FILE}")):
+        try:
+            info = Bundle.open(folder, verify=False).info
+        except BundleError as error:
+            yield folder.name, f"broken: {error}"
+            continue
+        height, width = info.input_size
+        weights = ", random weights" if info.has_random_weights else ""
+        summary = f"{info.size} {info.version}, {info.precision}, {height}x{width}{weights}"
+        yield folder.name, summary
 
 
-def _summary(folder: Path) -> str:
-    try:
-        info = Bundle.open(folder, verify=False).info
-    except BundleError as error:
-        return f"broken: {error}"
-    height, width = info.input_size
-    weights = ", random weights" if info.has_random_weights else ""
-    return f"{info.size} {info.version}, {info.precision}, {height}x{width}{weights}"
-
-
-def _row(name: str, text: str) -> str:
-    return f"  {name:<16} {text}"
+def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """
+    >>> _table([("nano", "here"), ("base_plus", "not fetched")])
+    ['  nano       here', '  base_plus  not fetched']
+    """
+    listed = list(rows)
+    width = max((len(name) for name, _ in listed), default=0)
+    return [f"  {name:<{width}}  {text}" for name, text in listed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import textwrap
@@ -30,8 +31,13 @@ def main(argv: Sequence[str] | None = None, prog: str = "sam2lab") -> int:
         warnings.showwarning = lambda message, *_, **__: _say(f"{command}: warning: {message}")
         try:
             arguments.run(arguments)
+            sys.stdout.flush()
         except KeyboardInterrupt:
             return _fail(command, "interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            # `| head` has read enough; without this, Python complains when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         except ModuleNotFoundError as error:
             if error.name is not None and error.name.startswith("sam2lab"):
                 raise
