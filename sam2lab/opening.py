@@ -54,8 +54,8 @@ def open_segmenter(
         if size == "nano" and weights == "auto" and not _nano_is_trained():
             weights = "random"
             warnings.warn(
-                "nano has no trained weights here: its weights are random and its masks mean "
-                'nothing. Pass weights="random" to say that this is meant.',
+                "nano has no trained weights here: they are random and its masks mean nothing. "
+                'Pass weights="random" to say that this is meant.',
                 RandomWeightsWarning,
                 stacklevel=2,
             )
@@ -98,7 +98,7 @@ def _folder(model: str | Path, engine: str) -> Path:
     if not (folder / BUNDLE_FILE).is_file():
         raise ValueError(
             f"model is {str(model)!r}: neither a size ({', '.join(SIZES)}) nor a folder with a "
-            f"{BUNDLE_FILE}. Export one with: python -m sam2lab export tiny --out {folder}"
+            f"{BUNDLE_FILE}. Export one with: python -m sam2lab export tiny --out models/tiny"
         )
     if engine == "torch":
         raise ValueError(

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sam2lab import open_segmenter
+from sam2lab.export import onnx as exporting
+from sam2lab.opening import bundle_name
+from sam2lab.reference import zoo
+from sam2lab.reference.engine import TorchEngine
+from sam2lab.runtime.engine import RandomWeightsWarning
+from sam2lab.runtime.onnx_engine import OnnxEngine
+
+SMALL = (64, 96)
+photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Kept bundles go to a folder of the test's own."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("SAM2LAB_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders exported to, in order."""
+    asked: list[Path] = []
+    real = exporting.export
+
+    def counted(model: zoo.ZooModel, folder: Path, **kwargs: object) -> object:
+        asked.append(folder)
+        return real(model, folder, **kwargs)
+
+    monkeypatch.setattr(exporting, "export", counted)
+    return asked
+
+
+def test_a_folder_is_served_by_onnxruntime(nano_bundle: Path) -> None:
+    segmenter = open_segmenter(nano_bundle)
+    assert isinstance(segmenter.engine, OnnxEngine)
+    assert segmenter.segment_images(photo, boxes=[5, 5, 30, 30])[0].masks.shape == (3, 40, 60)
+
+
+def test_a_size_is_exported_once_and_kept(exports: list[Path], models: Path) -> None:
+    for _ in range(2):
+        open_segmenter("nano", weights="random", input_size=SMALL)
+    assert exports == [models / "nano-random-64x96"]
+
+
+def test_both_engines_give_the_same_mask(exports: list[Path]) -> None:
+    masks = [
+        open_segmenter("nano", engine=engine, weights="random", input_size=SMALL)
+        .segment_images(photo, point_coordinates=[[30, 20]], point_labels=[1])[0]
+        .masks
+        for engine in ("onnx", "torch")
+    ]
+    assert (masks[0] != masks[1]).mean() < 1e-3
+
+
+def test_the_torch_engine_needs_no_files(models: Path) -> None:
+    segmenter = open_segmenter("nano", engine="torch", weights="random", input_size=SMALL)
+    assert isinstance(segmenter.engine, TorchEngine)
+    assert segmenter.engine.info.input_size == SMALL
+    assert not models.exists()
+
+
+def test_untrained_nano_says_so() -> None:
+    with pytest.warns(RandomWeightsWarning, match="masks mean nothing") as caught:
+        segmenter = open_segmenter("nano", engine="torch")
+    assert segmenter.engine.info.has_random_weights
+    assert len(caught) == 1
+
+
+def test_random_weights_that_were_asked_for_warn_nobody() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RandomWeightsWarning)
+        open_segmenter("nano", engine="torch", weights="random")
+
+
+def test_a_checkpoint_of_ones_own_is_told_apart_by_content(tmp_path: Path) -> None:
+    names = set()
+    for content in (b"one", b"two"):
+        checkpoint = tmp_path / "finetuned.pt"
+        checkpoint.write_bytes(content)
+        names.add(bundle_name("tiny", weights=checkpoint))
+    assert len(names) == 2
+
+
+def test_a_kept_bundle_of_another_kind_is_not_served_in_its_place(models: Path) -> None:
+    exporting.export(zoo.load("nano", weights="random", input_size=SMALL), models / "nano-random")
+    open_segmenter("nano", weights="random")
+    (models / "nano-random").rename(models / "tiny-random")
+    with pytest.raises(ValueError, match=r"holds nano float 2\.1 at .*, not tiny float 2\.1"):
+        open_segmenter("tiny", weights="random")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "tinny"}, "model is 'tinny': neither a size"),
+        ({"model": "no/such/folder"}, "neither a size .* nor a folder"),
+        ({"model": "nano", "engine": "tensorrt"}, "engine is 'tensorrt'"),
+        ({"model": "nano", "weights": "no.pt"}, "weights is 'no.pt': no such file"),
+        ({"model": "nano", "weights": "random", "input_size": (100, 64)}, "input_size"),
+        ({"model": "nano", "weights": "random", "precision": "int3"}, "precision is 'int3'"),
+    ],
+)
+def test_what_cannot_be_opened_is_explained(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        open_segmenter(**arguments)
+
+
+def test_a_bundle_cannot_be_run_by_torch(nano_bundle: Path) -> None:
+    with pytest.raises(ValueError, match="exported bundle"):
+        open_segmenter(nano_bundle, engine="torch")
+
+
+def test_without_torch_a_missing_bundle_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"sam2lab\[torch\].*bundle"):
+        open_segmenter("nano", weights="random")
