@@ -1,6 +1,4 @@
-"""`export`: a model in torch → a bundle of two ONNX graphs.
-
-"""
+"""`export`: a model in torch → a bundle of two ONNX graphs."""
 
 from __future__ import annotations
 

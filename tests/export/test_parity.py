@@ -1,0 +1,203 @@
+"""The exported graphs are the same model: against the original's own calls, tensor by tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.export import original
+from tests.export.conftest import Export, Exported
+
+# The issue of the matter: float32 rounding leaves about 5e-6 of a tensor's standard deviation.
+CLOSE = 1e-4
+
+NANO = {"nano 512": ("nano", None), "nano 208x336": ("nano", (208, 336))}
+
+
+@pytest.fixture(params=NANO.values(), ids=NANO)
+def nano(exported: Export, request: pytest.FixtureRequest) -> Exported:
+    """nano at its own size, and at an odd multiple of 16 that is not square."""
+    return exported(*request.param)
+
+
+def prompts(
+    case: Exported, objects: int, points: int, masks: int = 0, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Random points of every label (clicks, box corners, not a point), and logits to refine."""
+    rng = np.random.default_rng(seed)
+    height, width = case.model.info.input_size
+    coords = rng.uniform(0, 1, (objects, points, 2)) * (width, height)
+    labels = rng.integers(-1, 4, (objects, points))
+    mask = rng.normal(0, 10, (masks, 1, *case.model.info.mask_size)) if masks else None
+    return (
+        coords.astype(np.float32),
+        labels.astype(np.float32),
+        None if mask is None else mask.astype(np.float32),
+    )
+
+
+def assert_close(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= CLOSE * wanted.std()
+
+
+def assert_same_answer(found: original.Arrays, wanted: original.Arrays) -> None:
+    """Logits as close as features, each token's mask the same for 999 pixels of 1000."""
+    assert_close(found[0], wanted[0])
+    # A score is a sigmoid's value, in [0, 1]: absolute, since one token's barely vary.
+    np.testing.assert_allclose(found[1], wanted[1], rtol=0, atol=1e-5)
+    for token in range(4):
+        a, b = found[0][:, token] > 0, wanted[0][:, token] > 0
+        assert np.count_nonzero(a & b) >= 0.999 * np.count_nonzero(a | b)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_the_encoder_is_the_original(nano: Exported, batch: int) -> None:
+    pixels = nano.pixels(batch)
+    wanted = original.encode(nano.model.module, pixels)
+    for found, tensor in zip(nano.encode(pixels), wanted, strict=True):
+        assert_close(found, tensor)
+
+
+@pytest.mark.parametrize("points", [1, 3, 9])
+@pytest.mark.parametrize("objects", [1, 2, 5])
+def test_the_decoder_answers_any_number_of_objects_and_points(
+    nano: Exported, objects: int, points: int
+) -> None:
+    features = nano.encode(nano.pixels())
+    coords, labels, _ = prompts(nano, objects, points)
+    wanted = original.decode(nano.model.module, features, coords, labels)
+    assert_same_answer(nano.decode(features, coords, labels), wanted)
+
+
+def test_the_decoder_answers_sixty_four_objects_at_once(exported: Export) -> None:
+    small = exported("nano", (208, 336))
+    features = small.encode(small.pixels())
+    coords, labels, _ = prompts(small, 64, 2)
+    wanted = original.decode(small.model.module, features, coords, labels)
+    assert_same_answer(small.decode(features, coords, labels), wanted)
+
+
+def test_boxes_are_points_labelled_two_and_three(nano: Exported) -> None:
+    features = nano.encode(nano.pixels())
+    coords = np.array([[[20, 30], [180, 190]], [[5, 5], [90, 70]]], np.float32)
+    labels = np.array([[2, 3], [2, 3]], np.float32)
+    wanted = original.decode(nano.model.module, features, coords, labels)
+    assert_same_answer(nano.decode(features, coords, labels), wanted)
+
+
+@pytest.mark.parametrize("objects", [1, 2, 5])
+@pytest.mark.parametrize("one_mask_for_all", [True, False])
+@pytest.mark.parametrize("flag_per_object", [True, False])
+def test_a_mask_is_refined_for_one_object_or_for_each(
+    nano: Exported, objects: int, one_mask_for_all: bool, flag_per_object: bool
+) -> None:
+    features = nano.encode(nano.pixels())
+    coords, labels, mask = prompts(nano, objects, 2, 1 if one_mask_for_all else objects)
+    has_mask = np.ones(objects if flag_per_object else 1, np.float32)
+    wanted = original.decode(nano.model.module, features, coords, labels, mask)
+    assert_same_answer(nano.decode(features, coords, labels, mask, has_mask), wanted)
+
+
+def test_a_flag_for_each_object_says_whose_mask_counts(nano: Exported) -> None:
+    features = nano.encode(nano.pixels())
+    coords, labels, mask = prompts(nano, 2, 1, 2)
+    logits, scores = nano.decode(features, coords, labels, mask, np.array([1, 0], np.float32))
+    module = nano.model.module
+    for found, wanted in zip(
+        ((logits[:1], scores[:1]), (logits[1:], scores[1:])),
+        (
+            original.decode(module, features, coords[:1], labels[:1], mask[:1]),
+            original.decode(module, features, coords[1:], labels[1:]),
+        ),
+        strict=True,
+    ):
+        assert_same_answer(found, wanted)
+
+
+def test_a_mask_alone_needs_no_point_and_gets_no_padding(nano: Exported) -> None:
+    features = nano.encode(nano.pixels())
+    coords, labels, mask = prompts(nano, 1, 0, 1)
+    wanted = original.decode(nano.model.module, features, coords, labels, mask)
+    assert_same_answer(nano.decode(features, coords, labels, mask), wanted)
+
+
+def test_every_object_may_have_an_image_of_its_own(nano: Exported) -> None:
+    features = nano.encode(nano.pixels(3))
+    coords, labels, _ = prompts(nano, 3, 2)
+    wanted = original.decode(nano.model.module, features, coords, labels)
+    assert_same_answer(nano.decode(features, coords, labels), wanted)
+
+
+@pytest.mark.parametrize("input_size", [(272, 64), (64, 80), (720, 1280)])
+def test_other_sizes_are_the_same_model_too(exported: Export, input_size: tuple[int, int]) -> None:
+    """272 = 17 * 16 leaves a row alone in its window; 64 is the smallest side there is."""
+    case = exported("nano", input_size)
+    pixels = case.pixels()
+    features = original.encode(case.model.module, pixels)
+    for found, wanted in zip(case.encode(pixels), features, strict=True):
+        assert_close(found, wanted)
+    coords, labels, mask = prompts(case, 2, 3, 1)
+    wanted = original.decode(case.model.module, features, coords, labels, mask)
+    assert_same_answer(case.decode(features, coords, labels, mask), wanted)
+
+
+def check_at_full_size(case: Exported) -> None:
+    pixels = case.pixels()
+    features = original.encode(case.model.module, pixels)
+    for found, wanted in zip(case.encode(pixels), features, strict=True):
+        assert_close(found, wanted)
+    coords, labels, mask = prompts(case, 2, 3, 2)
+    for given in (None, mask):
+        wanted = original.decode(case.model.module, features, coords, labels, given)
+        assert_same_answer(case.decode(features, coords, labels, given), wanted)
+
+
+def test_tiny_is_the_same_model(exported: Export) -> None:
+    check_at_full_size(exported("tiny"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["small", "base_plus", "large"])
+def test_the_bigger_sizes_are_the_same_models(exported: Export, size: str) -> None:
+    check_at_full_size(exported(size))
+
+
+def test_half_precision_takes_and_gives_float32(exported: Export) -> None:
+    half = exported("nano", None, "fp16")
+    for session in (half.encoder, half.decoder):
+        for tensor in (*session.get_inputs(), *session.get_outputs()):
+            assert tensor.type == "tensor(float)"
+
+
+def test_half_precision_is_nearly_the_same_model(exported: Export) -> None:
+    """Ten bits of mantissa: 1e-3 a value, which seven blocks add up to 5e-3 of the spread."""
+    half, full = exported("nano", None, "fp16"), exported("nano")
+    pixels = full.pixels()
+    features = full.encode(pixels)
+    for found, wanted in zip(half.encode(pixels), features, strict=True):
+        assert np.abs(found - wanted).max() < 2e-2 * wanted.std()
+    coords, labels, mask = prompts(full, 3, 3, 1)
+    logits, scores = half.decode(features, coords, labels, mask)
+    wanted_logits, wanted_scores = full.decode(features, coords, labels, mask)
+    assert np.abs(logits - wanted_logits).max() < 3e-2 * wanted_logits.std()
+    assert np.abs(scores - wanted_scores).max() < 1e-2
+    a, b = logits > 0, wanted_logits > 0
+    assert np.count_nonzero(a & b) > 0.99 * np.count_nonzero(a | b)
+
+
+def test_half_precision_still_tells_neighbouring_pixels_apart(exported: Export) -> None:
+    """Beyond 1024 float16 knows whole pixels only; a click half a pixel on must move the answer.
+
+    Compared with float32's answer to the same two clicks: the step between them has the right
+    direction and length, which a rounded coordinate's has not.
+    """
+    size = (64, 1280)
+    half, full = exported("nano", size, "fp16"), exported("nano", size)
+    features = full.encode(full.pixels())
+    labels = np.ones((1, 1), np.float32)
+    clicks = [np.array([[[x, 30]]], np.float32) for x in (1270.0, 1270.5)]
+    here, there = (half.decode(features, click, labels)[0] for click in clicks)
+    wanted_here, wanted_there = (full.decode(features, click, labels)[0] for click in clicks)
+    step, wanted = (there - here).ravel(), (wanted_there - wanted_here).ravel()
+    assert step @ wanted > 0.5 * (wanted @ wanted)
