@@ -27,6 +27,8 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
     """Set before anything is collected: notebooks and servers inherit the environment."""
     with tempfile.TemporaryDirectory(prefix="sam2lab-tests-") as cache:
         os.environ["SAM2LAB_CACHE"] = cache
+        # Bundles that an earlier state of the code exported must not be what is tested.
+        os.environ["SAM2LAB_MODELS"] = str(Path(cache) / "models")
         os.environ.setdefault("SAM2LAB_BUDGET", "ci")
         return (yield)
 
