@@ -5,7 +5,16 @@ touched, no backend is needed, and a notebook shows it once, as the value of its
 are those of Okabe and Ito, which people of any colour vision can tell apart.
 """
 
+from sam2lab.plots.devices import among_chipsets, speed_against_memory
 from sam2lab.plots.parity import error_growth, flip_map, iou_by_prompt, tensor_errors
 from sam2lab.plots.photo import candidates
 
-__all__ = ["candidates", "error_growth", "flip_map", "iou_by_prompt", "tensor_errors"]
+__all__ = [
+    "among_chipsets",
+    "candidates",
+    "error_growth",
+    "flip_map",
+    "iou_by_prompt",
+    "speed_against_memory",
+    "tensor_errors",
+]

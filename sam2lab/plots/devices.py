@@ -1,0 +1,172 @@
+"""Devices compared: time against memory, and this machine among the chipsets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import StrMethodFormatter
+
+from sam2lab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, YELLOW, Picture, plain
+
+# A precision is told by colour and by shape: neither is needed to read the other.
+PRECISIONS = {"float": (BLUE, "o"), "fp16": (GREEN, "^"), "w8a8": (ORANGE, "s")}
+THOUSANDS = StrMethodFormatter("{x:,g}")
+PANELS = {"SAM2Encoder": "encoder: once for each picture", "SAM2Decoder": "decoder: each click"}
+
+
+def speed_against_memory(published: pd.DataFrame, here: pd.DataFrame | None = None) -> Figure:
+    """Time of one run against the upper end of peak memory, one panel for each part.
+
+    Both tables have the columns of `devices.published`; the rows of `here` are ringed
+    and named. Hollow marks did not run on an NPU.
+    """
+    figure = Picture(figsize=(11, 4.8), layout="constrained")
+    panels = figure.subplots(1, len(PANELS))
+    for axes, (model, title) in zip(panels, PANELS.items(), strict=True):
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.margins(0.12)
+        for precision in PRECISIONS:
+            _dots(axes, _of(published, model, precision), "inference_ms", "peak_mb_max")
+        if here is not None:
+            _ringed(axes, here[here["model"] == model])
+        axes.set_xlabel("time of one run (ms)")
+        axes.set_title(title)
+        plain(axes)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.xaxis.set_major_formatter(THOUSANDS)
+        axes.yaxis.set_major_formatter(THOUSANDS)
+    panels[0].set_ylabel("peak memory, upper end of the range (MB)")
+    figure.legend(
+        handles=_keys(published, here), loc="outside lower center", ncols=6, frameon=False
+    )
+    return figure
+
+
+def among_chipsets(
+    published: pd.DataFrame,
+    here: pd.DataFrame | None = None,
+    model: str = "SAM2Encoder",
+    reference: tuple[str, float] | None = None,
+) -> Figure:
+    """All times of one part by chipset, the chipset with the fastest one on top.
+
+    Both tables have the columns of `devices.published`; the chipsets of `here` stand on yellow.
+    `reference` is a name and a time in ms, drawn as a dashed line.
+    """
+    if model not in PANELS:
+        raise ValueError(f"model is {model!r}; wanted one of {', '.join(map(repr, PANELS))}")
+    own = set() if here is None else set(here["chipset"])
+    table = published if here is None else pd.concat([published, here], ignore_index=True)
+    table = table[table["model"] == model]
+    spans = table.groupby("chipset")["inference_ms"].agg(["min", "max"]).sort_values("min")
+    places = pd.Series(np.arange(len(spans)), index=spans.index)
+
+    figure = Picture(figsize=(9, 1.6 + 0.3 * len(spans)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.hlines(places, spans["min"], spans["max"], color="#cccccc", linewidth=2, zorder=1)
+    for precision in PRECISIONS:
+        rows = _of(table, model, precision)
+        _dots(axes, rows.assign(place=rows["chipset"].map(places)), "inference_ms", "place")
+    for chipset, fastest in spans["min"].items():
+        axes.annotate(
+            f"{fastest:,.1f}" if fastest < 100 else f"{fastest:,.0f}",
+            (fastest, places[chipset]),
+            (-8, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=8,
+        )
+        if chipset in own:
+            place = places[chipset]
+            axes.axhspan(place - 0.5, place + 0.5, color=YELLOW, alpha=0.5, zorder=0, linewidth=0)
+    handles = _keys(table, None)
+    if reference is not None:
+        axes.axvline(reference[1], color=GREY, linestyle="--", linewidth=1.2, zorder=0)
+        name = f"{reference[0]}: {reference[1]:g} ms"
+        handles.append(Line2D([], [], color=GREY, linestyle="--", label=name))
+    axes.set_yticks(places, [_shortened(name, name in own) for name in spans.index])
+    axes.set_ylim(len(spans) - 0.5, -0.5)
+    axes.margins(x=0.12)
+    axes.set_xlabel("time of one run (ms); the number is the fastest")
+    axes.set_title(f"{model} by chipset, the fastest first")
+    plain(axes)
+    axes.xaxis.set_major_formatter(THOUSANDS)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _of(table: pd.DataFrame, model: str, precision: str) -> pd.DataFrame:
+    return table[(table["model"] == model) & (table["precision"] == precision)]
+
+
+def _dots(axes: Any, rows: pd.DataFrame, x: str, y: str) -> None:
+    """Marks of rows of one precision, hollow where the NPU did not do the work."""
+    for on_npu, group in rows.groupby(rows["primary_compute_unit"] == "NPU"):
+        colour, shape = PRECISIONS[group["precision"].iloc[0]]
+        axes.scatter(
+            group[x],
+            group[y],
+            s=38,
+            marker=shape,
+            facecolors=colour if on_npu else "white",
+            edgecolors=colour,
+            linewidths=1.5,
+            alpha=0.85,
+            zorder=3,
+        )
+
+
+def _ringed(axes: Any, own: pd.DataFrame) -> None:
+    """This machine's marks, each in a black ring, named in a stack below."""
+    for _, rows in own.groupby("precision"):
+        _dots(axes, rows, "inference_ms", "peak_mb_max")
+    axes.scatter(
+        own["inference_ms"],
+        own["peak_mb_max"],
+        s=190,
+        facecolors="none",
+        edgecolors=BLACK,
+        zorder=4,
+    )
+    for place, row in enumerate(own.sort_values("peak_mb_max", ascending=False).itertuples()):
+        axes.annotate(
+            f"{row.runtime} {row.precision}",
+            (row.inference_ms, row.peak_mb_max),
+            (-30, -32 - 15 * place),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": GREY, "shrinkB": 7, "linewidth": 0.8},
+        )
+
+
+def _keys(table: pd.DataFrame, here: pd.DataFrame | None) -> list[Line2D]:
+    """What the marks of these tables mean."""
+    drawn = set(table["precision"]) | (set() if here is None else set(here["precision"]))
+
+    def key(label: str, shape: str, **style: Any) -> Line2D:
+        return Line2D([], [], linestyle="", marker=shape, label=label, **style)
+
+    keys = [
+        key(precision, shape, color=colour)
+        for precision, (colour, shape) in PRECISIONS.items()
+        if precision in drawn
+    ]
+    keys.append(key("filled: ran on the NPU", "D", color=GREY))
+    keys.append(key("hollow: on CPU or GPU", "D", color=GREY, markerfacecolor="white"))
+    if here is not None:
+        keys.append(key("this machine", "o", color=BLACK, markerfacecolor="none", markersize=12))
+    return keys
+
+
+def _shortened(chipset: str, is_own: bool) -> str:
+    name = chipset if len(chipset) <= 36 else chipset[:35] + "…"
+    return f"this machine: {name}" if is_own else name
