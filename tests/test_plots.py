@@ -144,3 +144,11 @@ def test_candidates_have_a_panel_and_a_score_each() -> None:
 
 def test_candidates_need_no_clicks() -> None:
     assert len(plots.candidates(PHOTO, block(9, 9)[None], np.ones(1)).axes) == 1
+
+
+@pytest.mark.parametrize("error", [1e-6, 0.5])
+def test_the_threshold_is_in_view_however_large_the_errors(error: float) -> None:
+    (axes,) = plots.error_growth(STAGES.assign(relative_error=error)).axes
+    left, right = axes.get_xlim()
+    assert left < 1e-3 < right
+    assert left < error < right

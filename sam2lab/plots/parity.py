@@ -102,7 +102,7 @@ def iou_by_prompt(table: pd.DataFrame) -> Figure:
     room = max(1.0 - lowest, 1e-3)
     axes.set_ylim(1.0 - 1.1 * room, 1.0 + 0.1 * room)
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.set_ylabel("IoU of the two engines' masks (1 = same)")
+    axes.set_ylabel("IoU of the two masks (1 = same)")
     axes.set_xlabel("kind of prompt")
     axes.set_title("Agreement by kind of prompt")
     plain(axes)
@@ -124,10 +124,10 @@ def error_growth(table: pd.DataFrame) -> Figure:
     colours = {part: colour for part, colour in PARTS.items() if part in set(table["part"])}
     dots = [colours[part] for part in table["part"]]
     axes.scatter(errors, places, color=dots, zorder=3, clip_on=False)
-    axes.set_xlim(left=EXACT)
+    threshold = float(table["threshold"].iloc[0])
+    axes.set_xlim(EXACT, 10 * max(threshold, errors.max()))
     axes.set_yticks(places, table["stage"].tolist())
     axes.invert_yaxis()
-    threshold = float(table["threshold"].iloc[0])
     axes.axvline(threshold, color=VERMILLION, linestyle="--", linewidth=1)
     title = f"Every stage is within the threshold of {threshold:g}"
     above = np.flatnonzero(table["above"])
