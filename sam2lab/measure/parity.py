@@ -1,7 +1,8 @@
 """Are two engines the same model? The same questions to both, the answers compared.
 
 Both engines are asked through a `Segmenter`, so that preprocessing, prompts and postprocessing
-count too, and there is no second way from a photo to a mask.
+count too, and there is no second way from a photo to a mask. A table is about one pair of engines;
+`pd.concat({size: table, …}, names=["size"])` puts several sizes together.
 """
 
 from __future__ import annotations
