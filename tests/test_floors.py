@@ -18,6 +18,7 @@ BELOW = {
     "plots": set(),
     "reference": GROUND,
     "measure": GROUND,
+    "remote": GROUND,
     "export": GROUND | {"reference"},
     "opening": GROUND | {"reference", "export"},
     "cli": GROUND | {"reference", "export", "opening"},

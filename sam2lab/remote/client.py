@@ -1,0 +1,258 @@
+"""`RemoteEngine`: an engine that asks a server, and keeps account of every trip."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2lab.remote import wire
+from sam2lab.remote.connections import Connections, FeaturesGone, RefusedError, RemoteError, Reply
+from sam2lab.remote.features import Kept, RemoteFeatures
+from sam2lab.remote.network import SimulatedNetwork
+from sam2lab.remote.wire import Arrays, WireError
+from sam2lab.runtime.engine import Decoded, Features, Float32, PromptBatch
+
+
+@dataclass(frozen=True)
+class Trip:
+    """What one request took: bytes of the two bodies, and seconds.
+
+    `total_s` was measured here and holds the other two: `server_s`, which the server measured
+    from the last byte in to the answer being ready, and `simulated_s`, which was waited for a
+    simulated network.
+    """
+
+    route: str
+    sent_bytes: int
+    received_bytes: int
+    total_s: float
+    server_s: float
+    simulated_s: float
+
+    @property
+    def transport_s(self) -> float:
+        """What is left for sockets, HTTP and packing: the real cost of asking another process."""
+        return self.total_s - self.server_s - self.simulated_s
+
+
+class Segmented(NamedTuple):
+    """What `RemoteEngine.segment` brings back.
+
+    With C candidates (3, or 1): `masks` (C, H, W) boolean at the photo's size, `scores` (C,)
+    predicted IoU. Where prompts for L > 1 objects were given, each has a first axis of L.
+    """
+
+    masks: npt.NDArray[np.bool_]
+    scores: Float32
+
+
+class RemoteEngine:
+    """The engine of `serve(engine)` in another process, with the same interface.
+
+    Features stay on the server, which keeps those used last, and cross the line only when
+    somebody reads their arrays. An image that the server has let go raises `FeaturesGone`; it
+    is not encoded again unasked, so that a decode never costs an encode. Connections are kept
+    open and reused; any number of threads may ask.
+
+    With a `network` each request waits for that simulated line as well, `key` and `info.name`
+    say so, and so does what is made with this engine.
+
+    ```python
+    with serve(engine) as server, RemoteEngine(server.url, server.token) as remote:
+        masks, scores = remote.segment("photo.jpg", boxes=[40, 40, 200, 160])
+        print(remote.last_trip)
+    ```
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        network: SimulatedNetwork | None = None,
+        timeout_s: float = 120.0,
+    ) -> None:
+        self.url = url
+        self.network = network
+        self._connections = Connections(url, token, timeout_s)
+        self._lock = threading.Lock()
+        self._trips = 0
+        self._last = threading.local()
+        try:
+            greeting = self._connections.request("GET", "/info")
+            _raise_for_status(greeting, url)
+            self.info, key, self._body_bytes = wire.unpack_greeting(greeting.body)
+        except WireError as error:
+            self.close()
+            raise RemoteError(f"{url}: {error}") from error
+        except RemoteError:
+            self.close()
+            raise
+        self.key = f"remote:{key}"
+        if network is not None:
+            self.key += f":{network}, seed {network.seed}"
+            self.info = replace(self.info, name=f"{self.info.name}, simulated {network.name}")
+
+    @property
+    def last_trip(self) -> Trip | None:
+        """The last request that this thread made, None before the first."""
+        return getattr(self._last, "trip", None)
+
+    def describe(self) -> str:
+        """Which model answers, where, and over which line."""
+        line = "loopback, as it is" if self.network is None else f"loopback, with {self.network}"
+        return f"{self.info.name} at {self.url} over {line}"
+
+    def encode(self, pixels: Float32) -> RemoteFeatures:
+        """Encode normalised pixels (B, 3, H, W) in RGB order; the features stay there."""
+        reply = self._ask("/encode", {"pixels": np.asarray(pixels, np.float32)})
+        answer = _unpacked(reply, {"handles": "uint8", "nbytes": "int64"})
+        kept = zip(answer["handles"], answer["nbytes"], strict=True)
+        return RemoteFeatures(
+            self.url, [Kept(handle.tobytes(), int(size)) for handle, size in kept], self._fetch
+        )
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        """Answer L prompts on one image (`features` of batch 1).
+
+        Features that were made elsewhere, such as those of an `EmbeddingStore`, go up with each
+        question: 16 MB for a model of 1024 x 1024.
+        """
+        asked = {"point_coords": prompts.point_coords, "point_labels": prompts.point_labels}
+        if prompts.mask_input is not None:
+            asked["mask_input"] = prompts.mask_input
+        asked = {name: np.asarray(array, np.float32) for name, array in asked.items()}
+        answer = self._ask("/decode", asked | self._named(features))
+        return Decoded(**_unpacked(answer, {"logits": "float32", "scores": "float32"}))
+
+    def segment(
+        self,
+        photo: str | os.PathLike[str] | bytes,
+        *,
+        point_coordinates: npt.ArrayLike | None = None,
+        point_labels: npt.ArrayLike | None = None,
+        boxes: npt.ArrayLike | None = None,
+        mask_input: npt.ArrayLike | None = None,
+        multi_mask_output: bool = True,
+    ) -> Segmented:
+        """Send a photo and prompts, get masks, as cloud services do; nothing is remembered.
+
+        `photo` is a JPEG or PNG file or its bytes, and goes up as it is. Prompts are those of
+        `Segmenter.segment_images` for one image, in pixels of the photo.
+        """
+        file = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
+        asked: Arrays = {
+            "photo": np.frombuffer(file, np.uint8),
+            "multi_mask_output": np.array(multi_mask_output, bool),
+        }
+        for name, prompt, dtype in (
+            ("point_coordinates", point_coordinates, np.float64),
+            ("point_labels", point_labels, np.float64),
+            ("boxes", boxes, np.float64),
+            ("mask_input", mask_input, np.float32),
+        ):
+            if prompt is not None:
+                asked[name] = np.asarray(prompt, dtype)
+        wanted = {"masks": "uint8", "shape": "int64", "scores": "float32"}
+        answer = _unpacked(self._ask("/segment", asked), wanted)
+        return Segmented(wire.unpack_masks(answer["masks"], answer["shape"]), answer["scores"])
+
+    def close(self) -> None:
+        """Close the connections; asking again opens new ones."""
+        self._connections.close()
+
+    def __enter__(self) -> RemoteEngine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<RemoteEngine: {self.describe()}>"
+
+    def _named(self, features: Features) -> Arrays:
+        if not isinstance(features, RemoteFeatures):
+            return {name: getattr(features, name) for name in wire.FEATURES}
+        if features.url != self.url:
+            raise ValueError(
+                f"features are kept by the server at {features.url}, this engine asks "
+                f"{self.url}; encode the image again with this engine"
+            )
+        if len(features.kept) != 1:
+            raise ValueError(
+                f"features are of {len(features.kept)} images; wanted one: features.split()"
+            )
+        return {"handle": np.frombuffer(features.kept[0].handle, np.uint8)}
+
+    def _fetch(self, handle: bytes) -> Features:
+        reply = self._ask("/features", {"handle": np.frombuffer(handle, np.uint8)})
+        return Features(**_unpacked(reply, dict.fromkeys(wire.FEATURES, "float32")))
+
+    def _ask(self, route: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+        started = perf_counter()
+        body = wire.pack(arrays)
+        if len(body) > self._body_bytes:
+            raise RefusedError(
+                f"{route}: the request takes {len(body)} bytes, the server takes "
+                f"{self._body_bytes}; send fewer images or objects at once, or serve with larger "
+                "Limits(body_bytes=)"
+            )
+        with self._lock:
+            crossing = 2 * self._trips
+            self._trips += 1
+        simulated = self._wait(len(body), crossing)
+        reply = self._connections.request("POST", route, body)
+        simulated += self._wait(len(reply.body), crossing + 1)
+        self._last.trip = Trip(
+            route,
+            len(body),
+            len(reply.body),
+            perf_counter() - started,
+            reply.server_s,
+            simulated,
+        )
+        _raise_for_status(reply, self.url + route)
+        return reply.body
+
+    def _wait(self, nbytes: int, crossing: int) -> float:
+        if self.network is None:
+            return 0.0
+        seconds = self.network.seconds(nbytes, crossing)
+        sleep(seconds)
+        return seconds
+
+
+def _unpacked(body: bytes, dtypes: Mapping[str, str]) -> Arrays:
+    try:
+        return wire.unpack(body, dtypes)
+    except WireError as error:
+        raise RemoteError(f"the server's answer makes no sense: {error}") from error
+
+
+def _raise_for_status(reply: Reply, where: str) -> None:
+    if reply.status == 200:
+        return
+    try:
+        reason = json.loads(reply.body)["error"]
+    except (ValueError, TypeError, KeyError):
+        reason = "no reason given; is this a server of sam2lab?"
+    if reply.status == 410:
+        raise FeaturesGone(
+            f"{reason}. A Segmenter forgets its embeddings with "
+            "segmenter.embeddings_cache.clear(); serve with larger Limits(features_bytes=) to "
+            "keep more"
+        )
+    if reply.status in (400, 413):
+        raise RefusedError(f"{where} refuses: {reason}")
+    if reply.status == 401:
+        raise RemoteError(f"{where} does not know this token; pass token=server.token")
+    raise RemoteError(f"{where} answers {reply.status}: {reason}")
