@@ -23,6 +23,8 @@ LOG = logging.getLogger("sam2lab.remote")
 # Not a parameter: the token crosses the line in the clear, so there must be no line.
 HOST = "127.0.0.1"
 
+# How often a running server looks whether it should stop.
+STOP_POLL_S = 0.05
 # How often a full server looks whether a connection has become free.
 FULL_POLL_S = 0.05
 
@@ -53,7 +55,7 @@ class Server:
     def __init__(self, http: HttpServer) -> None:
         self._http = http
         self._thread = threading.Thread(
-            target=http.serve_forever, args=(0.1,), name="sam2lab-server", daemon=True
+            target=http.serve_forever, args=(STOP_POLL_S,), name="sam2lab-server", daemon=True
         )
         self._thread.start()
 
