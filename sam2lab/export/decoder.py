@@ -1,0 +1,180 @@
+"""The decoder's graph: prompts, the two-way transformer and the mask heads, wired for export.
+
+Built of the model's own layers: nothing is copied and nothing is patched. An image is never
+repeated per prompt, because a batch of one broadcasts; position encodings are constants.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from sam2.modeling.sam2_base import SAM2Base
+from torch import Tensor, nn
+
+from sam2lab.export.attention import Attention
+
+Size = tuple[int, int]
+
+
+class Decoder(nn.Module):
+    """Prompts for L objects → logits and predicted IoU of the four mask tokens.
+
+    With (h, w) = (H/16, W/16): the features have a batch of 1, one image for all objects, or of
+    L, an image each. `point_coords` (L, P, 2) is (x, y) in model-input pixels. `point_labels`
+    (L, P) is 1 and 0 for clicks, 2 and 3 for a box's corners, -1 for "not a point", as floats.
+    `mask_input` (M, 1, 4h, 4w) counts where `has_mask_input` (N) is 1, not where it is 0; M and N
+    are 1 or L. P may be 0, for a mask alone.
+
+    Returned are `masks` (L, 3, 4h, 4w) and `iou_predictions` (L, 3) of the tokens 1 to 3, then
+    `single_mask` (L, 1, 4h, 4w) and `single_iou` (L, 1) of token 0. Logits are not clamped:
+    upstream enlarges first and clamps to ±32 afterwards, which a caller can do and not undo.
+    """
+
+    def __init__(self, model: SAM2Base, input_size: Size) -> None:
+        super().__init__()
+        prompts, decoder = model.sam_prompt_encoder, model.sam_mask_decoder
+        self.points = PointEmbedding(prompts, input_size)
+        self.masks = MaskEmbedding(prompts)
+        image_pe = prompts.get_dense_pe().flatten(2).transpose(1, 2)
+        self.transformer = TwoWay(decoder, image_pe.detach().contiguous())
+        self.heads = MaskHeads(decoder, (input_size[0] // 16, input_size[1] // 16))
+
+    def forward(
+        self,
+        image_embed: Tensor,
+        high_res_feats_0: Tensor,
+        high_res_feats_1: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor,
+        has_mask_input: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        points = self.points(point_coords, point_labels)
+        image = image_embed + self.masks(mask_input, has_mask_input)
+        tokens, image = self.transformer(points, image)
+        return self.heads(tokens, image, high_res_feats_0, high_res_feats_1)
+
+
+class PointEmbedding(nn.Module):
+    """Points (L, P, 2) and labels (L, P) → (L, P + 1, C), or (L, 0, C) where P is 0."""
+
+    def __init__(self, prompts: nn.Module, input_size: Size) -> None:
+        super().__init__()
+        height, width = input_size
+        self.image_size = nn.Buffer(torch.tensor([width, height], dtype=torch.float32))
+        self.frequencies = nn.Buffer(prompts.pe_layer.positional_encoding_gaussian_matrix)
+        rows = [prompts.not_a_point_embed, *prompts.point_embeddings]
+        self.by_label = nn.Buffer(torch.cat([row.weight for row in rows]).detach())
+        self.labels = nn.Buffer(torch.arange(len(rows), dtype=torch.float32) - 1)
+
+    def forward(self, coords: Tensor, labels: Tensor) -> Tensor:
+        # Upstream appends one padding point, and none where there is no point to pad. Its stand-in
+        # is the first point with another label: the slice is empty where there is none.
+        coords = torch.cat([coords, coords[:, :1]], dim=1)
+        labels = torch.cat([labels, labels[:, :1] * 0 - 1], dim=1).unsqueeze(-1)
+        angles = (2 * ((coords + 0.5) / self.image_size) - 1) @ self.frequencies
+        angles = 2 * math.pi * angles
+        position = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        # One row of the table per point, by a product: exact, and an unknown label adds nothing.
+        return position * (labels != -1) + (labels == self.labels).float() @ self.by_label
+
+
+class MaskEmbedding(nn.Module):
+    """Masks (M, 1, 4h, 4w), which count where `has_mask` (N) is 1 → (M or N, C, h, w)."""
+
+    def __init__(self, prompts: nn.Module) -> None:
+        super().__init__()
+        self.mask_downscaling = prompts.mask_downscaling
+        self.no_mask = nn.Buffer(prompts.no_mask_embed.weight.detach().reshape(1, -1, 1, 1))
+
+    def forward(self, masks: Tensor, has_mask: Tensor) -> Tensor:
+        # Not left as (N): with L = 2 that would broadcast against the width of the mask.
+        has_mask = has_mask.reshape(-1, 1, 1, 1)
+        return has_mask * self.mask_downscaling(masks) + (1 - has_mask) * self.no_mask
+
+
+class TwoWay(nn.Module):
+    """The two-way transformer: points (L, P, C), image (1 or L, C, h, w) → tokens and image.
+
+    The tokens (L, 6 + P, C) are objectness, IoU, four masks and the points; the image (L, h * w,
+    C) is the last thing to get a batch of L where it came with 1.
+    """
+
+    def __init__(self, decoder: nn.Module, image_pe: Tensor) -> None:
+        super().__init__()
+        transformer = decoder.transformer
+        self.image_pe = nn.Buffer(image_pe)
+        self.pixels, self.width = image_pe.shape[1:]
+        rows = [decoder.obj_score_token] if decoder.pred_obj_scores else []
+        rows += [decoder.iou_token, decoder.mask_tokens]
+        self.output_tokens = nn.Buffer(torch.cat([row.weight for row in rows]).detach()[None])
+        self.layers = nn.ModuleList(TwoWayLayer(layer) for layer in transformer.layers)
+        self.final_attn = Attention(transformer.final_attn_token_to_image)
+        self.norm_final_attn = transformer.norm_final_attn
+
+    def forward(self, points: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = self.output_tokens.repeat(points.shape[0], 1, 1)
+        prompt = torch.cat([outputs, points], dim=1)
+        tokens, image = prompt, image.reshape(-1, self.width, self.pixels).transpose(1, 2)
+        for layer in self.layers:
+            tokens, image = layer(tokens, image, prompt, self.image_pe)
+        attended = self.final_attn(tokens + prompt, image + self.image_pe, image)
+        return self.norm_final_attn(tokens + attended), image
+
+
+class TwoWayLayer(nn.Module):
+    """Tokens attend to themselves, then to the image, then the image to them."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        self.self_attn = Attention(layer.self_attn)
+        self.token_to_image = Attention(layer.cross_attn_token_to_image)
+        self.image_to_token = Attention(layer.cross_attn_image_to_token)
+
+    def forward(
+        self, tokens: Tensor, image: Tensor, prompt: Tensor, image_pe: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        layer = self.layer
+        if layer.skip_first_layer_pe:
+            tokens = self.self_attn(tokens, tokens, tokens)
+        else:
+            asking = tokens + prompt
+            tokens = tokens + self.self_attn(asking, asking, tokens)
+        tokens = layer.norm1(tokens)
+        pixels = image + image_pe
+        tokens = layer.norm2(tokens + self.token_to_image(tokens + prompt, pixels, image))
+        tokens = layer.norm3(tokens + layer.mlp(tokens))
+        image = layer.norm4(image + self.image_to_token(pixels, tokens + prompt, tokens))
+        return tokens, image
+
+
+class MaskHeads(nn.Module):
+    """Tokens (L, 6 + P, C) and image (L, h * w, C) → the decoder's four outputs."""
+
+    def __init__(self, decoder: nn.Module, embed_size: Size) -> None:
+        super().__init__()
+        self.embed_size = embed_size
+        self.width = decoder.transformer_dim
+        self.iou_token = 1 if decoder.pred_obj_scores else 0
+        self.upscaling = decoder.output_upscaling
+        self.hypernetworks = decoder.output_hypernetworks_mlps
+        self.iou_head = decoder.iou_prediction_head
+
+    def forward(
+        self, tokens: Tensor, image: Tensor, high_res_feats_0: Tensor, high_res_feats_1: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        height, width = self.embed_size
+        grow1, norm, act1, grow2, act2 = self.upscaling
+        image = image.transpose(1, 2).reshape(-1, self.width, height, width)
+        image = act1(norm(grow1(image) + high_res_feats_1))
+        image = act2(grow2(image) + high_res_feats_0)
+        image = image.reshape(-1, self.width // 8, 16 * height * width)
+        kernels = torch.stack(
+            [head(tokens[:, self.iou_token + 1 + i]) for i, head in enumerate(self.hypernetworks)],
+            dim=1,
+        )
+        scores = self.iou_head(tokens[:, self.iou_token])
+        masks = (kernels @ image).reshape(-1, len(self.hypernetworks), 4 * height, 4 * width)
+        return masks[:, 1:], scores[:, 1:], masks[:, :1], scores[:, :1]
