@@ -16,7 +16,7 @@ from sam2lab.runtime.onnx_engine import OnnxEngine
 Stages = dict[str, Float32]
 
 # What leaves a module is what its last node computes, and a node's name begins with the path of
-# its module in export.graphs. Simplifying and halving a graph keep those names.
+# its module in the exported graph. Simplifying and halving a graph keep those names.
 SCOPES = {
     "encoder": (
         ("patch_embed", r"/patch_embed/"),

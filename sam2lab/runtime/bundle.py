@@ -134,8 +134,10 @@ def weights_in_words(weights: str) -> str:
     kind, _, mark = weights.partition(":")
     if kind == "random":
         return f"random weights (seed {mark}): for time and numeric parity only"
-    origin = {"checkpoint": "a checkpoint", "trained-here": "trained with sam2lab"}.get(kind, kind)
-    return f"{origin} (sha256 {mark})"
+    origins = {"checkpoint": "a checkpoint", "trained-here": "trained with sam2lab"}
+    if kind in origins:
+        return f"{origins[kind]} (sha256 {mark})"
+    return f"a model that was in memory ({weights})"
 
 
 def fingerprint(path: Path) -> tuple[str, int]:

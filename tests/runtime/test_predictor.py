@@ -64,7 +64,7 @@ def test_predict_batch_wants_a_batch() -> None:
 def test_predict_batch_counts_its_prompts() -> None:
     ready = predictor()
     ready.set_image_batch([photo, photo])
-    with pytest.raises(ValueError, match="box_batch is .* one entry for each of the 2 images"):
+    with pytest.raises(ValueError, match="box_batch is"):
         ready.predict_batch(box_batch=[np.array([1, 1, 9, 9])])
 
 
