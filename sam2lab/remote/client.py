@@ -154,14 +154,13 @@ class RemoteEngine:
             "photo": np.frombuffer(file, np.uint8),
             "multi_mask_output": np.array(multi_mask_output, bool),
         }
-        for name, prompt, dtype in (
-            ("point_coordinates", point_coordinates, np.float64),
-            ("point_labels", point_labels, np.float64),
-            ("boxes", boxes, np.float64),
-            ("mask_input", mask_input, np.float32),
-        ):
-            if prompt is not None:
-                asked[name] = np.asarray(prompt, dtype)
+        prompts = {
+            "point_coordinates": point_coordinates,
+            "point_labels": point_labels,
+            "boxes": boxes,
+            "mask_input": mask_input,
+        }
+        asked |= {name: _numbers(name, it) for name, it in prompts.items() if it is not None}
         wanted = {"masks": "uint8", "shape": "int64", "scores": "float32"}
         answer = _unpacked(self._ask("/segment", asked), wanted)
         return Segmented(wire.unpack_masks(answer["masks"], answer["shape"]), answer["scores"])
@@ -229,6 +228,18 @@ class RemoteEngine:
         seconds = self.network.seconds(nbytes, crossing)
         sleep(seconds)
         return seconds
+
+
+def _numbers(name: str, prompt: npt.ArrayLike) -> npt.NDArray[Any]:
+    """A prompt in the numbers it travels in; what the numbers say the server checks."""
+    array = np.asarray(prompt)
+    kinds, dtype = ("f", np.float32) if name == "mask_input" else ("biuf", np.float64)
+    if array.dtype.kind not in kinds:
+        raise ValueError(
+            f"{name} is of dtype {array.dtype}; wanted an array or list of numbers, for mask_input "
+            "float logits that an earlier call returned"
+        )
+    return array.astype(dtype)
 
 
 def _unpacked(body: bytes, dtypes: Mapping[str, str]) -> Arrays:

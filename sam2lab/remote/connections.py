@@ -82,12 +82,7 @@ class Connections:
         self, connection: http.client.HTTPConnection, method: str, route: str, body: bytes | None
     ) -> Reply:
         try:
-            # Who refuses does not wait for the whole body: its answer is there all the same.
-            try:
-                connection.request(method, route, body, self._headers)
-            except (BrokenPipeError, ConnectionResetError):
-                if connection.sock is None:
-                    raise
+            connection.request(method, route, body, self._headers)
             response = connection.getresponse()
             reply = Reply(response.status, response.read(), _server_s(response))
         except BaseException:

@@ -68,11 +68,12 @@ class Handler(BaseHTTPRequestHandler):
         self._input = DeadlineSocket(self.connection)
         self.rfile = self._reader = io.BufferedReader(self._input, 1 << 16)
         self._cut_short = False
+        self._is_new = True
 
     def handle_one_request(self) -> None:
         limits = self.server.service.limits
         self._input.allow(limits.idle_s)
-        with self.server.idling(self.connection):
+        with self.server.idling(self.connection, self._is_new):
             try:
                 arrived = self._reader.peek(1)
             except OSError:
@@ -80,6 +81,7 @@ class Handler(BaseHTTPRequestHandler):
         if not arrived:
             self.close_connection = True
             return
+        self._is_new = False
         self._input.allow(limits.request_s)
         try:
             super().handle_one_request()

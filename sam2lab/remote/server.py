@@ -9,6 +9,7 @@ import secrets
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,8 @@ HOST = "127.0.0.1"
 STOP_POLL_S = 0.05
 # How often a full server looks whether a connection has become free.
 FULL_POLL_S = 0.05
+# A client that has just connected gets this long to ask before it may have to make room.
+NEW_CLIENT_S = 0.25
 
 
 def serve(engine: Engine, *, port: int = 0, limits: Limits | None = None) -> Server:
@@ -108,7 +111,7 @@ class HttpServer(socketserver.TCPServer):
         self._stopping = False
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        self._idle: dict[socket.socket, None] = {}
+        self._idle: dict[socket.socket, float] = {}
         super().__init__((HOST, port), Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -134,10 +137,10 @@ class HttpServer(socketserver.TCPServer):
         LOG.warning("A connection broke", exc_info=True)
 
     @contextlib.contextmanager
-    def idling(self, connection: socket.socket) -> Iterator[None]:
+    def idling(self, connection: socket.socket, is_new: bool) -> Iterator[None]:
         """Meanwhile nothing is asked on `connection`, so it may be hung up on."""
         with self._lock:
-            self._idle[connection] = None
+            self._idle[connection] = time.monotonic() + (NEW_CLIENT_S if is_new else 0)
         try:
             yield
         finally:
@@ -171,8 +174,10 @@ class HttpServer(socketserver.TCPServer):
         self._free.release()
 
     def _hang_up_on_idle(self) -> None:
+        now = time.monotonic()
         with self._lock:
-            longest = next(iter(self._idle), None)
+            spare = (connection for connection, since in self._idle.items() if since <= now)
+            longest = next(spare, None)
             if longest is not None:
                 del self._idle[longest]
                 _hang_up(longest)

@@ -306,6 +306,16 @@ def test_a_stopped_server_is_named_as_such(engine: FakeEngine) -> None:
         remote.encode(pixels())
 
 
+def test_a_server_that_was_started_anew_has_another_token(engine: FakeEngine) -> None:
+    with serve(engine) as server:
+        remote = RemoteEngine(server.url, server.token)
+    with (
+        serve(engine, port=int(server.url.rpartition(":")[2])),
+        pytest.raises(RemoteError, match=r"token=server\.token"),
+    ):
+        remote.encode(pixels(images=200))
+
+
 def test_a_server_that_takes_too_long_is_named_as_such() -> None:
     free = threading.Event()
 
@@ -340,6 +350,18 @@ def test_a_prompt_that_makes_no_sense_is_a_value_error_as_it_is_locally(
         remote.segment(photo_file, point_coordinates=[[5, 5]], point_labels=[7])
 
 
+@pytest.mark.parametrize(
+    ("name", "prompt"),
+    [("boxes", "everything"), ("mask_input", np.ones((1, 16, 24), bool)), ("boxes", [None])],
+)
+def test_a_prompt_that_is_no_number_is_not_sent(
+    name: str, prompt: object, remote: RemoteEngine, photo_file: bytes
+) -> None:
+    with pytest.raises(ValueError, match=f"^{name} is of dtype"):
+        remote.segment(photo_file, **{name: prompt})
+    assert remote.last_trip is None
+
+
 def test_stopping_ends_every_thread_and_frees_the_port(engine: FakeEngine) -> None:
     before = threading.active_count()
     server = serve(engine)
@@ -360,6 +382,15 @@ def test_stopping_ends_every_thread_and_frees_the_port(engine: FakeEngine) -> No
 def test_a_port_that_is_none_is_refused(engine: FakeEngine, port: object) -> None:
     with pytest.raises(ValueError, match=r"^port is"):
         serve(engine, port=port)
+
+
+def test_other_machines_cannot_reach_a_server(server: Server) -> None:
+    assert server._http.socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_limits_of_nothing_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="body_bytes is 0"):
+        Limits(body_bytes=0)
 
 
 def test_only_engines_are_served(engine: FakeEngine) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -69,6 +70,18 @@ def test_masks_that_unpack_to_something_else_are_a_wire_error(
 ) -> None:
     with pytest.raises(WireError, match="masks"):
         unpack_masks(np.frombuffer(data, np.uint8), np.array(shape, np.int64))
+
+
+def test_masks_that_would_unpack_to_much_more_take_no_memory() -> None:
+    bomb = np.frombuffer(zlib.compress(bytes(100_000_000)), np.uint8)
+    tracemalloc.start()
+    try:
+        with pytest.raises(WireError):
+            unpack_masks(bomb, np.array([1, 8, 8]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * bomb.nbytes
 
 
 def test_a_model_introduces_itself_in_full() -> None:
