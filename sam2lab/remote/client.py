@@ -56,7 +56,7 @@ class Segmented(NamedTuple):
 
 
 class RemoteEngine:
-    """The engine of `serve(engine)` in another process, with the same interface.
+    """The engine that `serve(engine)` serves, with the same interface.
 
     Features stay on the server, which keeps those used last, and cross the line only when
     somebody reads their arrays. An image that the server has let go raises `FeaturesGone`; it
@@ -163,7 +163,11 @@ class RemoteEngine:
         asked |= {name: _numbers(name, it) for name, it in prompts.items() if it is not None}
         wanted = {"masks": "uint8", "shape": "int64", "scores": "float32"}
         answer = _unpacked(self._ask("/segment", asked), wanted)
-        return Segmented(wire.unpack_masks(answer["masks"], answer["shape"]), answer["scores"])
+        try:
+            masks = wire.unpack_masks(answer["masks"], answer["shape"])
+        except WireError as error:
+            raise RemoteError(f"the server's answer makes no sense: {error}") from error
+        return Segmented(masks, answer["scores"])
 
     def close(self) -> None:
         """Close the connections; asking again opens new ones."""
