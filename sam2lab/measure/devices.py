@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sam2lab import settings
 from sam2lab.measure import checked_csv as field
+from sam2lab.measure import latency, machine, summaries
+from sam2lab.measure.questions import Question
+from sam2lab.runtime.engine import Engine, ModelInfo
+from sam2lab.runtime.onnx_engine import CPU, ProviderReport
 
-MODELS = ("SAM2Encoder", "SAM2Decoder")
+PARTS = {"SAM2Encoder": "encode", "SAM2Decoder": "decode"}
+MODELS = tuple(PARTS)
 RUNTIMES = ("ONNX", "QNN_DLC", "TFLITE")
 PRECISIONS = ("float", "w8a8")
 UNITS = ("NPU", "GPU", "CPU")
 
+# Where work is done, by a word in the name of onnxruntime's provider or of torch's device. Those
+# that choose among several, such as OpenVINO and CoreML, are in none.
+KINDS = {
+    "CPU": ("CPU", "cpu", "Dnnl", "XNNPACK"),
+    "GPU": ("CUDA", "cuda", "TensorRT", "Tensorrt", "Dml", "ROCM", "MIGraphX", "mps"),
+    "NPU": ("QNN", "VitisAI", "CANN"),
+}
+
 ALL = "all"
+
+# The published decoder is given two points.
+POINTS = 2
 
 
 def published(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
@@ -63,6 +81,90 @@ def paper(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     return field.read(path, fields, ("place", "device", "phase", "part"), ("ms_min", "ms_max"))
 
 
+def this_machine(
+    engines: Mapping[str, Engine], peaks: pd.DataFrame, runs: int | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Rows of the published form for this machine: encoder and decoder of each engine.
+
+    All engines take one input size, and their runs are interleaved: `runs` rounds, 10 under the
+    ci budget and else 30, of which the first and what else is found to be warm-up do not count.
+    Only the graphs are timed, with two points asked, and neither photo nor masks. `peaks` is a
+    table of `fresh.peak_memory` with series of the same names; its range here is that of its
+    repeats, above a process that has only loaded the libraries. Both parts are open in it.
+
+    The published columns come first, `inference_ms` being a median. Further columns:
+    `low_ms` and `high_ms`, its 95 % interval; `runs`, how many count; `provider`, which took
+    most of the graph; `nodes` and `fallback_nodes` as in `placement`; and `measured`, what ran.
+    """
+    size = _common_size(engines)
+    peaks_mb = {name: _above_libraries(peaks, name) for name in engines}
+    if runs is None:
+        runs = 10 if settings.budget() == "ci" else 30
+    if runs < 2:
+        raise ValueError(f"runs is {runs}; wanted 2 or more, since the first does not count")
+    noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    question = Question.with_points(noise, POINTS)
+    asked = {name: latency.Series(engine, question) for name, engine in engines.items()}
+    table = latency.measure(asked, runs, seed)
+    steady = table[table["phase"] == "steady"]
+    if set(steady["series"]) != set(engines):
+        raise ValueError("interrupted before every engine had a run that counts; measure again")
+    chipset = machine.fingerprint()["cpu"]
+    rows = []
+    for model, part in PARTS.items():
+        times = summaries.summary(steady, f"{part}_ms").set_index("series")
+        for name, engine in engines.items():
+            time, peak_mb = times.loc[name], peaks_mb[name][part]
+            provider, nodes, fallback = placement(engine, f"{part}r")
+            rows.append(
+                {
+                    "model": model,
+                    "runtime": engine.key.partition(":")[0].upper(),
+                    "precision": engine.info.precision,
+                    "chipset": chipset,
+                    "inference_ms": time["median_ms"],
+                    "peak_mb_min": round(peak_mb.min()),
+                    "peak_mb_max": round(peak_mb.max()),
+                    "primary_compute_unit": compute_unit(provider),
+                    "low_ms": time["median_low_ms"],
+                    "high_ms": time["median_high_ms"],
+                    "runs": int(time["runs"] - time["warm_up_runs"]),
+                    "provider": provider,
+                    "nodes": nodes,
+                    "fallback_nodes": fallback,
+                    "measured": _what(engine.info),
+                }
+            )
+    here = pd.DataFrame(rows).astype({"nodes": "Int64", "fallback_nodes": "Int64"})
+    here.attrs = table.attrs
+    return here
+
+
+def placement(engine: Engine, graph: str) -> tuple[str, int | None, int | None]:
+    """What runs most of a graph, `"encoder"` or `"decoder"`; its nodes, and those that fell back.
+
+    A node fell back where the CPU took it and another provider was wanted first. Numbers are
+    None for an engine that has no graph, which runs as a whole where its device is.
+    """
+    report: ProviderReport | None = getattr(engine, "report", None)
+    if report is None:
+        return str(getattr(engine, "device", "unknown")), None, None
+    taken = report.nodes[graph]
+    most = max(taken, key=lambda provider: taken[provider])
+    fallback = 0 if report.asked[0] == CPU else taken.get(CPU, 0)
+    return most, sum(taken.values()), fallback
+
+
+def compute_unit(provider: str) -> str:
+    """The kind of unit behind an onnxruntime provider or a torch device.
+
+    >>> [compute_unit(name) for name in ("CPUExecutionProvider", "cuda:0", "CoreML")]
+    ['CPU', 'GPU', 'unknown']
+    """
+    units = [unit for unit, words in KINDS.items() if any(word in provider for word in words)]
+    return units[0] if units else "unknown"
+
+
 def select(
     table: pd.DataFrame,
     model: str = ALL,
@@ -86,3 +188,30 @@ def select(
         if value != ALL:
             chosen = chosen[chosen[column] == value]
     return chosen.sort_values(sort_by, ascending=not descending, kind="stable", ignore_index=True)
+
+
+def _common_size(engines: Mapping[str, Engine]) -> tuple[int, int]:
+    sizes = {name: engine.info.input_size for name, engine in engines.items()}
+    if len(set(sizes.values())) != 1:
+        raise ValueError(
+            f"engines have input sizes {sizes}; wanted one size (height, width) for at least one "
+            "engine: open them all with the same input_size"
+        )
+    return next(iter(sizes.values()))
+
+
+def _above_libraries(peaks: pd.DataFrame, series: str) -> pd.DataFrame:
+    """The peaks of both parts in MB, repeat by repeat, above those of the libraries alone."""
+    own = peaks[peaks["series"] == series].pivot(index="run", columns="phase", values="peak_mb")
+    own = own.reindex(columns=["import", *PARTS.values()]).dropna()
+    if own.empty:
+        raise ValueError(
+            f"peaks has no finished repeat of a series {series!r}; measure it with "
+            "fresh.peak_memory under the names of engines"
+        )
+    return own.sub(own["import"], axis="index")
+
+
+def _what(info: ModelInfo) -> str:
+    weights = "random weights: for time only" if info.has_random_weights else "trained weights"
+    return f"{info.size} at {info.input_size[0]}x{info.input_size[1]}, {weights}"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import StrMethodFormatter
 
 from sam2lab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, YELLOW, Picture, plain
@@ -22,7 +23,8 @@ def speed_against_memory(published: pd.DataFrame, here: pd.DataFrame | None = No
     """Time of one run against the upper end of peak memory, one panel for each part.
 
     Both tables have the columns of `devices.published`; the rows of `here` are ringed
-    and named. Hollow marks did not run on an NPU.
+    and named, and where it has a column `measured`, the legend says what that was. Hollow marks
+    did not run on an NPU.
     """
     figure = Picture(figsize=(11, 4.8), layout="constrained")
     panels = figure.subplots(1, len(PANELS))
@@ -42,7 +44,7 @@ def speed_against_memory(published: pd.DataFrame, here: pd.DataFrame | None = No
         axes.yaxis.set_major_formatter(THOUSANDS)
     panels[0].set_ylabel("peak memory, upper end of the range (MB)")
     figure.legend(
-        handles=_keys(published, here), loc="outside lower center", ncols=6, frameon=False
+        handles=_keys(published, here), loc="outside lower center", ncols=3, frameon=False
     )
     return figure
 
@@ -55,8 +57,8 @@ def among_chipsets(
 ) -> Figure:
     """All times of one part by chipset, the chipset with the fastest one on top.
 
-    Both tables have the columns of `devices.published`; the chipsets of `here` stand on yellow.
-    `reference` is a name and a time in ms, drawn as a dashed line.
+    Both tables have the columns of `devices.published`; the chipsets of `here` stand on yellow,
+    and the legend says what was `measured` there. `reference` is a name and a time in ms, drawn as a dashed line.
     """
     if model not in PANELS:
         raise ValueError(f"model is {model!r}; wanted one of {', '.join(map(repr, PANELS))}")
@@ -86,7 +88,9 @@ def among_chipsets(
         if chipset in own:
             place = places[chipset]
             axes.axhspan(place - 0.5, place + 0.5, color=YELLOW, alpha=0.5, zorder=0, linewidth=0)
-    handles = _keys(table, None)
+    handles: list[Any] = _keys(table, None)
+    if here is not None:
+        handles.append(Patch(color=YELLOW, alpha=0.5, label=_own(here)))
     if reference is not None:
         axes.axvline(reference[1], color=GREY, linestyle="--", linewidth=1.2, zorder=0)
         name = f"{reference[0]}: {reference[1]:g} ms"
@@ -163,8 +167,14 @@ def _keys(table: pd.DataFrame, here: pd.DataFrame | None) -> list[Line2D]:
     keys.append(key("filled: ran on the NPU", "D", color=GREY))
     keys.append(key("hollow: on CPU or GPU", "D", color=GREY, markerfacecolor="white"))
     if here is not None:
-        keys.append(key("this machine", "o", color=BLACK, markerfacecolor="none", markersize=12))
+        keys.append(key(_own(here), "o", color=BLACK, markerfacecolor="none", markersize=12))
     return keys
+
+
+def _own(here: pd.DataFrame) -> str:
+    """This machine in the legend, with what was measured on it where the table says that."""
+    measured = here["measured"].unique() if "measured" in here else ()
+    return "; ".join([f"this machine: {what}" for what in measured]) or "this machine"
 
 
 def _shortened(chipset: str, is_own: bool) -> str:

@@ -1,7 +1,8 @@
-"""The published tables are the files' own numbers, and a broken row is refused."""
+"""Published figures are the files' own, broken rows are refused, and this machine fits in."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 
 from sam2lab import settings
 from sam2lab.measure import devices
+from sam2lab.runtime.onnx_engine import OnnxEngine, ProviderReport
+from tests.measure.sleepy import SleepyEngine
 
 FILE = settings.data_folder() / "qualcomm_ai_hub_sam2.csv"
 LINES = FILE.read_text().splitlines()
@@ -148,3 +151,133 @@ class TestSelect:
     ) -> None:
         with pytest.raises(ValueError, match=message):
             devices.select(table, **wrong)
+
+
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+def peaks(*names: str) -> pd.DataFrame:
+    """As `fresh.peak_memory` tells it; the second repeat takes 10 MB more once a model is open."""
+    above = {"import": 50.0, "open": 60.0, "encode": 250.4, "decode": 90.0}
+    return pd.DataFrame(
+        [
+            (name, run, phase, mb + 10 * (run and phase != "import"))
+            for name in names
+            for run in (0, 1)
+            for phase, mb in above.items()
+        ],
+        columns=["series", "run", "phase", "peak_mb"],
+    )
+
+
+@pytest.fixture(scope="module")
+def here() -> pd.DataFrame:
+    engines = {"quick": SleepyEngine(20, 10), "slow": SleepyEngine(60, 30)}
+    return devices.this_machine(engines, peaks("quick", "slow"), runs=8)
+
+
+class TestThisMachine:
+    def test_has_the_published_form(self, here: pd.DataFrame, table: pd.DataFrame) -> None:
+        own = here[list(table.columns)]
+        assert list(here.columns)[: len(table.columns)] == list(table.columns)
+        assert own.dtypes.to_dict() == table.dtypes.to_dict()
+        assert own["model"].tolist() == ["SAM2Encoder"] * 2 + ["SAM2Decoder"] * 2
+
+    def test_tells_slow_from_quick_as_they_are(self, here: pd.DataFrame) -> None:
+        encoders, decoders = here.iloc[:2], here.iloc[2:]
+        for quick, slow in (encoders["inference_ms"], decoders["inference_ms"]):
+            # The sleeps are as 1 to 3; a busy machine adds a few ms to each.
+            assert 2 < slow / quick < 4
+        assert (encoders["inference_ms"].to_numpy() > decoders["inference_ms"].to_numpy()).all()
+
+    def test_gives_the_interval_beside_the_median(self, here: pd.DataFrame) -> None:
+        assert (here["low_ms"] <= here["inference_ms"]).all()
+        assert (here["inference_ms"] <= here["high_ms"]).all()
+        # The first of eight rounds never counts, and warming up may take some more.
+        assert here["runs"].between(4, 7).all()
+
+    def test_gives_memory_above_the_libraries(self, here: pd.DataFrame) -> None:
+        ranges = here[["peak_mb_min", "peak_mb_max"]].apply(tuple, axis=1)
+        assert ranges.tolist() == [(200, 210)] * 2 + [(40, 50)] * 2
+
+    def test_says_what_ran(self, here: pd.DataFrame) -> None:
+        assert set(here["measured"]) == {"nano at 64x64, random weights: for time only"}
+        assert here["chipset"].nunique() == 1
+        assert here.attrs["machine"]["cpu"] == here["chipset"].iloc[0]
+
+    def test_asks_two_points_as_the_published_decoder_has_them(self) -> None:
+        engine = SleepyEngine()
+        devices.this_machine({"one": engine}, peaks("one"), runs=2)
+        assert {prompts.point_coords.shape for prompts in engine.asked} == {(1, 2, 2)}
+
+    def test_reports_where_onnxruntime_ran_a_bundle(self, nano_bundle: Path) -> None:
+        engine = OnnxEngine(nano_bundle)
+        rows = devices.this_machine({"nano": engine}, peaks("nano"), runs=2)
+        assert rows["runtime"].tolist() == ["ONNX", "ONNX"]
+        assert set(rows["fallback_nodes"]) == {0}
+        assert rows["nodes"].tolist() == [
+            sum(engine.report.nodes[graph].values()) for graph in ("encoder", "decoder")
+        ]
+
+    def test_refuses_engines_of_several_sizes(self) -> None:
+        other = SleepyEngine()
+        other.info = dataclasses.replace(other.info, input_size=(64, 96))
+        with pytest.raises(ValueError, match=r"input sizes \{'a': \(64, 64\), 'b': \(64, 96\)\}"):
+            devices.this_machine({"a": SleepyEngine(), "b": other}, peaks("a", "b"))
+
+    def test_refuses_no_engine_at_all(self) -> None:
+        with pytest.raises(ValueError, match="at least one engine"):
+            devices.this_machine({}, peaks("a"))
+
+    def test_refuses_one_run(self) -> None:
+        with pytest.raises(ValueError, match="runs is 1; wanted 2 or more"):
+            devices.this_machine({"a": SleepyEngine()}, peaks("a"), runs=1)
+
+    def test_names_the_engine_whose_memory_was_not_measured(self) -> None:
+        with pytest.raises(ValueError, match="no finished repeat of a series 'b'"):
+            devices.this_machine({"a": SleepyEngine(), "b": SleepyEngine()}, peaks("a"))
+
+    def test_leaves_a_repeat_out_that_was_interrupted(self) -> None:
+        cut = peaks("a").iloc[:-1]
+        rows = devices.this_machine({"a": SleepyEngine()}, cut, runs=2)
+        assert (rows["peak_mb_min"] == rows["peak_mb_max"]).all()
+
+
+class TestPlacement:
+    @pytest.mark.parametrize(
+        ("asked", "taken", "placed"),
+        [
+            ((CPU,), {CPU: 300}, (CPU, 300, 0)),
+            ((CUDA,), {CUDA: 290, CPU: 10}, (CUDA, 300, 10)),
+            ((CUDA, CPU), {CUDA: 290, CPU: 10}, (CUDA, 300, 10)),
+            ((CUDA,), {CPU: 300}, (CPU, 300, 300)),
+            ((CUDA,), {CUDA: 300}, (CUDA, 300, 0)),
+        ],
+    )
+    def test_counts_what_fell_back_to_the_cpu(
+        self, asked: tuple[str, ...], taken: dict[str, int], placed: tuple[str, int, int]
+    ) -> None:
+        engine = SleepyEngine()
+        engine.report = ProviderReport(asked, (CUDA, CPU), {"encoder": taken, "decoder": {CPU: 1}})
+        assert devices.placement(engine, "encoder") == placed
+
+    def test_knows_the_device_of_an_engine_without_a_graph(self) -> None:
+        engine = SleepyEngine()
+        engine.device = "cuda:0"
+        assert devices.placement(engine, "decoder") == ("cuda:0", None, None)
+
+    @pytest.mark.parametrize(
+        ("provider", "unit"),
+        [
+            (CPU, "CPU"),
+            ("cpu", "CPU"),
+            (CUDA, "GPU"),
+            ("TensorrtExecutionProvider", "GPU"),
+            ("DmlExecutionProvider", "GPU"),
+            ("mps", "GPU"),
+            ("QNNExecutionProvider", "NPU"),
+            ("CoreMLExecutionProvider", "unknown"),
+        ],
+    )
+    def test_names_the_unit_behind_a_provider(self, provider: str, unit: str) -> None:
+        assert devices.compute_unit(provider) == unit

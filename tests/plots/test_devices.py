@@ -56,6 +56,13 @@ class TestSpeedAgainstMemory:
             "this machine",
         ]
 
+    def test_says_what_was_measured_here(self) -> None:
+        own = HERE.assign(measured="nano at 64x64, random weights: for time only")
+        for figure in (plots.speed_against_memory, plots.among_chipsets):
+            (legend,) = figure(PUBLISHED, own).legends
+            keys = [text.get_text() for text in legend.get_texts()]
+            assert "this machine: nano at 64x64, random weights: for time only" in keys
+
     def test_tells_precisions_apart_by_colour_and_by_shape(self) -> None:
         colours, shapes = zip(*PRECISIONS.values(), strict=True)
         assert len(set(colours)) == len(set(shapes)) == len(PRECISIONS)
