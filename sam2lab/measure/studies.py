@@ -1,0 +1,95 @@
+"""What the time depends on: one thing varied, everything else the same.
+
+Each study is a table like that of `latency.measure`, whose `series` is the value that varies.
+All values are asked in turn, so that a slow minute of the machine is not taken for an effect.
+Further arguments (`runs`, `seed`, `save_to`) go to `latency.measure`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from sam2lab.measure.latency import Series, measure
+from sam2lab.measure.machine import fingerprint
+from sam2lab.measure.questions import Question
+from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.engine import Engine
+from sam2lab.runtime.onnx_engine import OnnxEngine
+
+POINTS = (1, 2, 4, 8, 16)
+PROMPTS_PER_CALL = (1, 2, 4, 8, 16, 32, 64)
+
+
+def images(
+    engine: Engine,
+    photos: Mapping[str, Any],
+    prompt: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Different photos, by name; without a prompt a click in the middle of each."""
+    asked = {name: Question.about(photo, prompt) for name, photo in photos.items()}
+    return measure({name: Series(engine, question) for name, question in asked.items()}, **options)
+
+
+def points(
+    engine: Engine, image: Any, counts: Sequence[int] = POINTS, **options: Any
+) -> pd.DataFrame:
+    """One object, asked for with more and more clicks."""
+    return measure(
+        {n: Series(engine, Question.with_points(image, points=n)) for n in _counts(counts)},
+        **options,
+    )
+
+
+def prompts_per_call(
+    engine: Engine, image: Any, counts: Sequence[int] = PROMPTS_PER_CALL, **options: Any
+) -> pd.DataFrame:
+    """More and more objects on one image in a single call of the decoder, a click for each."""
+    return measure(
+        {
+            n: Series(engine, Question.with_points(image, points=1, objects=n))
+            for n in _counts(counts)
+        },
+        **options,
+    )
+
+
+def threads(
+    bundle: Bundle | str | os.PathLike[str],
+    image: Any,
+    counts: Sequence[int] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """The same bundle with 1, 2, … threads for an operator, by default up to all usable cores."""
+    if counts is None:
+        counts = range(1, int(fingerprint()["usable_cores"]) + 1)
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    question = Question.about(image)
+    return measure(
+        {n: Series(partial(OnnxEngine, opened, threads=n), question) for n in _counts(counts)},
+        **options,
+    )
+
+
+def input_sizes(engines: Iterable[Engine], image: Any, **options: Any) -> pd.DataFrame:
+    """Engines of one model at different input sizes; the series is `height x width`."""
+    question = Question.about(image)
+    named: dict[str, Series] = {}
+    for engine in engines:
+        height, width = engine.info.input_size
+        name = f"{height} x {width}"
+        if name in named:
+            raise ValueError(f"engines has two of {name}; wanted one for each input size")
+        named[name] = Series(engine, question)
+    return measure(named, **options)
+
+
+def _counts(counts: Sequence[int]) -> Sequence[int]:
+    if not len(counts) or min(counts) < 1 or len(set(counts)) < len(counts):
+        raise ValueError(f"counts is {list(counts)}; wanted different numbers from 1 on")
+    return counts
