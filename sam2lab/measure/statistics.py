@@ -48,9 +48,10 @@ def warm_up_end(values: npt.ArrayLike) -> int:
     them on a logarithmic scale. For every k in the first half, a step down after run k is fitted
     by least squares, beside a straight line that takes up drift. The best step counts where the
     Bayesian information criterion, with 3 parameters for its height and place, prefers it to the
-    line alone and to a constant. What remains is searched again, since warming up may take
-    several steps (binary segmentation, as in change point analysis, from the left). 0 where
-    nothing of the kind is found, and below 8 runs.
+    line alone and to a constant; there, runs that resemble their neighbours count for less. What
+    remains is searched again, since warming up may take several steps (binary segmentation, as
+    in change point analysis, from the left). 0 where nothing of the kind is found, and below 8
+    runs. A machine that swings slowly between loads may still be taken to warm up.
 
     >>> warm_up_end([900.0, 250, 249, 201, 200, 202, 199, 201, 200, 202, 198, 200, 201, 199])
     3
@@ -151,10 +152,15 @@ def _step_down(series: Series) -> int:
     gains = np.where(height > 0, height**2 / (step**2).sum(axis=1), 0.0)
     best = int(np.argmax(gains))
 
-    residual = float(left @ left)
-    flat = _criterion(float(((z - z.mean()) ** 2).sum()), n, 1)
-    straight = _criterion(residual, n, 2)
-    stepped = _criterion(residual - float(gains[best]), n, 5)
+    unexplained = left - (height[best] / (step[best] ** 2).sum()) * step[best]
+    # Runs that resemble their neighbours say less than as many that do not: a machine whose
+    # load swings must not look as if it had been warming up.
+    resembling = float(unexplained[1:] @ unexplained[:-1] / max(unexplained @ unexplained, 1e-9))
+    resembling = min(max(resembling, 0.0), 0.95)
+    worth = max(n * (1 - resembling) / (1 + resembling), 2.0)
+    flat = _criterion(z - z.mean(), 1, worth)
+    straight = _criterion(left, 2, worth)
+    stepped = _criterion(unexplained, 5, worth)
     return best + 1 if stepped < min(flat, straight) else 0
 
 
@@ -164,10 +170,11 @@ def _damped(z: Series) -> Series:
     return np.clip(z, -LIMIT_SIGMAS, LIMIT_SIGMAS) * (1 + np.log(beyond))
 
 
-def _criterion(residual: float, n: int, parameters: int) -> float:
-    """Bayesian information criterion of a least-squares fit to n values of about unit spread."""
+def _criterion(unexplained: Series, parameters: int, worth: float) -> float:
+    """Bayesian information criterion of a fit, of values worth so many independent ones."""
     # Without a floor a perfect fit would be infinitely better than a nearly perfect one.
-    return n * float(np.log(max(residual / n, 1e-9))) + parameters * float(np.log(n))
+    mean_square = max(float(np.mean(unexplained**2)), 1e-9)
+    return worth * float(np.log(mean_square)) + parameters * float(np.log(worth))
 
 
 def _centre_and_spread(series: Series) -> tuple[float, float]:

@@ -6,15 +6,24 @@ are those of Okabe and Ito, which people of any colour vision can tell apart.
 """
 
 from sam2lab.plots.devices import among_chipsets, speed_against_memory
+from sam2lab.plots.fresh import cold_start, peak_memory
+from sam2lab.plots.latency import run_order, time_ecdf, time_ratios, time_study, time_violins
 from sam2lab.plots.parity import error_growth, flip_map, iou_by_prompt, tensor_errors
 from sam2lab.plots.photo import candidates
 
 __all__ = [
     "among_chipsets",
     "candidates",
+    "cold_start",
     "error_growth",
     "flip_map",
     "iou_by_prompt",
+    "peak_memory",
+    "run_order",
     "speed_against_memory",
     "tensor_errors",
+    "time_ecdf",
+    "time_ratios",
+    "time_study",
+    "time_violins",
 ]

@@ -1,0 +1,214 @@
+"""Times drawn: in the order they were measured, as distributions, as ratios, as studies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from sam2lab.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    Picture,
+    plain,
+)
+
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
+LINES = ("-", "--", "-.", ":")
+MILLISECONDS = FuncFormatter(lambda value, _: f"{value:,.10g}")
+
+# Where the slowest run takes this many times the median, the rest would lie on the axis.
+LOG_FROM = 8
+
+
+def run_order(table: pd.DataFrame, summary: pd.DataFrame, column: str = "total_ms") -> Figure:
+    """Every run in its place, one panel for each series, the warm-up marked.
+
+    `table` is that of `latency.measure`, `summary` that of `summaries.summary` of the same column.
+    Hollow dots on yellow belong to the warm-up; the line is the median of the rest and the grey
+    band goes from its 5th to its 95th percentile.
+    """
+    rows = summary.set_index("series")
+    figure = Picture(figsize=(9, 0.8 + 1.9 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, row), colour in zip(panels, rows.iterrows(), _colours(rows), strict=True):
+        runs = table[(table["series"] == name) & (table["phase"] != "open")]
+        warming = runs["run"] <= row["warm_up_runs"]
+        axes.scatter(
+            runs["run"],
+            runs[column],
+            s=14,
+            facecolors=np.where(warming, "white", colour),
+            edgecolors=colour,
+            linewidths=1,
+            zorder=3,
+            clip_on=False,
+        )
+        if row["warm_up_runs"]:
+            axes.axvspan(0.5, row["warm_up_runs"] + 0.5, color=YELLOW, alpha=0.6, linewidth=0)
+        axes.axhspan(row["p5_ms"], row["p95_ms"], color="#e8e8e8", zorder=0, linewidth=0)
+        axes.axhline(row["median_ms"], color=colour, linewidth=1)
+        if runs[column].max() > LOG_FROM * row["median_ms"]:
+            axes.set_yscale("log")
+        axes.set_title(_heading(name, row), fontsize=10, loc="left")
+        axes.set_ylabel(_label(column))
+        _plain_time(axes, "y")
+        axes.set_xlim(0, runs["run"].max() + 1)
+    panels[-1].set_xlabel("run, in the order measured (hollow on yellow: warm-up)")
+    return figure
+
+
+def time_ecdf(table: pd.DataFrame, column: str = "total_ms") -> Figure:
+    """For each time, the share of runs that took at most so long; `table` as for `run_order`.
+
+    Give it `summaries.steady(table)` to leave the warm-up out.
+    """
+    groups = _times(table, column)
+    figure = Picture(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (name, times) in enumerate(groups.items()):
+        axes.ecdf(
+            times,
+            color=COLOURS[place % len(COLOURS)],
+            linestyle=LINES[place // len(COLOURS) % len(LINES)],
+            label=f"{name} ({len(times)} runs)",
+            linewidth=1.6,
+        )
+    for share in (0.5, 0.95):
+        axes.axhline(share, color=GREY, linestyle=":", linewidth=1)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 0.95, 1])
+    axes.set_ylabel("share of runs that took at most so long")
+    axes.set_xlabel(_label(column))
+    axes.set_title("How often is it how fast?")
+    _log_if_wide(axes, groups, "x")
+    _plain_time(axes, "x")
+    axes.legend(loc="lower right", frameon=True)
+    return figure
+
+
+def time_violins(table: pd.DataFrame, column: str = "total_ms") -> Figure:
+    """The distribution of each series as a violin, with its median; `table` as for `time_ecdf`."""
+    groups = _times(table, column)
+    figure = Picture(figsize=(7, 1.2 + 0.8 * len(groups)), layout="constrained")
+    axes = figure.add_subplot()
+    places = np.arange(len(groups))
+    for place, times, colour in zip(places, groups.values(), _colours(groups), strict=True):
+        # A violin of values that are all the same has no width to be drawn with.
+        if np.ptp(times) > 0:
+            drawn: Any = axes.violinplot(
+                times, [place], orientation="horizontal", widths=0.8, showextrema=False
+            )["bodies"]
+            drawn[0].set(facecolor=colour, alpha=0.4)
+        axes.scatter(times, np.full(len(times), place), marker="|", color=colour, alpha=0.5, s=30)
+        axes.scatter(np.median(times), place, color=BLACK, zorder=4, s=24)
+    axes.set_yticks(places, [str(name) for name in groups])
+    axes.set_ylabel("series")
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{_label(column)}; each stroke a run, the dot their median")
+    axes.set_title("How do the times spread?")
+    _log_if_wide(axes, groups, "x")
+    _plain_time(axes, "x")
+    return figure
+
+
+def time_ratios(ratios: pd.DataFrame) -> Figure:
+    """A forest plot of `summaries.ratios`: each median ratio with its interval, 1 is as fast."""
+    baseline = ratios["baseline"].iloc[0]
+    places = np.arange(len(ratios))
+    figure = Picture(figsize=(7, 1.5 + 0.5 * len(ratios)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.axvline(1, color=BLACK, linewidth=1)
+    ends = ratios[["ratio_low", "ratio_high"]].to_numpy()
+    around = np.abs(ends - ratios[["ratio"]].to_numpy()).T
+    axes.errorbar(ratios["ratio"], places, xerr=around, fmt="s", color=BLUE, capsize=4)
+    for place, row in zip(places, ratios.itertuples(), strict=True):
+        text = f"{row.ratio:.3g}  [{row.ratio_low:.3g}, {row.ratio_high:.3g}]"
+        axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), va="center")
+    axes.set_yticks(places, [f"{r.series} ({r.rounds} rounds)" for r in ratios.itertuples()])
+    axes.set_ylim(len(ratios) - 0.4, -0.6)
+    low, high = np.nanmin([*ends[:, 0], 1]), np.nanmax([*ends[:, 1], 1])
+    axes.set_xlim(low / 1.15, high * 1.15)
+    axes.set_xlabel(f"time as a multiple of {baseline}'s, round by round (95 % interval)")
+    axes.set_ylabel("series")
+    axes.set_title(f"Left of 1 is faster than {baseline}")
+    _plain_time(axes, "x")
+    return figure
+
+
+def time_study(summary: pd.DataFrame, varied: str, time: str = "time of one run") -> Figure:
+    """The median with its interval for each value of what was varied, and how far runs spread.
+
+    `summary` is that of `summaries.summary` over a table of `studies`; `varied` and `time` name
+    the axes. The thin line goes from the 5th to the 95th percentile, the thick one is the 95 %
+    interval of the median.
+    """
+    names = summary["series"]
+    is_number = pd.api.types.is_numeric_dtype(names)
+    places = names.to_numpy() if is_number else np.arange(len(names))
+    figure = Picture(figsize=(7, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    axes.vlines(places, summary["p5_ms"], summary["p95_ms"], color=GREY, linewidth=1.2)
+    axes.vlines(places, summary["median_low_ms"], summary["median_high_ms"], color=BLUE, lw=6)
+    axes.plot(places, summary["median_ms"], "o-" if is_number else "o", color=BLACK, linewidth=0.8)
+    if is_number and places.max() >= 8:
+        axes.set_xscale("log", base=2)
+    axes.set_xticks(places, [str(name) for name in names])
+    axes.set_xticks([], minor=True)
+    axes.margins(x=0.1)
+    axes.set_ylim(0, 1.08 * summary["p95_ms"].max())
+    axes.set_xlabel(varied)
+    axes.set_ylabel(f"{time} (ms)")
+    axes.set_title(f"Does it depend on the {varied}?")
+    _plain_time(axes, "y")
+    return figure
+
+
+def _heading(name: Any, row: pd.Series) -> str:
+    warm_up = int(row["warm_up_runs"])
+    return (
+        f"{name}: median {row['median_ms']:,.4g} ms "
+        f"[{row['median_low_ms']:,.4g}, {row['median_high_ms']:,.4g}], first run "
+        f"{row['first_ms']:,.4g} ms, warm-up of {warm_up} run{'' if warm_up == 1 else 's'}"
+    )
+
+
+def _times(table: pd.DataFrame, column: str) -> dict[Any, np.ndarray]:
+    asked = table[table["phase"] != "open"]
+    return {name: rows[column].to_numpy() for name, rows in asked.groupby("series", sort=False)}
+
+
+def _colours(names: Any) -> list[str]:
+    return [COLOURS[place % len(COLOURS)] for place in range(len(names))]
+
+
+def _label(column: str) -> str:
+    return f"{column.removesuffix('_ms')} (ms)"
+
+
+def _log_if_wide(axes: Any, groups: dict[Any, np.ndarray], axis: str) -> None:
+    medians = [np.median(times) for times in groups.values()]
+    if max(times.max() for times in groups.values()) > LOG_FROM * min(medians):
+        axes.set(**{f"{axis}scale": "log"})
+
+
+def _plain_time(axes: Any, axis: str) -> None:
+    """Plain axes, and along the axis of time numbers without powers of ten."""
+    plain(axes)
+    along = axes.xaxis if axis == "x" else axes.yaxis
+    axes.grid(axis=axis, color="#dddddd", linewidth=0.6)
+    along.set_major_formatter(MILLISECONDS)
+    if along.get_scale() == "log":
+        low, high = along.get_view_interval()
+        # Within a decade or two, powers of ten alone would leave the axis without numbers.
+        along.set_minor_formatter(MILLISECONDS if high < 20 * low else FuncFormatter(lambda *_: ""))
