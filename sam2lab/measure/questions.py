@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter_ns, process_time_ns
 from typing import Any, NamedTuple
@@ -82,6 +82,24 @@ def ask(engine: Engine, question: Question) -> Timing:
     pre, encode, decode, post = (np.diff(marks) / 1e6).tolist()
     cpu = (cpu_end - cpu_start) / 1e6
     return Timing(pre, encode, decode, post, total_ms=(end - start) / 1e6, cpu_ms=cpu)
+
+
+def by_file(file: bytes) -> Callable[[Any, Question], Timing]:
+    """A way to ask a `RemoteEngine` by sending the photo's file, as cloud services are asked.
+
+    Of the question only the prompt is used. The server does all the work, so that its parts are
+    not known here: they are NaN, and `cpu_ms` is that of asking.
+    """
+
+    def ask_by_file(engine: Any, question: Question) -> Timing:
+        cpu_start, start = process_time_ns(), perf_counter_ns()
+        engine.segment(file, **question.prompt)
+        end, cpu_end = perf_counter_ns(), process_time_ns()
+        unknown = float("nan")
+        total, cpu = (end - start) / 1e6, (cpu_end - cpu_start) / 1e6
+        return Timing(unknown, unknown, unknown, unknown, total, cpu)
+
+    return ask_by_file
 
 
 def prepare(photo: npt.NDArray[Any], info: ModelInfo) -> Float32:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sam2lab.measure.latency import Series, measure
 from sam2lab.measure.machine import fingerprint
-from sam2lab.measure.questions import Question
+from sam2lab.measure.questions import Question, by_file
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engine import Engine
 from sam2lab.runtime.onnx_engine import OnnxEngine
@@ -87,6 +88,25 @@ def input_sizes(engines: Iterable[Engine], image: Any, **options: Any) -> pd.Dat
             raise ValueError(f"engines has two of {name}; wanted one for each input size")
         named[name] = Series(engine, question)
     return measure(named, **options)
+
+
+def local_and_remote(
+    engine: Engine,
+    remotes: Mapping[str, Engine],
+    photo_file: str | os.PathLike[str],
+    prompt: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """An engine here, and `RemoteEngine`s that get the photo's file and send masks back.
+
+    The server unpacks the JPEG or PNG each time, which is not counted here: the photo that
+    `engine` gets has been read before.
+    """
+    file = Path(photo_file).read_bytes()
+    question = Question.about(file, prompt)
+    series = {"local": Series(engine, question)}
+    series |= {name: Series(remote, question, by_file(file)) for name, remote in remotes.items()}
+    return measure(series, **options)
 
 
 def _counts(counts: Sequence[int]) -> Sequence[int]:

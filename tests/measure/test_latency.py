@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sam2lab import OnnxEngine
 from sam2lab.measure import latency, records, studies
 from sam2lab.measure.latency import COLUMNS, Series, compare, measure
-from sam2lab.measure.questions import Question
+from sam2lab.measure.questions import Question, Timing
 from sam2lab.measure.summaries import ratios, steady, summary
+from sam2lab.remote import RemoteEngine, serve
 from tests.measure.sleepy import PHOTO, SleepyEngine
 
 
@@ -227,6 +229,28 @@ class TestStudies:
         with pytest.raises(ValueError, match="two of 64 x 64"):
             studies.input_sizes([SleepyEngine(), SleepyEngine()], PHOTO)
 
+    def test_remote_engines_get_the_file_and_the_prompt(self, tmp_path: Path) -> None:
+        file = tmp_path / "photo.png"
+        Image.fromarray(PHOTO).save(file)
+        engine = SleepyEngine()
+        with serve(engine) as server, RemoteEngine(server.url, server.token) as remote:
+            table = studies.local_and_remote(SleepyEngine(), {"near": remote}, file, runs=2)
+            assert remote.last_trip.route == "/segment"
+        assert table["series"].tolist()[:2] == ["local", "near"]
+        assert engine.encoded == 2
+        near = table[table["series"] == "near"]
+        assert near["encode_ms"].isna().all(), "only the server knows"
+        assert (near["total_ms"] > 0).all()
+
+    def test_a_remote_engine_can_take_part_in_a_comparison(self) -> None:
+        with (
+            serve(SleepyEngine()) as server,
+            RemoteEngine(server.url, server.token) as remote,
+        ):
+            table = compare({"here": SleepyEngine(), "there": remote}, PHOTO, runs=2)
+        assert table["encode_ms"].notna().all()
+        assert table.attrs["engines"]["there"]["engine"] == "RemoteEngine"
+
     @pytest.mark.parametrize("counts", [(), (0, 1), (2, 2)])
     def test_counts_that_make_no_study_are_refused(self, counts) -> None:
         with pytest.raises(ValueError, match="counts is"):
@@ -292,8 +316,6 @@ def test_no_series_are_refused() -> None:
 
 
 def test_a_series_may_be_asked_in_a_way_of_its_own() -> None:
-    from sam2lab.measure.questions import Timing
-
     timing = Timing(1, 2, 3, 4, 10, 5)
     series = Series(SleepyEngine(), Question.about(PHOTO), ask=lambda engine, question: timing)
     assert measure({"a": series}, runs=2)["total_ms"].tolist() == [10, 10]
