@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import StrMethodFormatter
+from matplotlib.transforms import offset_copy
 
 from sam2lab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, YELLOW, Picture, plain
 
@@ -22,9 +23,9 @@ PANELS = {"SAM2Encoder": "encoder: once for each picture", "SAM2Decoder": "decod
 def speed_against_memory(published: pd.DataFrame, here: pd.DataFrame | None = None) -> Figure:
     """Time of one run against the upper end of peak memory, one panel for each part.
 
-    Both tables have the columns of `devices.published`; the rows of `here` are ringed
-    and named, and where it has a column `measured`, the legend says what that was. Hollow marks
-    did not run on an NPU.
+    Both tables have the columns of `devices.published`; the rows of `here` are ringed and
+    named, and where it has a column `measured`, the legend says what that was. Hollow marks did
+    not run on an NPU.
     """
     figure = Picture(figsize=(11, 4.8), layout="constrained")
     panels = figure.subplots(1, len(PANELS))
@@ -58,7 +59,8 @@ def among_chipsets(
     """All times of one part by chipset, the chipset with the fastest one on top.
 
     Both tables have the columns of `devices.published`; the chipsets of `here` stand on yellow,
-    and the legend says what was `measured` there. `reference` is a name and a time in ms, drawn as a dashed line.
+    and where it has a column `measured`, the legend says what that was. `reference` is a name and
+    a time in ms, drawn as a dashed line.
     """
     if model not in PANELS:
         raise ValueError(f"model is {model!r}; wanted one of {', '.join(map(repr, PANELS))}")
@@ -139,16 +141,20 @@ def _ringed(axes: Any, own: pd.DataFrame) -> None:
         edgecolors=BLACK,
         zorder=4,
     )
+    corner = (own["inference_ms"].min(), own["peak_mb_max"].min())
     for place, row in enumerate(own.sort_values("peak_mb_max", ascending=False).itertuples()):
+        below = offset_copy(axes.transData, axes.figure, -25, -30 - 14 * place, units="points")
         axes.annotate(
             f"{row.runtime} {row.precision}",
             (row.inference_ms, row.peak_mb_max),
-            (-30, -32 - 15 * place),
-            textcoords="offset points",
+            corner,
+            textcoords=below,
             ha="right",
             va="center",
             fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
             arrowprops={"arrowstyle": "-", "color": GREY, "shrinkB": 7, "linewidth": 0.8},
+            zorder=5,
         )
 
 
