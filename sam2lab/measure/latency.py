@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from time import perf_counter_ns, process_time_ns
+from time import perf_counter, perf_counter_ns, process_time, process_time_ns, sleep
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,12 @@ def measure(
 ) -> pd.DataFrame:
     """Ask every series once in each of `runs` rounds, in an order drawn anew for each round.
 
-    So whatever the machine does meanwhile happens to all of them. 1000 runs, or 20 under the ci
-    budget. An interrupt returns the table of the runs that were finished, with
-    `attrs["interrupted"]`. With `save_to`, a name in .csv, the table is kept there every few
-    seconds and at the end; see `records.load`.
+    So whatever the machine does meanwhile happens to all of them. Before each run it is waited
+    until the threads of the one before are at rest. 1000 runs, or 20 under the ci budget.
+
+    An interrupt returns the table of the runs that were finished, with `attrs["interrupted"]`.
+    With `save_to`, a name in .csv, the table is kept there every few seconds and at the end; see
+    `records.load`.
     """
     if not isinstance(series, Mapping) or not series:
         raise ValueError(f"series is {series!r}; wanted at least one named Series")
@@ -74,6 +76,7 @@ def measure(
             for run in range(1, runs + 1):
                 # The first round as given, so that a table shows the series in that order.
                 for name in names if run == 1 else rng.permutation(np.array(names, object)):
+                    settle()
                     timing = series[name].ask(engines[name], series[name].question)
                     phase = "first" if run == 1 else "steady"
                     recorder.add(_row(name, run, phase, timing._asdict()))
@@ -107,6 +110,20 @@ def compare(
     return measure(
         {name: Series(engine, question) for name, engine in engines.items()}, runs, seed, save_to
     )
+
+
+def settle() -> None:
+    """Wait until this process is at rest, a quarter of a second at most.
+
+    Thread pools spin for a while after their work, in the hope of more: those of one engine
+    would take the processor from the next one that is asked.
+    """
+    give_up = perf_counter() + 0.25
+    at_rest = False
+    while not at_rest and perf_counter() < give_up:
+        cpu_start, start = process_time(), perf_counter()
+        sleep(0.01)
+        at_rest = process_time() - cpu_start < 0.2 * (perf_counter() - start)
 
 
 def default_runs() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sam2lab.plots.style import (
     BLACK,
@@ -64,6 +64,7 @@ def run_order(table: pd.DataFrame, summary: pd.DataFrame, column: str = "total_m
         axes.set_ylabel(_label(column))
         _plain_time(axes, "y")
         axes.set_xlim(0, runs["run"].max() + 1)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlabel("run, in the order measured (hollow on yellow: warm-up)")
     return figure
 
@@ -156,7 +157,9 @@ def time_study(summary: pd.DataFrame, varied: str, time: str = "time of one run"
     names = summary["series"]
     is_number = pd.api.types.is_numeric_dtype(names)
     places = names.to_numpy() if is_number else np.arange(len(names))
-    figure = Picture(figsize=(7, 3.8), layout="constrained")
+    # Numbers are short; names want room beside each other.
+    width = 7 if is_number else max(7, 1.9 * len(names))
+    figure = Picture(figsize=(width, 3.8), layout="constrained")
     axes = figure.add_subplot()
     axes.vlines(places, summary["p5_ms"], summary["p95_ms"], color=GREY, linewidth=1.2)
     axes.vlines(places, summary["median_low_ms"], summary["median_high_ms"], color=BLUE, lw=6)
@@ -211,4 +214,7 @@ def _plain_time(axes: Any, axis: str) -> None:
     if along.get_scale() == "log":
         low, high = along.get_view_interval()
         # Within a decade or two, powers of ten alone would leave the axis without numbers.
-        along.set_minor_formatter(MILLISECONDS if high < 20 * low else FuncFormatter(lambda *_: ""))
+        digits = "23456789" if high < 3 * low else "235" if high < 50 * low else ""
+        along.set_minor_formatter(
+            FuncFormatter(lambda value, _: f"{value:,.6g}" if f"{value:e}"[0] in digits else "")
+        )

@@ -102,6 +102,36 @@ class TestTakingTurns:
         assert orders[0] == orders[1] != orders[2]
 
 
+class TestSettling:
+    """On a clock of our own: threads keep the processor busy until `busy_until_s`."""
+
+    @pytest.fixture
+    def settled_at(self, monkeypatch: pytest.MonkeyPatch):
+        def settle(busy_until_s: float) -> float:
+            now = 0.0
+
+            def sleep(seconds: float) -> None:
+                nonlocal now
+                now += seconds
+
+            monkeypatch.setattr(latency, "sleep", sleep)
+            monkeypatch.setattr(latency, "perf_counter", lambda: now)
+            monkeypatch.setattr(latency, "process_time", lambda: min(now, busy_until_s))
+            latency.settle()
+            return now
+
+        return settle
+
+    def test_waits_for_threads_that_spin_on(self, settled_at) -> None:
+        assert 0.1 <= settled_at(0.1) < 0.13
+
+    def test_of_a_process_at_rest_is_one_look(self, settled_at) -> None:
+        assert settled_at(0.0) == 0.01
+
+    def test_gives_up_on_a_process_that_never_rests(self, settled_at) -> None:
+        assert settled_at(1e9) == pytest.approx(0.25, abs=0.02)
+
+
 class TestKnownSleeps:
     """Sleeping never ends early and ends late by what the machine pleases: 10 ms allow for it."""
 
