@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import warnings
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sam2lab import settings
-from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
 from sam2lab.runtime.engine import SIZES, Engine, RandomWeightsWarning
 from sam2lab.runtime.onnx_engine import OnnxEngine
 from sam2lab.runtime.segmenter import Segmenter
@@ -62,8 +61,8 @@ def open_segmenter(
         if engine == "torch":
             opened = _torch_engine(size, weights, version, input_size, device)
         else:
-            folder = _exported(size, precision, weights, version, input_size)
-            opened = OnnxEngine(folder, providers=providers, threads=threads)
+            bundle = _exported(size, precision, weights, version, input_size)
+            opened = OnnxEngine(bundle, providers=providers, threads=threads)
     return Segmenter(opened)
 
 
@@ -114,18 +113,18 @@ def _exported(
     weights: str | Path,
     version: str,
     input_size: tuple[int, int] | None,
-) -> Path:
+) -> Bundle:
     folder = settings.models_folder() / bundle_name(size, precision, weights, version, input_size)
     if (folder / BUNDLE_FILE).is_file():
-        _check_same(Bundle.open(folder, verify=False), size, precision, version, input_size)
-        return folder
+        bundle = Bundle.open(folder)
+        _check_same(bundle, size, precision, version, input_size)
+        return bundle
     _require_torch(f"{folder} does not exist yet and exporting {size} takes torch")
     from sam2lab.export.onnx import export
     from sam2lab.reference import zoo
 
     loaded = zoo.load(size, weights=weights, version=version, input_size=input_size)
-    export(loaded, folder, precision=precision)
-    return folder
+    return export(loaded, folder, precision=precision)
 
 
 def _torch_engine(
@@ -169,8 +168,8 @@ def _require_torch(reason: str) -> None:
 
 
 def _nano_is_trained() -> bool:
-    folder = settings.models_folder() / "nano"
-    return (folder / BUNDLE_FILE).is_file() or (folder / "weights.safetensors").is_file()
+    weights = settings.nano_weights()
+    return weights.is_file() or weights.with_name(BUNDLE_FILE).is_file()
 
 
 def _digest(weights: Path) -> str:
@@ -178,5 +177,4 @@ def _digest(weights: Path) -> str:
         raise ValueError(
             f"weights is {str(weights)!r}: no such file; wanted 'auto', 'random' or a checkpoint"
         )
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(weights)

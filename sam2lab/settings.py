@@ -50,6 +50,11 @@ def models_folder() -> Path:
     return _folder_from("SAM2LAB_MODELS") or _home() / "models"
 
 
+def nano_weights() -> Path:
+    """Where the trained weights of nano lie, once there are any."""
+    return models_folder() / "nano" / "weights.safetensors"
+
+
 def data_folder() -> Path:
     """Where photos and small data sets lie: data/ of the checkout, or else of the cache."""
     return _home() / "data"

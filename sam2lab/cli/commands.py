@@ -46,13 +46,13 @@ def info(arguments: Namespace) -> None:
         print("verified: every byte of its graphs is as it was sealed")
         return
     models = settings.models_folder()
-    print("weights", *_table(_weights_here(models)), sep="\n")
+    print("weights", *_table(_weights_here()), sep="\n")
     bundles = _table(_bundles_here(models)) or ["  none yet: python -m sam2lab export tiny"]
     print(f"bundles in {models}", *bundles, sep="\n")
 
 
-def _weights_here(models: Path) -> Iterator[tuple[str, str]]:
-    trained = models / "nano" / "weights.safetensors"
+def _weights_here() -> Iterator[tuple[str, str]]:
+    trained = settings.nano_weights()
     yield "nano", str(trained) if trained.is_file() else "not trained yet"
     try:
         from sam2lab.reference.fetch import checkpoint

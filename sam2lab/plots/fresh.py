@@ -49,9 +49,7 @@ def cold_start(table: pd.DataFrame) -> Figure:
     axes.set_xlabel("from nothing to the first mask (ms): median steps, a dot for each start")
     axes.set_ylabel("series")
     axes.set_title("What does it cost to begin?")
-    plain(axes)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.grid(axis="y", visible=False)
+    plain(axes, values="x")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -84,8 +82,6 @@ def peak_memory(table: pd.DataFrame) -> Figure:
     axes.set_xlabel("most memory held by a process that did this alone (MB)")
     axes.set_ylabel("series")
     axes.set_title("How much memory does it take?")
-    plain(axes)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.grid(axis="y", visible=False)
+    plain(axes, values="x")
     figure.legend(loc="outside lower center", ncols=len(phases), frameon=False)
     return figure

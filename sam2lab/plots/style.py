@@ -21,8 +21,12 @@ class Picture(Figure):
         return buffer.getvalue()
 
 
-def plain(axes: Any) -> None:
-    """Only the lines that help to read a value."""
+def plain(axes: Any, values: str = "") -> None:
+    """Only the lines that help to read a value.
+
+    `values` is the axis, "x" or "y", that they lie on: without it x where that is logarithmic.
+    """
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x" if axes.get_xscale() == "log" else "y", color="#dddddd", linewidth=0.6)
+    along = values or ("x" if axes.get_xscale() == "log" else "y")
+    axes.grid(axis=along, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

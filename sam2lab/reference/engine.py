@@ -68,10 +68,7 @@ class TorchEngine:
 
     def encode(self, pixels: Float32) -> Features:
         """Encode normalised RGB pixels (B, 3, H, W), H and W being `info.input_size`."""
-        wanted = (3, *self._info.input_size)
-        if pixels.ndim != 4 or pixels.shape[1:] != wanted:
-            expected = ", ".join(map(str, wanted))
-            raise ValueError(f"pixels has shape {pixels.shape}; wanted (B, {expected})")
+        self._info.check_pixels(pixels)
         with torch.inference_mode():
             backbone = self.module.forward_image(self._tensor(pixels))
             _, flat, _, sizes = self.module._prepare_backbone_features(backbone)

@@ -9,7 +9,6 @@ Built on requests, not on pooch: pooch verifies as well, but begins a broken dow
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from sam2lab import settings
+from sam2lab.runtime.bundle import sha256_of
 
 _SHA256 = {
     "sam2.1_hiera_tiny.pt": "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
@@ -102,12 +102,6 @@ def download(url: str, path: Path, sha256: str) -> None:
                 _download_alone(url, path, sha256)
     except OSError as error:
         raise DownloadError(_explain(error, url, path)) from None
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _alone(path: Path) -> AbstractContextManager[Any]:

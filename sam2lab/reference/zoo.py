@@ -23,6 +23,7 @@ from sam2lab import settings
 from sam2lab.reference import fetch
 from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
+from sam2lab.runtime.bundle import sha256_of
 from sam2lab.runtime.engine import SIZES, ModelInfo, RandomWeightsWarning
 
 VERSIONS = ("2.0", "2.1")
@@ -157,13 +158,13 @@ def _find_weights(
         return None, f"random:{seed}"
     if weights != "auto":
         path = _existing(weights)
-        return path, f"checkpoint:{fetch.sha256_of(path)}"
+        return path, f"checkpoint:{sha256_of(path)}"
     if size != "nano":
         meta = fetch.checkpoint(size, version)
         return meta.fetch(), f"checkpoint:{meta.sha256}"
-    trained = settings.models_folder() / "nano" / "weights.safetensors"
+    trained = settings.nano_weights()
     if trained.is_file():
-        return trained, f"trained-here:{fetch.sha256_of(trained)}"
+        return trained, f"trained-here:{sha256_of(trained)}"
     warnings.warn(
         f"nano has no trained weights ({trained} does not exist): they are random and its masks "
         'mean nothing. Pass weights="random" to say that this is meant.',

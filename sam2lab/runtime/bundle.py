@@ -140,10 +140,15 @@ def weights_in_words(weights: str) -> str:
     return f"a model that was in memory ({weights})"
 
 
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def fingerprint(path: Path) -> tuple[str, int]:
     """The sha256 of a file, in hexadecimal digits, and its size in bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+    return sha256_of(path), path.stat().st_size
 
 
 _REMEDY = "Copy the whole folder again, or export it anew"
@@ -257,7 +262,7 @@ def _check_file(path: Path, graph: Graph, verify: bool) -> None:
         raise BundleError(
             f"{path} has {path.stat().st_size} bytes, but was sealed with {graph.bytes}. {_REMEDY}"
         )
-    if verify and fingerprint(path)[0] != graph.sha256:
+    if verify and sha256_of(path) != graph.sha256:
         raise BundleError(
             f"{path} was changed after it was sealed: its sha256 is not that of "
             f"{BUNDLE_FILE}. {_REMEDY}"

@@ -54,6 +54,13 @@ class ModelInfo:
         height, width = self.embed_size
         return 4 * height, 4 * width
 
+    def check_pixels(self, pixels: Float32) -> None:
+        """Refuse what is no batch of pixels (B, 3, H, W) of `input_size`."""
+        wanted = (3, *self.input_size)
+        if pixels.ndim != 4 or pixels.shape[1:] != wanted:
+            expected = ", ".join(map(str, wanted))
+            raise ValueError(f"pixels has shape {pixels.shape}; wanted (B, {expected})")
+
     @property
     def has_random_weights(self) -> bool:
         """True where masks mean nothing: only time and numeric parity can be measured."""

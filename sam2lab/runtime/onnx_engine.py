@@ -118,10 +118,7 @@ class OnnxEngine:
 
     def encode(self, pixels: Float32) -> Features:
         """Encode normalised RGB pixels (B, 3, H, W), H and W being `info.input_size`."""
-        wanted = (3, *self.info.input_size)
-        if pixels.ndim != 4 or pixels.shape[1:] != wanted:
-            expected = ", ".join(map(str, wanted))
-            raise ValueError(f"pixels has shape {pixels.shape}; wanted (B, {expected})")
+        self.info.check_pixels(pixels)
         names = ("image_embed", "high_res_feats_0", "high_res_feats_1")
         return Features(*self._sessions["encoder"].run(names, {"image": pixels}))
 
