@@ -14,6 +14,7 @@ GROUND = {"settings", "runtime"}
 BELOW = {
     "settings": set(),
     "runtime": {"settings"},
+    "scenes": {"settings", "runtime"},
     "jupyter": set(),
     "plots": set(),
     "reference": GROUND,

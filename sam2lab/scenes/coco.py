@@ -1,0 +1,243 @@
+"""Read any folder in COCO's format: photos, and objects as masks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as rle
+
+from sam2lab.runtime import images as photos
+from sam2lab.scenes.scene import RGB, Masks, Scene
+
+
+@dataclass(frozen=True, eq=False)
+class CocoObject:
+    """One annotation. mask: bool (H, W). bbox: x, y, width, height in pixels.
+
+    `area` and `bbox` are what the file says, or what the mask has where the file is silent.
+    `category` is a name, or the number as text where the file names none. `iscrowd` marks a
+    region of many objects that were not told apart.
+    """
+
+    id: int
+    mask: Masks
+    area: float
+    bbox: tuple[float, float, float, float]
+    iscrowd: bool
+    category: str
+
+
+class CocoFolder:
+    """Photos and their objects, read when asked for: of 5,000 photos none stays in memory.
+
+    `annotations` is the path of an instances.json, and photos lie in `images` (without it, in
+    the folder images/ beside the file, or beside the file itself). `annotations` may also be a
+    folder that holds both. What turns out broken is skipped and told in `problems`.
+    """
+
+    def __init__(
+        self, annotations: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
+    ) -> None:
+        path = Path(annotations)
+        self.file = path / "instances.json" if path.is_dir() else path
+        beside = self.file.parent / "images"
+        found = Path(images) if images is not None else beside
+        self.folder = found if images is not None or beside.is_dir() else self.file.parent
+        content = _content(self.file)
+        self._problems: dict[tuple[str, Any], str] = {}
+        self._images: dict[int, dict[str, Any]] = {}
+        for record in content["images"]:
+            self._add_image(record)
+        self._annotations: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for record in content["annotations"]:
+            self._add_annotation(record)
+        self._categories = {
+            c["id"]: str(c["name"])
+            for c in content.get("categories") or []
+            if isinstance(c, dict) and {"id", "name"} <= c.keys()
+        }
+
+    @property
+    def images(self) -> list[int]:
+        """Image ids, in the order of the file."""
+        return list(self._images)
+
+    @property
+    def problems(self) -> list[str]:
+        """What has been found broken until now, one line each; it was skipped."""
+        return list(self._problems.values())
+
+    def file_name(self, image_id: int) -> str:
+        """The photo's name as the file has it, relative to the folder of photos."""
+        return self._record(image_id)["file_name"]
+
+    def size(self, image_id: int) -> tuple[int, int]:
+        """(height, width) of a photo in pixels, without opening it."""
+        record = self._record(image_id)
+        return record["height"], record["width"]
+
+    def read(self, image_id: int) -> RGB:
+        """The photo, uint8 (H, W, 3) in RGB order.
+
+        Raises `runtime.images.ImageError`, and notes the problem, if it is missing, broken or
+        not of the size that the annotations are for.
+        """
+        name, size = self.file_name(image_id), self.size(image_id)
+        try:
+            photo = photos.read(self.folder / name)
+            if photo.shape[:2] != size:
+                raise photos.ImageError(
+                    f"image: {name} is {photo.shape[1]}x{photo.shape[0]} pixels, but was "
+                    f"annotated as {size[1]}x{size[0]}; find the original photo"
+                )
+        except photos.ImageError as error:
+            self._problems["image", image_id] = str(error)
+            raise
+        if photo.dtype != np.uint8:
+            photo = np.rint(photo * 255)
+        return photo.astype(np.uint8, copy=False)
+
+    def objects(self, image_id: int) -> list[CocoObject]:
+        """The objects of a photo, crowds included, decoded as pycocotools does.
+
+        One that it cannot decode, or of which not a pixel is left, is skipped and noted.
+        """
+        size = self.size(image_id)
+        found = []
+        for record in self._annotations.get(image_id, []):
+            try:
+                found.append(self._object(record, size))
+            # On a damaged segmentation pycocotools raises nearly anything.
+            except Exception as error:
+                self._problems["annotation", record.get("id")] = (
+                    f"annotation {record.get('id')} of image {image_id} is skipped: {error}"
+                )
+        return found
+
+    def scene(self, image_id: int) -> Scene:
+        """The photo with its objects that are no crowds, as annotated; masks may overlap."""
+        photo = self.read(image_id)
+        masks = [each.mask for each in self.objects(image_id) if not each.iscrowd]
+        return Scene(photo, np.stack(masks) if masks else np.zeros((0, *photo.shape[:2]), bool))
+
+    def _record(self, image_id: int) -> dict[str, Any]:
+        if image_id not in self._images:
+            raise ValueError(
+                f"image_id {image_id!r} is not in {self.file}; its `images` lists the "
+                f"{len(self._images)} that are"
+            )
+        return self._images[image_id]
+
+    def _add_image(self, record: Any) -> None:
+        usable = (
+            isinstance(record, dict)
+            and isinstance(record.get("id"), int)
+            and isinstance(record.get("file_name"), str)
+            and all(
+                isinstance(record.get(side), int) and record[side] > 0
+                for side in ("height", "width")
+            )
+        )
+        if usable:
+            self._images[record["id"]] = record
+        else:
+            self._problems["image record", len(self._problems)] = (
+                f"image record {str(record)[:80]} is skipped: it needs id, file_name, height, width"
+            )
+
+    def _add_annotation(self, record: Any) -> None:
+        image_id = record.get("image_id") if isinstance(record, dict) else None
+        if image_id in self._images:
+            self._annotations[image_id].append(record)
+        else:
+            self._problems["annotation record", len(self._problems)] = (
+                f"annotation {str(record)[:80]} is skipped: there is no image {image_id!r}"
+            )
+
+    def _object(self, record: dict[str, Any], size: tuple[int, int]) -> CocoObject:
+        mask = decode(record["segmentation"], size)
+        if not mask.any():
+            raise ValueError("its mask has no pixel")
+        category = record.get("category_id")
+        return CocoObject(
+            id=record["id"],
+            mask=mask,
+            area=float(record.get("area", np.count_nonzero(mask))),
+            bbox=tuple(map(float, record.get("bbox") or _bbox(mask))),  # type: ignore[arg-type]
+            iscrowd=bool(record.get("iscrowd", 0)),
+            category=self._categories.get(category, str(category)),
+        )
+
+
+def decode(segmentation: Any, size: tuple[int, int]) -> Masks:
+    """A mask (H, W) from what COCO calls a segmentation; `size` is (height, width).
+
+    Polygons [[x0, y0, x1, y1, ...], ...], or run lengths {"size": [H, W], "counts": ...}, a
+    list or compressed text.
+
+    >>> decode([[1, 1, 4, 1, 4, 3, 1, 3]], (4, 6)).astype(int)
+    array([[0, 0, 0, 0, 0, 0],
+           [0, 1, 1, 1, 0, 0],
+           [0, 1, 1, 1, 0, 0],
+           [0, 0, 0, 0, 0, 0]])
+    """
+    height, width = size
+    if isinstance(segmentation, list):
+        runs = rle.merge(rle.frPyObjects(segmentation, height, width))
+    elif isinstance(segmentation["counts"], list):
+        runs = rle.frPyObjects(segmentation, height, width)
+    else:
+        runs = segmentation
+    if list(runs["size"]) != [height, width]:
+        raise ValueError(f"its mask is of size {runs['size']}, the photo of {[height, width]}")
+    if not isinstance(segmentation, list) and _ends_before(runs, height * width):
+        raise ValueError("its run lengths end before the photo does")
+    return rle.decode(runs).astype(bool)
+
+
+def _ends_before(runs: dict[str, Any], pixels: int) -> bool:
+    """Whether run lengths leave pixels out, which `decode` would leave uninitialised.
+
+    It refuses what is too long; what fits into one pixel less is therefore too short.
+    """
+    try:
+        rle.decode({**runs, "size": [1, pixels - 1]})
+    except ValueError:
+        return False
+    return True
+
+
+def _bbox(mask: Masks) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return (
+        int(columns[0]),
+        int(rows[0]),
+        int(columns[-1] - columns[0] + 1),
+        int(rows[-1] - rows[0] + 1),
+    )
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"annotations: there is no file {str(file)!r}; pass an instances.json, or a folder "
+            "that holds one"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"annotations: {str(file)!r} is not JSON ({error})") from error
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(part), list) for part in ("images", "annotations")
+    ):
+        raise ValueError(
+            f"annotations: {str(file)!r} has no lists named images and annotations; pass a file "
+            "of COCO's instances, not of results"
+        )
+    return content
