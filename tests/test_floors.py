@@ -20,6 +20,7 @@ BELOW = {
     "reference": GROUND,
     "measure": GROUND,
     "remote": GROUND,
+    "widgets": GROUND,
     "export": GROUND | {"reference"},
     "opening": GROUND | {"reference", "export"},
     "cli": GROUND | {"reference", "export", "opening"},

@@ -1,0 +1,1 @@
+"""Segment by clicking: `session` holds what a person did, other modules draw it."""

@@ -1,0 +1,16 @@
+"""Colours for objects, told apart by eyes with and without colour vision deficiencies."""
+
+# Okabe and Ito's palette without its black, then four of Paul Tol's "muted" scheme.
+PALETTE = (
+    "#e69f00",
+    "#56b4e9",
+    "#009e73",
+    "#f0e442",
+    "#0072b2",
+    "#d55e00",
+    "#cc79a7",
+    "#332288",
+    "#882255",
+    "#117733",
+    "#ddcc77",
+)
