@@ -114,7 +114,8 @@ def _exported(
     version: str,
     input_size: tuple[int, int] | None,
 ) -> Bundle:
-    folder = settings.models_folder() / bundle_name(size, precision, weights, version, input_size)
+    name = bundle_name(size, precision, weights, version, input_size)
+    folder = settings.nano_folder() if name == "nano" else settings.models_folder() / name
     if (folder / BUNDLE_FILE).is_file():
         bundle = Bundle.open(folder)
         _check_same(bundle, size, precision, version, input_size)

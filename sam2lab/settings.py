@@ -42,7 +42,7 @@ def cache_folder() -> Path:
 
 
 def models_folder() -> Path:
-    """Where bundles lie.
+    """Where bundles are exported to and kept.
 
     `SAM2LAB_MODELS`, or else models/ of the checkout that this package runs from, or else,
     where it was installed without its checkout, models/ in the cache.
@@ -50,9 +50,19 @@ def models_folder() -> Path:
     return _folder_from("SAM2LAB_MODELS") or _home() / "models"
 
 
+def nano_folder() -> Path:
+    """Where the trained nano lies: weights.safetensors and the bundle made from them.
+
+    nano/ in the models folder where somebody trained one of their own, or else the one that
+    ships in models/ of the checkout.
+    """
+    own = models_folder() / "nano"
+    return own if own.is_dir() else _home() / "models" / "nano"
+
+
 def nano_weights() -> Path:
-    """Where the trained weights of nano lie, once there are any."""
-    return models_folder() / "nano" / "weights.safetensors"
+    """Where the trained weights of nano lie."""
+    return nano_folder() / "weights.safetensors"
 
 
 def data_folder() -> Path:

@@ -64,6 +64,21 @@ def test_a_checkout_keeps_models_and_data_beside_the_package(
     assert settings.data_folder() == repository / "data"
 
 
+def test_the_nano_that_ships_is_found_wherever_bundles_go(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repository: Path
+) -> None:
+    monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))
+    assert settings.nano_folder() == repository / "models" / "nano"
+
+
+def test_a_nano_of_ones_own_goes_before_the_one_that_ships(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))
+    (tmp_path / "nano").mkdir()
+    assert settings.nano_weights() == tmp_path / "nano" / "weights.safetensors"
+
+
 def test_without_a_checkout_models_and_data_lie_in_the_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -118,6 +118,20 @@ def build(size: str, version: str = "2.1") -> SAM2Base:
     Built from sam2's own YAML as `build_sam2` does, with its post-processing overrides, and
     a trunk and neck that take every multiple of 16. The global random state is not used.
     """
+    with _NoInitialisation():
+        return _instantiate(size, version)
+
+
+def untrained(size: str, seed: int = 0) -> ZooModel:
+    """The architecture as sam2's own constructors initialise it: where training begins."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = _instantiate(size, "2.1")
+    side = module.image_size
+    return ZooModel(module, ModelInfo(size, size, (side, side), f"random:{seed}", version="2.1"))
+
+
+def _instantiate(size: str, version: str) -> SAM2Base:
     config = OmegaConf.load(_config_file(size, version)).model
     config.image_encoder.trunk._target_ = "sam2lab.reference.anysize.AnySizeHiera"
     config.image_encoder.neck._target_ = "sam2lab.reference.anysize.AnySizeNeck"
@@ -126,8 +140,7 @@ def build(size: str, version: str = "2.1") -> SAM2Base:
         "dynamic_multimask_stability_delta": 0.05,
         "dynamic_multimask_stability_thresh": 0.98,
     }
-    with _NoInitialisation():
-        module: SAM2Base = instantiate(config)
+    module: SAM2Base = instantiate(config)
     return module.eval()
 
 

@@ -1,0 +1,1 @@
+"""The classroom model from nothing: scenes in, weights out. Needs torch and sam2."""

@@ -1,0 +1,89 @@
+"""How long, how large and how fast: what a training run is made of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps that are alike: pictures of `side` pixels, `batch` at a time, `prompts` on each.
+
+    `rounds` is how often a prompt is answered at most: from the second time on with the last
+    answer and one more click where it was wrong.
+    """
+
+    side: int
+    batch: int
+    prompts: int
+    steps: int
+    rounds: int = 2
+
+    @property
+    def cost(self) -> float:
+        """What a step costs, in arbitrary units: pixels seen."""
+        return self.side**2 * self.batch
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run: the decoder's geometry first, then the phases, small pictures first."""
+
+    geometry_steps: int
+    phases: tuple[Phase, ...]
+    rate: float = 8e-4
+    warm_up: int = 100
+    weight_decay: float = 0.05
+
+    @property
+    def steps(self) -> int:
+        """All steps, those on geometry included."""
+        return self.geometry_steps + sum(phase.steps for phase in self.phases)
+
+    def phase_at(self, step: int) -> tuple[Phase | None, int]:
+        """The phase that a step belongs to, None for geometry, and the phase's first step.
+
+        >>> recipe = Recipe(10, (Phase(128, 8, 4, 5), Phase(256, 8, 4, 5)))
+        >>> recipe.phase_at(9)[0], recipe.phase_at(14)[0].side, recipe.phase_at(15)[1]
+        (None, 128, 15)
+        """
+        first = self.geometry_steps
+        if step < first:
+            return None, 0
+        for phase in self.phases:
+            if step < first + phase.steps:
+                return phase, first
+            first += phase.steps
+        raise ValueError(f"step is {step}, but the recipe ends at {first}")
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate: a short climb, then half a cosine over the *cost* of what is left.
+
+        Geometry has a climb of its own and stays at the top.
+        """
+        phase, _ = self.phase_at(step)
+        into = step if phase is None else step - self.geometry_steps
+        climb = min(1.0, (into + 1) / self.warm_up)
+        if phase is None:
+            return self.rate * climb
+        done, first = 0.0, self.geometry_steps
+        for other in self.phases:
+            done += other.cost * min(max(step - first, 0), other.steps)
+            first += other.steps
+        share = done / sum(other.cost * other.steps for other in self.phases)
+        return self.rate * climb * (1 + math.cos(math.pi * share)) / 2
+
+
+TOY = Recipe(geometry_steps=250, phases=(Phase(64, 8, 6, 150),), rate=1e-3, warm_up=30)
+"""A minute on two cores: enough to see the loss fall and unseen scenes improve."""
+
+FULL = Recipe(
+    geometry_steps=1500,
+    phases=(
+        Phase(128, 16, 6, 2500),
+        Phase(256, 8, 6, 3600),
+        Phase(512, 4, 6, 500),
+    ),
+)
+"""What models/nano was trained with."""

@@ -1,0 +1,40 @@
+"""From a finished run to the files that everybody else uses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from sam2lab.export.onnx import export
+from sam2lab.reference import zoo
+from sam2lab.runtime.bundle import Bundle, sha256_of
+from sam2lab.train.loop import LOG, Trainer
+
+WEIGHTS, CONFIG = "weights.safetensors", "nano.yaml"
+
+
+def ship(trainer: Trainer, folder: Path) -> Bundle:
+    """Write weights, config, log and the float bundle into `folder`, as models/nano has them.
+
+    The weights are kept in half precision, which halves the download. The bundle is made from
+    what was kept, not from what was trained, so that PyTorch and ONNX still agree.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {key: value.half() for key, value in trainer.averaged().module.state_dict().items()}
+    beside = folder / f"{WEIGHTS}.part"
+    save_file({key: value.contiguous() for key, value in half.items()}, beside)
+    os.replace(beside, folder / WEIGHTS)
+    with as_file(files("sam2lab.reference") / CONFIG) as config:
+        shutil.copyfile(config, folder / CONFIG)
+    if trainer.folder is not None:
+        shutil.copyfile(trainer.folder / LOG, folder / LOG)
+
+    kept = zoo.load("nano", weights=folder / WEIGHTS)
+    provenance = f"trained-here:{sha256_of(folder / WEIGHTS)}"
+    info = replace(kept.info, name="nano", weights=provenance)
+    return export(zoo.ZooModel(kept.module, info), folder)

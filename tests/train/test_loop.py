@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sam2lab.scenes.scene import Scene
+from sam2lab.train.loop import CHECKPOINT, LOG, Trainer
+from sam2lab.train.recipe import Phase, Recipe
+
+RECIPE = Recipe(4, (Phase(64, 2, 3, 4, rounds=3), Phase(96, 2, 3, 3)), warm_up=2)
+
+
+class Squares:
+    """One bright square a scene, elsewhere each time."""
+
+    def scene(self, index: int, size: tuple[int, int]) -> Scene:
+        rng = np.random.default_rng(index)
+        mask = np.zeros(size, np.bool_)
+        row, column = rng.integers(0, size[0] // 2, 2)
+        mask[row : row + size[0] // 3, column : column + size[1] // 3] = True
+        image = rng.integers(0, 60, (*size, 3), dtype=np.uint8)
+        image[mask] += 150
+        return Scene(image, mask[None])
+
+
+class Stops(Squares):
+    """Interrupts the run, as a user would, when it asks for a certain scene."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def scene(self, index: int, size: tuple[int, int]) -> Scene:
+        if index == self.at:
+            raise KeyboardInterrupt
+        return super().scene(index, size)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums in the same order, however busy the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    torch.set_num_threads(1)
+    trainer = Trainer(Squares(), RECIPE, tmp_path_factory.mktemp("whole"), unseen=Squares())
+    trainer.run()
+    return trainer
+
+
+# Two scenes a step: scene 10 belongs to the sixth step, after four on geometry.
+@pytest.mark.parametrize("scene", [10, 17], ids=["first phase", "second phase"])
+def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
+    whole: Trainer, scene: int, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(Stops(scene), RECIPE, tmp_path).run()
+    resumed = Trainer(Squares(), RECIPE, tmp_path)
+    assert resumed.step == scene // 2
+    resumed.run()
+    for key, value in whole.average.items():
+        assert torch.equal(resumed.average[key], value), key
+
+
+def test_the_same_seed_begins_with_the_same_weights() -> None:
+    first, second, other = (Trainer(Squares(), RECIPE, seed=seed) for seed in (1, 1, 2))
+    for key, value in first.average.items():
+        assert torch.equal(value, second.average[key])
+    assert any(not torch.equal(v, other.average[k]) for k, v in first.average.items())
+
+
+def test_the_log_has_a_row_for_the_end(whole: Trainer) -> None:
+    assert whole.folder is not None
+    header, *rows = (whole.folder / LOG).read_text().splitlines()
+    last = dict(zip(header.split(","), rows[-1].split(","), strict=True))
+    assert int(last["step"]) == RECIPE.steps
+    assert 0 <= float(last["unseen_box"]) <= 1
+
+
+def test_a_checkpoint_holds_plain_tensors_only(whole: Trainer) -> None:
+    assert whole.folder is not None
+    state = torch.load(whole.folder / CHECKPOINT, weights_only=True)
+    assert state["step"] == RECIPE.steps
+
+
+def test_what_no_lesson_teaches_is_left_as_it_was(whole: Trainer) -> None:
+    """Memory attention has no part in images: nothing may decay it unseen."""
+    begun = Trainer(Squares(), RECIPE).average
+    for key, value in whole.average.items():
+        if "memory_attention" in key:
+            torch.testing.assert_close(value, begun[key])
+
+
+def test_training_leaves_the_global_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    Trainer(Squares(), Recipe(1, ())).run()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_one_scene_can_be_learnt_by_heart() -> None:
+    """The whole chain, prompts to gradients: a model that cannot do this learns nothing."""
+
+    class One(Squares):
+        def scene(self, index: int, size: tuple[int, int]) -> Scene:
+            return super().scene(7, size)
+
+    trainer = Trainer(One(), Recipe(0, (Phase(64, 1, 8, 100),), rate=2e-3, warm_up=10))
+    trainer.run()
+    assert trainer.log[-1]["iou_lone"] > 0.8

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sam2lab.train.losses import answer_loss, balanced_cross_entropy, dice, mask_loss, overlap
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=(5, 8, 9)), rng.random((5, 8, 9))
+    found = overlap(torch.from_numpy(logits), torch.from_numpy(target)).numpy()
+    for value, guess, truth in zip(found, logits > 0, target > 0.5, strict=True):
+        assert value == pytest.approx((guess & truth).sum() / (guess | truth).sum())
+
+
+def test_two_empty_masks_agree() -> None:
+    assert overlap(-torch.ones(2, 2), torch.zeros(2, 2)) == 1
+
+
+def test_an_empty_answer_costs_as_much_for_a_small_object_as_for_a_large_one() -> None:
+    """A mean over pixels would make it cheap, and training would stay there."""
+    small, large = torch.zeros(40, 40), torch.zeros(40, 40)
+    small[:2, :2] = 1
+    large[:30, :30] = 1
+    empty = torch.full((40, 40), -6.0)
+    assert mask_loss(empty, small) == pytest.approx(float(mask_loss(empty, large)), rel=0.05)
+
+
+def test_balance_gives_both_sides_the_same_weight() -> None:
+    target = torch.zeros(10, 10)
+    target[0, :3] = 1
+    missed, spilled = torch.full((10, 10), -20.0), torch.full((10, 10), 20.0)
+    loss = balanced_cross_entropy(torch.stack([missed, spilled]), target.expand(2, 10, 10))
+    assert loss.tolist() == pytest.approx([10, 10], rel=1e-4)
+
+
+def test_dice_of_a_perfect_answer_is_nothing() -> None:
+    target = (torch.rand(6, 6) > 0.5).float()
+    assert dice((target - 0.5) * 200, target) == pytest.approx(0, abs=1e-5)
+
+
+def test_of_three_candidates_only_the_best_learns() -> None:
+    target = torch.zeros(1, 8, 8)
+    target[:, :4] = 1
+    logits = torch.randn(1, 4, 8, 8)
+    logits[:, 2] = target * 4 - 2
+    logits.requires_grad_()
+    loss, _ = answer_loss(logits, torch.full((1, 4), 0.5), target)
+    loss.backward()
+    moved = logits.grad.abs().sum((0, 2, 3)) > 0
+    assert moved.tolist() == [True, False, True, False]
+
+
+def test_all_scores_learn_how_good_their_masks_are() -> None:
+    target = torch.zeros(1, 4, 4)
+    target[:, :2] = 1
+    scores = torch.full((1, 4), 0.9, requires_grad=True)
+    logits = torch.stack([target[0], -target[0], target[0] - 0.5, torch.ones(4, 4)])[None]
+    loss, overlaps = answer_loss(logits - 0.25, scores, target)
+    loss.backward()
+    assert torch.equal(scores.grad.sign(), (scores.detach() - overlaps).sign())
