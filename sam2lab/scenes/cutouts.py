@@ -1,0 +1,115 @@
+"""Objects cut out of pictures, and scenes pasted together from them."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from sam2lab.runtime.images import ImageError
+from sam2lab.scenes import augment, synthetic
+from sam2lab.scenes.layers import RGBA, SOLID, stack
+from sam2lab.scenes.scene import RGB, Masks, Scene
+
+ENDINGS = {".png", ".webp"}
+
+
+class CutoutFolder:
+    """A folder of pictures with transparency, such as emoji, read when asked for.
+
+    `families` lists them grouped by what stands before the first "-" of the name, so that a
+    picture with many variants is no likelier to be chosen than one without.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise ValueError(f"cutouts: there is no folder {str(folder)!r}; pass one of RGBA PNGs")
+        self.names = sorted(
+            path.name for path in self.folder.iterdir() if path.suffix.lower() in ENDINGS
+        )
+        if not self.names:
+            raise ValueError(
+                f"cutouts: {str(folder)!r} holds no PNG or WebP file; pass the folder itself"
+            )
+        groups: dict[str, list[str]] = defaultdict(list)
+        for name in self.names:
+            groups[name.partition(".")[0].partition("-")[0]].append(name)
+        self.families = list(groups.values())
+
+    def read(self, name: str) -> RGBA:
+        """A picture as uint8 (h, w, 4), without its transparent margin.
+
+        Raises `runtime.images.ImageError` if it is broken or has no solid pixel.
+        """
+        try:
+            with Image.open(self.folder / name) as opened:
+                picture = np.asarray(opened.convert("RGBA"))
+        # On a damaged file Pillow's readers raise nearly anything.
+        except Exception as error:
+            raise ImageError(f"image: {name} cannot be opened ({error}); save it anew") from error
+        return trim(picture, name)
+
+
+def trim(picture: RGBA, name: str) -> RGBA:
+    """A picture (h, w, 4) without its transparent margin; `name` is for the message."""
+    solid = picture[..., 3] >= SOLID
+    rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
+    if not len(rows):
+        raise ImageError(f"image: {name} has no solid pixel; remove it")
+    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def cut_out(photo: RGB, mask: Masks) -> RGBA:
+    """The object that `mask` (H, W) shows on a photo, its edge softened by half a pixel."""
+    soft = Image.fromarray(mask).convert("L").filter(ImageFilter.BoxBlur(0.5))
+    return trim(np.dstack([photo, np.asarray(soft)]), "a mask")
+
+
+def compose(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    background: Scene,
+    cutouts: Sequence[RGBA],
+) -> Scene:
+    """Paste cut-outs over a scene of `size` (height, width), with shadow; later ones hide others.
+
+    Each is scaled, mirrored, turned and tinted at random. The objects of the background stay
+    objects, as far as they are still visible.
+    """
+    if background.image.shape[:2] != size:
+        raise ValueError(
+            f"background is {background.image.shape[:2]}, size {size}; crop it to that size"
+        )
+    shadow = synthetic.cast(rng, size)
+    layers = [synthetic.place(rng, _varied(rng, cutout, size), size, shadow) for cutout in cutouts]
+    scene = stack(background, layers)
+    return Scene(augment.develop(rng, scene.image), scene.masks).without_specks()
+
+
+def _varied(rng: np.random.Generator, cutout: RGBA, size: tuple[int, int]) -> RGBA:
+    """Another size, side, angle and tint of a cut-out."""
+    longest = max(cutout.shape[:2])
+    side = np.exp(rng.uniform(np.log(0.1), np.log(0.9))) * min(size)
+    # More than twice its own size it would be a blur.
+    scale = min(side, 2 * longest) / longest
+    stretch = np.exp(rng.uniform(-0.15, 0.15))
+    height, width = (
+        max(2, round(length * scale * factor))
+        for length, factor in zip(cutout.shape, (stretch, 1 / stretch), strict=False)
+    )
+    picture = Image.fromarray(cutout).resize(
+        (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
+    )
+    if rng.random() < 0.5:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if rng.random() < 0.6:
+        angle = rng.uniform(-180, 180) if rng.random() < 0.25 else rng.normal(0, 15)
+        picture = picture.rotate(angle, Image.Resampling.BILINEAR, expand=True)
+    varied = np.array(picture)
+    varied[..., :3] = augment.tint(rng, varied[..., :3], 0.6)
+    return varied

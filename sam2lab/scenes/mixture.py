@@ -1,0 +1,129 @@
+"""An endless, numbered stream of varied scenes to learn from, or to be examined on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sam2lab.scenes import augment, cutouts, synthetic, textures
+from sam2lab.scenes.coco import CocoFolder
+from sam2lab.scenes.cutouts import CutoutFolder
+from sam2lab.scenes.layers import RGBA
+from sam2lab.scenes.library import CocoShelf, CutoutShelf, KeptScene, PhotoShelf, Shelf
+from sam2lab.scenes.scene import RGB, Scene
+
+# How often each kind of scene is drawn, and each kind of object pasted; kinds without
+# material are left out.
+SCENES = {"photo": 0.35, "drawn": 0.2, "pasted": 0.45}
+OBJECTS = {"instance": 0.45, "picture": 0.35, "shape": 0.2}
+
+MOST_PASTED = 7
+LEAST_INSTANCE = 24
+"""Pixels of the longer side: a smaller object of a photo is not cut out."""
+
+
+class Mixture:
+    """Scene number so-and-so: the same number gives the same scene, in every process.
+
+    `coco` are COCO-format folders, `cutouts` folders of RGBA pictures. With `held_out` only
+    photos, pictures and numbers are used that a mixture without it never uses. Without any
+    COCO folder, the grounds are photos that the project and other packages bring.
+
+    >>> scene = Mixture().scene(7, (64, 64))
+    >>> scene.image.shape, scene.masks.shape[1:]
+    ((64, 64, 3), (64, 64))
+    """
+
+    def __init__(
+        self,
+        coco: Sequence[CocoFolder] = (),
+        cutouts: Sequence[str | os.PathLike[str]] = (),
+        seed: int = 0,
+        held_out: bool = False,
+    ) -> None:
+        self.seed = seed
+        self.held_out = held_out
+        self._annotated = CocoShelf(coco, held_out)
+        self._pictures = CutoutShelf([CutoutFolder(folder) for folder in cutouts], held_out)
+        self._photos: Shelf[KeptScene] = self._annotated if coco else PhotoShelf(held_out)
+        kinds = dict(SCENES)
+        if not len(self._annotated):
+            del kinds["photo"]
+        self._scene_kinds = kinds
+        objects = dict(OBJECTS)
+        if not len(self._annotated):
+            del objects["instance"]
+        if not len(self._pictures):
+            del objects["picture"]
+        self._object_kinds = objects
+
+    @property
+    def problems(self) -> list[str]:
+        """Photos and pictures found broken until now; others were drawn in their place."""
+        shelves = {id(shelf): shelf for shelf in (self._photos, self._annotated, self._pictures)}
+        return [problem for shelf in shelves.values() for problem in shelf.problems.values()]
+
+    def scene(self, index: int, size: tuple[int, int]) -> Scene:
+        """Scene number `index`, of `size` (height, width); now and then it has no object."""
+        rng = np.random.default_rng([self.seed, int(self.held_out), index])
+        return getattr(self, f"_{_choice(rng, self._scene_kinds)}")(rng, size)
+
+    def _photo(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+        return augment.crop(rng, self._annotated.draw(rng).scene(), size)
+
+    def _drawn(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+        return synthetic.draw(rng, size, self._texture)
+
+    def _pasted(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+        objects: list[RGBA] = []
+        for _ in range(int(rng.integers(1, MOST_PASTED + 1))):
+            if objects and rng.random() < 0.2:
+                objects.append(objects[-1])
+                continue
+            kind = _choice(rng, self._object_kinds)
+            made: Callable[[np.random.Generator, tuple[int, int]], RGBA | None] = getattr(
+                self, f"_{kind}"
+            )
+            cutout = made(rng, size)
+            if cutout is not None:
+                objects.append(cutout)
+        return cutouts.compose(rng, size, self._ground(rng, size), objects)
+
+    def _ground(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+        if len(self._photos) and rng.random() < 0.75:
+            return augment.part(rng, self._photos.draw(rng).scene(), size)
+        return Scene(textures.draw(rng, size), np.zeros((0, *size), bool))
+
+    def _instance(self, rng: np.random.Generator, size: tuple[int, int]) -> RGBA | None:
+        kept = self._annotated.draw(rng)
+        large = [box for box in kept.boxed if max(box[2].shape) >= LEAST_INSTANCE]
+        if not large:
+            return None
+        down, across, mask = large[rng.integers(len(large))]
+        return cutouts.cut_out(kept.image[down, across], mask)
+
+    def _picture(self, rng: np.random.Generator, size: tuple[int, int]) -> RGBA:
+        return self._pictures.draw(rng)
+
+    def _shape(self, rng: np.random.Generator, size: tuple[int, int]) -> RGBA:
+        return synthetic.shape(rng, int(max(size) * rng.uniform(0.2, 0.8)), self._texture)
+
+    def _texture(self, rng: np.random.Generator, size: tuple[int, int]) -> RGB:
+        """A piece of a photo as often as a drawn surface."""
+        if not len(self._photos) or rng.random() < 0.5:
+            return textures.draw(rng, size)
+        image = self._photos.draw(rng).image
+        share = rng.uniform(0.1, 0.5)
+        tall, wide = (max(1, int(side * share)) for side in image.shape[:2])
+        top = rng.integers(image.shape[0] - tall + 1)
+        left = rng.integers(image.shape[1] - wide + 1)
+        piece = image[top : top + tall, left : left + wide]
+        whole = Scene(np.ascontiguousarray(piece), np.zeros((0, tall, wide), bool))
+        return augment.tint(rng, augment.cut(whole, (0, 0, wide, tall), size).image, 1.0)
+
+
+def _choice(rng: np.random.Generator, chances: dict[str, float]) -> str:
+    weights = np.array(list(chances.values()))
+    return list(chances)[rng.choice(len(weights), p=weights / weights.sum())]
