@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sam2lab import __version__
-from sam2lab.cli import commands
+from sam2lab.cli import accuracy, commands
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.engine import SIZES
 
@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "sam2lab") -> int:
         except ModuleNotFoundError as error:
             if error.name is not None and error.name.startswith("sam2lab"):
                 raise
-            return _fail(command, f"{error}; try: pip install 'sam2lab[torch]'", FAILED)
+            extra = "lab" if error.name in accuracy.NEEDS else "torch"
+            return _fail(command, f"{error}; try: pip install 'sam2lab[{extra}]'", FAILED)
         except (BundleError, OSError) as error:
             return _fail(command, error, FAILED)
         except ValueError as error:
@@ -90,6 +91,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     _add_export(added, prog)
     _add_fetch(added, prog)
     _add_info(added, prog)
+    text = accuracy.TEXT.format(prog=prog)
+    accuracy.add(_add(added, "accuracy", accuracy.accuracy, accuracy.SUMMARY, text))
     return parser
 
 

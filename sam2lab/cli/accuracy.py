@@ -1,0 +1,145 @@
+"""`sam2lab accuracy`: how well a model segments what it has never seen."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sam2lab.measure.ground_truth import Samples
+
+SUMMARY = "say how well a model segments"
+TEXT = """\
+Ask a model for every object of pictures whose truth is known, and print the mean IoU
+(Jaccard index) of its masks with 95 % intervals, as a table in Markdown: for one
+click in the centre, the mask that it scores best and the best of its three; for a
+box; and for two more clicks, each on the larger mistake. Random weights are refused.
+
+Figures are honest where training never saw the pictures: scenes are drawn from
+numbers, photos and cut-outs that it is kept from, and --held-out does the same for
+the photos of --coco.
+
+examples:
+  {prog} accuracy nano
+  {prog} accuracy nano --coco data/tiny_coco --scenes 0
+  {prog} accuracy nano --coco my_photos/instances.json --held-out --cutouts emoji
+"""
+
+# What pip installs with the extra `lab`, without which nothing is measured.
+NEEDS = ("pandas", "psutil", "pycocotools")
+
+SCENES, COCO = "synthetic scenes and cut-outs", "COCO photos, objects > 32² px"
+
+
+def add(parser: ArgumentParser) -> None:
+    """What can be typed after `accuracy`."""
+    parser.add_argument("model", metavar="MODEL", help="a size such as nano, or a bundle's folder")
+    parser.add_argument(
+        "--engine",
+        choices=("onnx", "torch"),
+        default="onnx",
+        help="'onnx' (the default), or 'torch', which runs the original",
+    )
+    parser.add_argument(
+        "--coco",
+        type=Path,
+        metavar="PATH",
+        help="an instances.json, or a folder that holds one; its photos lie beside it, or in "
+        "images/ there",
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="where the photos of --coco lie, if elsewhere"
+    )
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help="only the photos of --coco that training keeps away from, one in five",
+    )
+    parser.add_argument(
+        "--scenes",
+        type=_count,
+        default=200,
+        metavar="N",
+        help="how many drawn scenes to ask about; 200 by default, 0 for none",
+    )
+    parser.add_argument(
+        "--cutouts",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="RGBA pictures, such as emoji, to paste into the scenes; may be given again",
+    )
+    parser.add_argument(
+        "--keep-in",
+        type=Path,
+        metavar="FOLDER",
+        help="keep every answer there as it comes, and go on from there next time",
+    )
+
+
+def accuracy(arguments: Namespace) -> None:
+    """Measure, and print the table."""
+    if arguments.coco is None and not arguments.scenes:
+        raise ValueError("nothing to measure on: give --coco PATH, or --scenes above 0")
+    if arguments.coco is None and (arguments.held_out or arguments.images):
+        raise ValueError("--held-out and --images are about --coco PATH, which is missing")
+    from sam2lab.measure.accuracy import evaluate
+    from sam2lab.measure.accuracy_summaries import quality
+    from sam2lab.opening import open_segmenter
+
+    engine = open_segmenter(arguments.model, engine=arguments.engine).engine
+    parts = list(_parts(arguments, engine.info.input_size))
+    left_out = []
+    for name, samples, above_px in parts:
+        file = arguments.keep_in and arguments.keep_in / f"{name.split()[0].lower()}.jsonl"
+        result = evaluate(
+            {str(arguments.model): engine}, samples, ("clicks", "box"), clicks=3, keep_in=file
+        )
+        if result.table.attrs["interrupted"]:
+            raise KeyboardInterrupt
+        rows = quality(result.table, above_px)
+        if name == parts[0][0]:
+            _print_row("mean IoU (95 % interval)", ["objects", "pictures", *rows["question"]])
+            _print_row("---", ["---:"] * (2 + len(rows)))
+        counts = [f"{rows[column].max():,}" for column in ("objects", "photos")]
+        means = [f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows.itertuples()]
+        _print_row(name, [*counts, *means])
+        left_out.append(_left_out(name, result.skipped))
+    print("", *filter(None, left_out), sep="\n")
+
+
+def _parts(arguments: Namespace, input_size: tuple[int, int]) -> Iterator[tuple[str, Samples, int]]:
+    """What is measured on: a name, the samples, and how large an object must be to count."""
+    from sam2lab.measure import ground_truth
+    from sam2lab.measure.overlap import SMALL_PX
+    from sam2lab.scenes.mixture import Mixture
+
+    if arguments.scenes:
+        mixture = Mixture(cutouts=arguments.cutouts, held_out=True)
+        yield SCENES, ground_truth.drawn(mixture, arguments.scenes, input_size), 0
+    if arguments.coco is not None:
+        photos = ground_truth.coco(arguments.coco, arguments.images, arguments.held_out)
+        yield COCO, photos, SMALL_PX
+
+
+def _print_row(name: str, cells: Sequence[str]) -> None:
+    print("|", " | ".join([f"{name:<29}", *(f"{cell:>24}" for cell in cells)]), "|", flush=True)
+
+
+def _left_out(name: str, skipped: pd.DataFrame) -> str:
+    """How many were skipped, by reason; nothing where none was."""
+    reasons = skipped["reason"].str.partition(":")[0].value_counts()
+    told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    return told and f"skipped of {name}: {told}"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)

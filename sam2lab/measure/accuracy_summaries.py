@@ -1,0 +1,196 @@
+"""From the table of `accuracy.evaluate` to the few numbers that one quotes, and how sure they are.
+
+Objects of one photo resemble each other, so an interval comes from drawing whole photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from sam2lab.measure.statistics import Interval
+
+RESAMPLES = 2000
+# Thousands of photos, each drawn thousands of times, would fill the memory if all at once.
+RESAMPLES_AT_ONCE = 100
+
+WITHIN = ["engine", "kind", "clicks"]
+"""What makes rows comparable: never mean over these."""
+
+QUESTIONS = {
+    "1 click, best-scored": ("clicks", 1, "iou"),
+    "1 click, best of 3": ("clicks", 1, "best_of_three"),
+    "box": ("box", 0, "iou"),
+    "3 clicks with correction": ("clicks", 3, "iou"),
+}
+
+
+def mean_interval(
+    values: npt.ArrayLike, photos: npt.ArrayLike, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """The mean over objects, with a 95 % interval from drawing photos, not objects, anew.
+
+    `photos` names each value's photo. A percentile bootstrap of whole clusters, its ends moved
+    outwards for few photos (Student's t in place of the normal: Hesterberg 2015). With fewer
+    than 4 photos there is no interval.
+
+    >>> mean_interval([0.2, 0.4, 0.9], ["a", "a", "b"])
+    Interval(value=0.5, low=nan, high=nan)
+    """
+    numbers = np.asarray(values, np.float64)
+    names, photo = np.unique(np.asarray(photos), return_inverse=True)
+    if not len(numbers):
+        return Interval(np.nan, np.nan, np.nan)
+    mean, n = float(numbers.mean()), len(names)
+    if n < 4:
+        return Interval(mean, np.nan, np.nan)
+    sums, counts = np.bincount(photo, numbers), np.bincount(photo)
+    rng = np.random.default_rng(seed)
+    means = []
+    for start in range(0, resamples, RESAMPLES_AT_ONCE):
+        rounds = min(RESAMPLES_AT_ONCE, resamples - start)
+        drawn = rng.multinomial(n, np.full(n, 1 / n), rounds)
+        means.append((drawn @ sums) / (drawn @ counts))
+    outside = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1))
+    low, high = np.quantile(np.concatenate(means), [outside, 1 - outside])
+    return Interval(mean, float(low), float(high))
+
+
+def summary(
+    table: pd.DataFrame, by: Sequence[str] = (), column: str = "iou", seed: int = 0
+) -> pd.DataFrame:
+    """The mean of a column for each engine, kind of prompt and number of clicks.
+
+    `by` names further columns to tell apart, such as "size". Columns: those, `objects`,
+    `photos`, `mean`, with its 95 % interval `low` to `high`, and `median`.
+    """
+    rows = []
+    for group, answers in _groups(table, [*WITHIN, *by]):
+        known = answers.dropna(subset=[column])
+        rows.append(
+            {
+                **group,
+                "objects": len(known),
+                "photos": known["image"].nunique(),
+                **_named("mean", mean_interval(known[column], known["image"], seed=seed)),
+                "median": known[column].median(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def differences(
+    table: pd.DataFrame, baseline: str | None = None, column: str = "iou", seed: int = 0
+) -> pd.DataFrame:
+    """What each engine gains or loses against the `baseline`, by default the first one.
+
+    Each object is compared with itself, so that hard objects go out of the difference, and a
+    loss shows that is far smaller than the spread between objects. Columns: `engine`,
+    `baseline`, `kind`, `clicks`, `objects` that both answered, `difference` (mean; below 0 is
+    worse) with its 95 % interval `low` to `high`, and `worse_share` of the objects.
+    """
+    engines = list(table["engine"].unique())
+    baseline = engines[0] if baseline is None and engines else baseline
+    if baseline not in engines:
+        raise ValueError(f"baseline is {baseline!r}; wanted one of {', '.join(engines)}")
+    keys = ["image", "object", "kind", "clicks"]
+    base = table.loc[table["engine"] == baseline, [*keys, column]]
+    others = table.loc[table["engine"] != baseline, ["engine", *keys, column]]
+    pairs = others.merge(base, on=keys, suffixes=("", "_base"))
+    pairs["difference"] = pairs[column] - pairs[f"{column}_base"]
+    pairs = pairs.dropna(subset=["difference"])
+    rows = []
+    for group, both in _groups(pairs, WITHIN):
+        rows.append(
+            {
+                "engine": group["engine"],
+                "baseline": baseline,
+                "kind": group["kind"],
+                "clicks": group["clicks"],
+                "objects": len(both),
+                **_named("difference", mean_interval(both["difference"], both["image"], seed=seed)),
+                "worse_share": float((both["difference"] < 0).mean()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def clicks_needed(table: pd.DataFrame, target: float) -> pd.DataFrame:
+    """How many clicks each object takes to reach an IoU, as interactive papers count them (NoC).
+
+    Columns: `engine`, `image`, `object`, `clicks`, `reached`. An object that never gets there
+    counts with as many clicks as were allowed, as papers have it.
+    """
+    asked = table[table["kind"] == "clicks"]
+    if asked.empty:
+        raise ValueError('table has no rows of kind "clicks"; evaluate with kinds=("clicks",)')
+    allowed = int(asked["clicks"].max())
+    keys = ["engine", "image", "object"]
+    every = asked[[*keys, "area_px", "size"]].drop_duplicates(keys)
+    there = asked[asked["iou"] >= target].groupby(keys, as_index=False)["clicks"].min()
+    counted = every.merge(there, on=keys, how="left")
+    counted["reached"] = counted["clicks"].notna()
+    counted["clicks"] = counted["clicks"].fillna(allowed).astype(int)
+    return counted
+
+
+def number_of_clicks(
+    table: pd.DataFrame, targets: Sequence[float] = (0.85, 0.90), seed: int = 0
+) -> pd.DataFrame:
+    """NoC by engine and target: `clicks` (mean) with its interval, and the share that `failed`."""
+    rows = []
+    for target in targets:
+        for group, counted in _groups(clicks_needed(table, target), ["engine"]):
+            rows.append(
+                {
+                    **group,
+                    "target": target,
+                    "objects": len(counted),
+                    **_named(
+                        "clicks", mean_interval(counted["clicks"], counted["image"], seed=seed)
+                    ),
+                    "failed": float((~counted["reached"]).mean()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def quality(table: pd.DataFrame, above_px: int = 0, seed: int = 0) -> pd.DataFrame:
+    """Four questions that say in short how good a model is, for each engine.
+
+    Columns: `engine`, `question` (a name in `QUESTIONS`), `objects` and `photos`, `mean` IoU
+    with its 95 % interval `low` to `high`. Objects of at most `above_px` pixels are left out.
+    """
+    counted = table[table["area_px"] > above_px]
+    rows = []
+    for engine in table["engine"].unique():
+        for question, (kind, clicks, column) in QUESTIONS.items():
+            asked = (counted["kind"] == kind) & (counted["clicks"] == clicks)
+            answers = counted[asked & (counted["engine"] == engine)]
+            rows.append(
+                {
+                    "engine": engine,
+                    "question": question,
+                    "objects": len(answers),
+                    "photos": answers["image"].nunique(),
+                    **_named("mean", mean_interval(answers[column], answers["image"], seed=seed)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _groups(table: pd.DataFrame, by: Sequence[str]) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Each group of rows with what its rows have in common, in the order of the table."""
+    return [
+        (dict(zip(by, key, strict=True)), rows)
+        for key, rows in table.groupby(list(by), sort=False, observed=True)
+    ]
+
+
+def _named(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, "low": interval.low, "high": interval.high}

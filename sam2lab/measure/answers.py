@@ -1,0 +1,192 @@
+"""One engine, one photo: every object asked for in every way, all objects in one call."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2lab.measure import clicks
+from sam2lab.measure.clicks import Click, Mask
+from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.cache import ImageEmbedding
+from sam2lab.runtime.engine import Engine, Float32
+from sam2lab.runtime.segmenter import Segmenter
+
+KINDS = ("clicks", "random click", "box", "jittered box")
+
+# Three masks of so many pixels are held at a time: a large photo may have a hundred objects.
+PIXELS_AT_ONCE = 2**25
+
+
+@dataclass(frozen=True)
+class Questions:
+    """In which ways every object is asked for.
+
+    `clicks` is how many clicks the kind "clicks" goes up to. `seed` decides on random clicks
+    and on jitter, which are the same for every engine, and for an object whatever else is asked.
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    clicks: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        if unknown or not self.kinds:
+            raise ValueError(f"kinds is {self.kinds!r}; wanted some of: {', '.join(KINDS)}")
+        if isinstance(self.clicks, bool) or not isinstance(self.clicks, int) or self.clicks < 1:
+            raise ValueError(f"clicks is {self.clicks!r}; wanted a whole number from 1 on")
+
+
+class Answer(NamedTuple):
+    """What an engine made of one prompt.
+
+    `clicks` is the number of clicks so far, 0 for a box. `masks` (C, H, W) and `scores` (C,)
+    hold three candidates after a single click, and the one mask after anything clearer. Points
+    (P, 2) are (x, y) in pixels of the photo with labels (P,), `box` is (4,).
+    """
+
+    object: int
+    kind: str
+    clicks: int
+    masks: npt.NDArray[np.bool_]
+    scores: Float32
+    points: Float32
+    labels: Float32
+    box: Float32 | None
+
+    @property
+    def best(self) -> Mask:
+        """The mask (H, W) that the engine itself thinks best."""
+        return self.masks[int(np.argmax(self.scores))]
+
+
+def ask(
+    engine: Engine,
+    photo: npt.NDArray[np.uint8],
+    objects: Mapping[int, Mask],
+    questions: Questions,
+    image: int = 0,
+) -> Iterator[Answer]:
+    """Encode a photo (H, W, 3) once, and ask for each of its objects in every kind of way.
+
+    As upstream does it, a single click gets three candidates; a box, and every click after the
+    first, gets a single mask. A correction hands over the low-resolution logits of the answer
+    that it corrects. Where nothing is left to correct, the answer stays as it is. `image` is
+    the photo's number, on which what is drawn by chance depends.
+    """
+    segmenter = Segmenter(engine)
+    (embedding,) = segmenter.embed_images(photo, use_embeddings_cache=False)
+    numbers = list(objects)
+    at_once = max(1, PIXELS_AT_ONCE // (3 * photo.shape[0] * photo.shape[1]))
+    for start in range(0, len(numbers), at_once):
+        asked = {number: objects[number] for number in numbers[start : start + at_once]}
+        desk = _Desk(segmenter, embedding, asked)
+        for kind in questions.kinds:
+            if kind == "clicks":
+                yield from _corrected(desk, questions.clicks)
+                continue
+            drawn = [
+                (_chance(questions.seed, image, number, kind), mask)
+                for number, mask in asked.items()
+            ]
+            if kind == "random click":
+                yield from desk.click(kind, [[clicks.inside(*pair)] for pair in drawn])
+            elif kind == "box":
+                yield from desk.box(kind, [clicks.box(mask) for mask in asked.values()])
+            else:
+                yield from desk.box(kind, [clicks.jittered_box(*pair) for pair in drawn])
+
+
+class _Desk:
+    """Where objects of one photo are asked for; `logits` are what each of them was last given."""
+
+    def __init__(
+        self, segmenter: Segmenter, embedding: ImageEmbedding, objects: Mapping[int, Mask]
+    ) -> None:
+        self.segmenter, self.embedding, self.objects = segmenter, embedding, objects
+        self.logits: dict[int, Float32] = {}
+
+    def box(self, kind: str, boxes: Sequence[Float32]) -> list[Answer]:
+        """An answer to a box for each object."""
+        predictions = self._put(list(self.objects), False, boxes=np.stack(boxes))
+        return [
+            Answer(number, kind, 0, *prediction, _NO_POINTS, _NO_LABELS, box)
+            for (number, prediction), box in zip(predictions, boxes, strict=True)
+        ]
+
+    def click(
+        self, kind: str, points: Sequence[Sequence[Click]], numbers: Sequence[int] | None = None
+    ) -> list[Answer]:
+        """An answer to these clicks, as many for each of the objects, by default for all."""
+        coordinates = np.array([[(c.x, c.y) for c in each] for each in points], np.float32)
+        labels = np.array([[c.positive for c in each] for each in points], np.float32)
+        chosen = list(self.objects) if numbers is None else list(numbers)
+        count = coordinates.shape[1]
+        logits = None if count == 1 else np.stack([self.logits[number] for number in chosen])
+        predictions = self._put(
+            chosen,
+            count == 1,
+            point_coordinates=coordinates,
+            point_labels=labels,
+            mask_input=logits,
+        )
+        return [
+            Answer(number, kind, count, *prediction, coordinates[i], labels[i], None)
+            for i, (number, prediction) in enumerate(predictions)
+        ]
+
+    def _put(
+        self, numbers: Sequence[int], several: bool, **prompt: Any
+    ) -> list[tuple[int, tuple[npt.NDArray[np.bool_], Float32]]]:
+        """Masks and scores by object, from one call of the decoder."""
+        size = self.embedding.image_size
+        encoded = prompting.encode(size, self.segmenter.engine.info, **prompt)
+        prediction = self.segmenter.answer(self.embedding, encoded, multi_mask_output=several)
+        # A single object comes without an axis of its own.
+        shape = (len(numbers), 3 if several else 1)
+        masks = prediction.masks.reshape(*shape, *size)
+        scores = prediction.scores.reshape(shape)
+        logits = prediction.logits.reshape(*shape, *prediction.logits.shape[-2:])
+        best = scores.argmax(axis=1)
+        for i, number in enumerate(numbers):
+            self.logits[number] = logits[i, best[i]][None]
+        return [(number, (masks[i], scores[i])) for i, number in enumerate(numbers)]
+
+
+def _corrected(desk: _Desk, count: int) -> Iterator[Answer]:
+    """The centre of each object first, then correction after correction, up to `count` clicks."""
+    given = {number: [clicks.centre(truth)] for number, truth in desk.objects.items()}
+    latest = {answer.object: answer for answer in desk.click("clicks", list(given.values()))}
+    yield from latest.values()
+    for so_far in range(2, count + 1):
+        wrong = []
+        for number in given:
+            truth = desk.objects[number]
+            earlier = np.zeros_like(truth)
+            for click in given[number]:
+                earlier[click.y, click.x] = True
+            further = clicks.correction(truth, latest[number].best, earlier)
+            if further is not None:
+                given[number].append(further)
+                wrong.append(number)
+        # What could not be corrected is right, or wrong in clicked pixels alone: it is finished.
+        given = {number: given[number] for number in wrong}
+        if wrong:
+            answers = desk.click("clicks", [given[number] for number in wrong], wrong)
+            latest |= {answer.object: answer for answer in answers}
+        yield from (answer._replace(clicks=so_far) for answer in latest.values())
+
+
+def _chance(seed: int, *about: Any) -> np.random.Generator:
+    """Chance that depends on nothing but these, whatever else is drawn in this process."""
+    return np.random.default_rng([seed, zlib.crc32(repr(about).encode())])
+
+
+_NO_POINTS = np.empty((0, 2), np.float32)
+_NO_LABELS = np.empty(0, np.float32)
