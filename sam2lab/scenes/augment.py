@@ -59,7 +59,7 @@ def cut(scene: Scene, box: tuple[float, float, float, float], size: tuple[int, i
     columns = (x0 + (np.arange(size[1]) + 0.5) * ((x1 - x0) / size[1])).astype(int)
     rows = np.minimum(rows, scene.image.shape[0] - 1)
     columns = np.minimum(columns, scene.image.shape[1] - 1)
-    masks = scene.masks[np.ix_(np.arange(len(scene.masks)), rows, columns)]
+    masks = scene.masks.take(rows, axis=1).take(columns, axis=2)
     return Scene(np.asarray(image), masks)
 
 

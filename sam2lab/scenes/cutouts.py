@@ -14,6 +14,7 @@ from sam2lab.runtime.images import ImageError
 from sam2lab.scenes import augment, synthetic
 from sam2lab.scenes.layers import RGBA, SOLID, stack
 from sam2lab.scenes.scene import RGB, Masks, Scene
+from sam2lab.scenes.split import family
 
 ENDINGS = {".png", ".webp"}
 
@@ -21,8 +22,8 @@ ENDINGS = {".png", ".webp"}
 class CutoutFolder:
     """A folder of pictures with transparency, such as emoji, read when asked for.
 
-    `families` lists them grouped by what stands before the first "-" of the name, so that a
-    picture with many variants is no likelier to be chosen than one without.
+    `families` lists their names grouped by `split.family`, so that a picture with many variants
+    need be no likelier to be chosen than one without.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -38,7 +39,7 @@ class CutoutFolder:
             )
         groups: dict[str, list[str]] = defaultdict(list)
         for name in self.names:
-            groups[name.partition(".")[0].partition("-")[0]].append(name)
+            groups[family(name)].append(name)
         self.families = list(groups.values())
 
     def read(self, name: str) -> RGBA:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,8 @@ class Shelf(Generic[V]):
                     self._kept.put(name, value)
                 except photos.ImageError as error:
                     self.problems[name] = str(error)
+                    # In a loader's process nobody else would tell.
+                    warnings.warn(f"another picture is drawn instead: {error}", stacklevel=2)
             if value is not None:
                 return value
         raise ValueError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,14 +15,17 @@ from sam2lab.scenes.layers import RGBA
 from sam2lab.scenes.library import CocoShelf, CutoutShelf, KeptScene, PhotoShelf, Shelf
 from sam2lab.scenes.scene import RGB, Scene
 
-# How often each kind of scene is drawn, and each kind of object pasted; kinds without
-# material are left out.
-SCENES = {"photo": 0.35, "drawn": 0.2, "pasted": 0.45}
-OBJECTS = {"instance": 0.45, "picture": 0.35, "shape": 0.2}
+# How often each kind of scene is drawn; without annotated photos, the other two.
+PHOTO, DRAWN, PASTED = 0.35, 0.2, 0.45
+# How often each kind of object is pasted, where there is such.
+INSTANCE, PICTURE, SHAPE = 0.45, 0.35, 0.2
 
 MOST_PASTED = 7
 LEAST_INSTANCE = 24
 """Pixels of the longer side: a smaller object of a photo is not cut out."""
+
+
+T = TypeVar("T")
 
 
 class Mixture:
@@ -47,28 +51,31 @@ class Mixture:
         self.held_out = held_out
         self._annotated = CocoShelf(coco, held_out)
         self._pictures = CutoutShelf([CutoutFolder(folder) for folder in cutouts], held_out)
-        self._photos: Shelf[KeptScene] = self._annotated if coco else PhotoShelf(held_out)
-        kinds = dict(SCENES)
-        if not len(self._annotated):
-            del kinds["photo"]
-        self._scene_kinds = kinds
-        objects = dict(OBJECTS)
-        if not len(self._annotated):
-            del objects["instance"]
-        if not len(self._pictures):
-            del objects["picture"]
-        self._object_kinds = objects
+        self._photos: Shelf[KeptScene] = (
+            self._annotated if len(self._annotated) else PhotoShelf(held_out)
+        )
 
     @property
     def problems(self) -> list[str]:
-        """Photos and pictures found broken until now; others were drawn in their place."""
-        shelves = {id(shelf): shelf for shelf in (self._photos, self._annotated, self._pictures)}
-        return [problem for shelf in shelves.values() for problem in shelf.problems.values()]
+        """What was found broken until now; photos and pictures had others drawn in their place."""
+        found = [problem for folder in self._annotated.folders for problem in folder.problems]
+        found += self._pictures.problems.values()
+        if self._photos is not self._annotated:
+            found += self._photos.problems.values()
+        return found
 
     def scene(self, index: int, size: tuple[int, int]) -> Scene:
         """Scene number `index`, of `size` (height, width); now and then it has no object."""
         rng = np.random.default_rng([self.seed, int(self.held_out), index])
-        return getattr(self, f"_{_choice(rng, self._scene_kinds)}")(rng, size)
+        draw = _choice(
+            rng,
+            [
+                (PHOTO if len(self._annotated) else 0, self._photo),
+                (DRAWN, self._drawn),
+                (PASTED, self._pasted),
+            ],
+        )
+        return draw(rng, size)
 
     def _photo(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         return augment.crop(rng, self._annotated.draw(rng).scene(), size)
@@ -82,11 +89,15 @@ class Mixture:
             if objects and rng.random() < 0.2:
                 objects.append(objects[-1])
                 continue
-            kind = _choice(rng, self._object_kinds)
-            made: Callable[[np.random.Generator, tuple[int, int]], RGBA | None] = getattr(
-                self, f"_{kind}"
+            make = _choice(
+                rng,
+                [
+                    (INSTANCE if len(self._annotated) else 0, self._instance),
+                    (PICTURE if len(self._pictures) else 0, self._picture),
+                    (SHAPE, self._shape),
+                ],
             )
-            cutout = made(rng, size)
+            cutout = make(rng, size)
             if cutout is not None:
                 objects.append(cutout)
         return cutouts.compose(rng, size, self._ground(rng, size), objects)
@@ -124,6 +135,6 @@ class Mixture:
         return augment.tint(rng, augment.cut(whole, (0, 0, wide, tall), size).image, 1.0)
 
 
-def _choice(rng: np.random.Generator, chances: dict[str, float]) -> str:
-    weights = np.array(list(chances.values()))
-    return list(chances)[rng.choice(len(weights), p=weights / weights.sum())]
+def _choice(rng: np.random.Generator, chances: list[tuple[float, T]]) -> T:
+    weights = np.array([weight for weight, _ in chances])
+    return chances[rng.choice(len(weights), p=weights / weights.sum())][1]

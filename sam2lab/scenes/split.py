@@ -11,14 +11,22 @@ def held_out(name: int | str) -> bool:
     """Whether a photo (by its COCO image id) or a picture (by its file name) is kept from training.
 
     One in five is, chosen by a hash: by the same rule on every machine, whatever else lies in
-    the folder. Of a file name only what stands before the first "-" or "." counts, so that
-    variants of one picture, as `1f44b-1f3fb.webp` and `1f44b-1f3ff.webp`, stay together.
+    the folder. Of a file name its `family` counts, so that variants of one picture stay together.
 
     >>> [image_id for image_id in range(10) if held_out(image_id)]
     [0, 7, 8, 9]
     >>> held_out("1f44b-1f3fb.webp") == held_out("1f44b-1f3ff.png") == held_out("1f44b")
     True
     """
-    family = name if isinstance(name, int) else name.partition(".")[0].partition("-")[0]
-    digest = hashlib.sha256(str(family).encode()).digest()
+    kept = name if isinstance(name, int) else family(name)
+    digest = hashlib.sha256(str(kept).encode()).digest()
     return int.from_bytes(digest[:8], "big") % ONE_IN == 0
+
+
+def family(name: str) -> str:
+    """What the variants of one picture have in common: their names up to the first "-" or ".".
+
+    >>> family("1f44b-1f3fb.webp")
+    '1f44b'
+    """
+    return name.partition(".")[0].partition("-")[0]
