@@ -39,6 +39,7 @@ class Box:
 
 
 Prompt = Point | Box
+Question = tuple[int, tuple[Prompt, ...], int | None]
 
 
 def nearest(prompts: tuple[Prompt, ...], x: float, y: float, radius: float) -> int | None:
@@ -109,6 +110,11 @@ class Item:
     hidden: bool = False
     prompts: tuple[Prompt, ...] = ()
     choice: int | None = None
+
+    @property
+    def question(self) -> Question:
+        """All that this object's mask depends on, but the engine, and whose mask it is."""
+        return self.id, self.prompts, self.choice
 
     def prompted(self, prompts: tuple[Prompt, ...]) -> Item:
         """This object with other prompts; a choice holds as long as its first prompt stands."""

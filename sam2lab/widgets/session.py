@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import warnings
 from dataclasses import dataclass, replace
-from threading import RLock
-from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sam2lab.runtime.images import RGB, ImageLike
-from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets import storage
 from sam2lab.widgets.answers import Answer
-from sam2lab.widgets.engines import EngineFailed, Engines
-from sam2lab.widgets.history import History
+from sam2lab.widgets.engines import EngineFailed
 from sam2lab.widgets.objects import Item, Point, Prompt, State, box_on, nearest, point_on
 from sam2lab.widgets.packed import Mask
-from sam2lab.widgets.pictures import Page, Picture, open_picture
+from sam2lab.widgets.storage import SessionFileError
+from sam2lab.widgets.workspace import Timings, Workspace
 
-__all__ = ["Disagreement", "EngineFailed", "Session", "Timings"]
-
-Mode = Literal["positive", "negative"]
-Listener = Callable[[frozenset[str]], None]
-
-
-class Timings(NamedTuple):
-    """What the answer to the active object took, None where nothing was asked yet.
-
-    `encode_ms` is of the photo with this engine, a look into the cache included. `from_cache`
-    says that the answer was there already; `decode_ms` is from when it was made.
-    """
-
-    encode_ms: float | None = None
-    decode_ms: float | None = None
-    from_cache: bool = False
+__all__ = ["Disagreement", "EngineFailed", "Session", "SessionFileError", "Timings"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +31,7 @@ class Disagreement:
     iou: float
 
 
-class Session:
+class Session(Workspace):
     """Objects on photos, pointed out by prompts, answered by one engine at a time.
 
     `segmenters` is one Segmenter, or several by the names that `use_engine` shall know them
@@ -76,70 +59,6 @@ class Session:
     ```
     """
 
-    def __init__(
-        self, segmenters: Segmenter | Mapping[str, Segmenter], image: ImageLike | None = None
-    ) -> None:
-        self._engines = Engines(segmenters)
-        self._engine = next(iter(self._engines.segmenters))
-        self._mode: Mode = "positive"
-        self._pages: dict[str, Page] = {}
-        self._page: Page | None = None
-        self._photo: RGB | None = None
-        self._timings = Timings()
-        self._listeners: list[Listener] = []
-        self._lock = RLock()
-        if image is not None:
-            self.open_image(image)
-
-    @property
-    def image(self) -> Picture | None:
-        """The photo that is open."""
-        return self._page.picture if self._page else None
-
-    @property
-    def images(self) -> tuple[Picture, ...]:
-        """Every photo so far; `open_image` takes one back."""
-        return tuple(page.picture for page in self._pages.values())
-
-    @property
-    def photo(self) -> RGB:
-        """The open photo's pixels, (H, W, 3), RGB."""
-        if self._photo is None:
-            raise ValueError("no image is open; open one with open_image(...)")
-        return self._photo
-
-    @property
-    def engine(self) -> str:
-        """The name of the engine that answers."""
-        return self._engine
-
-    @property
-    def engines(self) -> tuple[str, ...]:
-        """The names of all engines."""
-        return tuple(self._engines.segmenters)
-
-    @property
-    def mode(self) -> Mode:
-        """What a click says unless told otherwise."""
-        return self._mode
-
-    @mode.setter
-    def mode(self, mode: Mode) -> None:
-        if mode not in ("positive", "negative"):
-            raise ValueError(f"mode is {mode!r}; wanted 'positive' or 'negative'")
-        self._mode = mode
-        self._tell({"mode"})
-
-    @property
-    def timings(self) -> Timings:
-        """What the answer that is shown took."""
-        return self._timings._replace(encode_ms=self._engines.encode_ms(self._engine))
-
-    @property
-    def state(self) -> State:
-        """All objects with their prompts at this moment, immutable."""
-        return self._history.present
-
     @property
     def objects(self) -> tuple[Item, ...]:
         """All objects, the active one among them; it may still be without prompts."""
@@ -154,16 +73,6 @@ class Session:
     def prompts(self) -> tuple[Prompt, ...]:
         """The active object's prompts, in the order in which they were given."""
         return self.active.prompts
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is something to undo."""
-        return bool(self._page and self._history.past)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether something was undone."""
-        return bool(self._page and self._history.future)
 
     def answer(self, object_id: int | None = None, engine: str | None = None) -> Answer:
         """What an engine says to an object, by default the one in use to the active one."""
@@ -212,18 +121,6 @@ class Session:
     def prompt_at(self, x: float, y: float, radius: float) -> int | None:
         """The index of the active object's prompt within `radius` pixels: see `nearest`."""
         return nearest(self.prompts, x, y, radius)
-
-    def is_encoded(self, engine: str | None = None) -> bool:
-        """Whether the open photo has been encoded, so that answers come at once."""
-        name = self._engine if engine is None else self._engines.check(engine)
-        return self._engines.encode_ms(name) is not None
-
-    def encode(self, engine: str | None = None) -> None:
-        """Encode the open photo, if it was not; made to be called in a thread.
-
-        If another photo is opened meanwhile, then the result is kept for its return.
-        """
-        self._engines.embedding(self._engine if engine is None else self._engines.check(engine))
 
     def add_point(self, x: float, y: float, positive: bool | None = None) -> None:
         """Point at the active object, or beside it; `mode` says which unless told here."""
@@ -291,112 +188,56 @@ class Session:
         """Remove an object; if it was active, then a new one is."""
         self._act(lambda state: state.deleted(object_id))
 
-    def undo(self) -> None:
-        """Take the latest action back; nothing happens where there is none."""
-        with self._lock:
-            if not self.can_undo:
-                return
-            changes = self._settle(self._history.past[-1])
-            self._history.undo()
-        self._tell(changes)
+    def save(self, path: str | os.PathLike[str], *, with_images: bool = False) -> None:
+        """Write everything but masks, which follow from it, to a JSON file.
 
-    def redo(self) -> None:
-        """Do again what was undone last; nothing happens where there is nothing."""
-        with self._lock:
-            if not self.can_redo:
-                return
-            changes = self._settle(self._history.future[-1])
-            self._history.redo()
-        self._tell(changes)
-
-    def use_engine(self, name: str) -> None:
-        """Let another engine answer the same prompts."""
-        self._engines.check(name)
-        with self._lock:
-            asked = [item for item in self.objects if item.prompts] if self._page else []
-            answers = {item.id: self._engines.answer(name, item) for item in asked}
-            self._engine = name
-            self._timings = Timings()
-            if self._page and self.active.id in answers:
-                self._time(*answers[self.active.id])
-        self._tell({"engine", "masks"})
-
-    def open_image(self, image: ImageLike | Picture, name: str | None = None) -> None:
-        """Turn to another photo; one that was open before, by content, finds its objects again.
-
-        It is not encoded yet. `name` is for photos that have no file name.
+        All photos with their objects, undo and redo; photos that have no file, and with
+        `with_images` all others too, are put inside it.
         """
-        if isinstance(image, Picture):
-            picture, photo = image, image.read()
-        else:
-            picture, photo = open_picture(image, name)
         with self._lock:
-            self._page = self._pages.setdefault(picture.key, Page(picture))
-            self._photo = photo
-            self._timings = Timings()
-            self._engines.show(photo)
-        self._tell({"image", "objects", "active", "prompts", "masks"})
+            current = self._open_page.picture.key
+            worth = {
+                key: page
+                for key, page in self._pages.items()
+                if key == current or page.history.past or page.history.future
+            }
+            saved = storage.Saved(self._engine, self._mode, current, worth)
+            storage.write(path, saved, with_images)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` after every change, until the function returned here is called.
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Take up what `save` wrote, in place of all that is here.
 
-        It gets a set with some of: "image", "engine", "mode", "objects" (the list or anything
-        in it), "active" (which one it is), "prompts" (of the active one), "masks" (of any).
+        With a photo open, the file must be about that photo; with none, the photo is read
+        from where it was. Nothing is encoded yet. An engine that this session does not have
+        is reported by a warning, and the one in use answers.
         """
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return unsubscribe
-
-    @property
-    def _history(self) -> History:
-        if self._page is None:
-            raise ValueError("no image is open; open one with open_image(...)")
-        return self._page.history
+        saved = storage.read(path)
+        with self._lock:
+            here = self._page
+            if here is None:
+                photo = saved.pages[saved.current].picture.read()
+            elif here.picture.key in saved.pages:
+                photo, saved.current = self.photo, here.picture.key
+                # Its file may lie elsewhere today.
+                saved.pages[saved.current].picture = here.picture
+            else:
+                names = ", ".join(repr(page.picture.name) for page in saved.pages.values())
+                raise SessionFileError(
+                    f"path: {str(path)!r} is about {names}, not about {here.picture.name!r}, "
+                    "which is open; open that photo first, or load into a new Session"
+                )
+            if saved.engine in self.engines:
+                self._engine = saved.engine
+            else:
+                warnings.warn(
+                    f"{str(path)!r} was answered by {saved.engine!r}, which this session does "
+                    f"not have; {self._engine!r} answers instead",
+                    stacklevel=2,
+                )
+            self._mode = "negative" if saved.mode == "negative" else "positive"
+            self._pages = saved.pages
+            self._turn_to(saved.pages[saved.current], photo)
+        self._tell({"image", "engine", "mode", "objects", "active", "prompts", "masks"})
 
     def _sign(self, positive: bool | None) -> bool:
         return self._mode == "positive" if positive is None else bool(positive)
-
-    def _act(self, action: Callable[[State], State]) -> None:
-        """Go to the state that `action` makes of the present one."""
-        with self._lock:
-            state = action(self.state)
-            if state == self.state:
-                return
-            changes = self._settle(state)
-            self._history.do(state)
-        self._tell(changes)
-
-    def _settle(self, state: State) -> set[str]:
-        """Have all that `state` asks anew answered, before anything changes; say what will."""
-        before = {item.id: (item.prompts, item.choice) for item in self.objects}
-        asked = [
-            item for item in state.objects if before.get(item.id) != (item.prompts, item.choice)
-        ]
-        answers = {
-            item.id: self._engines.answer(self._engine, item) for item in asked if item.prompts
-        }
-        changes = set()
-        if state.objects != self.objects:
-            changes.add("objects")
-        if state.active != self.state.active:
-            changes.add("active")
-        if state.item().prompts != self.prompts:
-            changes.add("prompts")
-        if {(i.id, i.prompts, i.choice) for i in state.objects} != {
-            (i.id, i.prompts, i.choice) for i in self.objects
-        }:
-            changes.add("masks")
-        if state.active in answers:
-            self._time(*answers[state.active])
-        return changes
-
-    def _time(self, answer: Answer, from_cache: bool) -> None:
-        self._timings = Timings(None, answer.decode_ms, from_cache)
-
-    def _tell(self, changes: set[str]) -> None:
-        for listener in tuple(self._listeners):
-            listener(frozenset(changes))
