@@ -127,6 +127,11 @@ def evaluate(
     return _together(kept, beforehand, {**about, "interrupted": interrupted})
 
 
+def opened(engines: Mapping[str, Engine | Place]) -> dict[str, Engine]:
+    """Engines by name, those given by their place opened; random weights are refused."""
+    return {name: _engine(name, one) for name, one in _checked(engines, False).items()}
+
+
 def score(engine: str, answer: Answer, truth: Mask) -> dict[str, Any]:
     """The columns that compare one answer with the true mask (H, W)."""
     ious = [iou(truth, mask) for mask in answer.masks]

@@ -5,6 +5,7 @@ touched, no backend is needed, and a notebook shows it once, as the value of its
 are those of Okabe and Ito, which people of any colour vision can tell apart.
 """
 
+from sam2lab.plots.accuracy import beside_truth, iou_by_clicks, iou_by_size, jaccard_boxes
 from sam2lab.plots.devices import among_chipsets, speed_against_memory
 from sam2lab.plots.fresh import cold_start, peak_memory
 from sam2lab.plots.latency import run_order, time_ecdf, time_ratios, time_study, time_violins
@@ -13,11 +14,15 @@ from sam2lab.plots.photo import candidates
 
 __all__ = [
     "among_chipsets",
+    "beside_truth",
     "candidates",
     "cold_start",
     "error_growth",
     "flip_map",
+    "iou_by_clicks",
     "iou_by_prompt",
+    "iou_by_size",
+    "jaccard_boxes",
     "peak_memory",
     "run_order",
     "speed_against_memory",

@@ -1,0 +1,92 @@
+"""Answers worth looking at, chosen by their rank and by nobody's hand, and asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sam2lab.measure.accuracy import Place, opened, score
+from sam2lab.measure.answers import Answer, Questions, ask
+from sam2lab.measure.clicks import Mask
+from sam2lab.measure.ground_truth import Sample, samples
+from sam2lab.runtime.engine import Engine
+from sam2lab.scenes.scene import Scene
+
+RANKS = ("best", "median", "worst")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One object of a photo (H, W, 3): the truth (H, W), and each engine's answer and its IoU."""
+
+    title: str
+    photo: npt.NDArray[np.uint8]
+    truth: Mask
+    answers: dict[str, Answer]
+    ious: dict[str, float]
+
+
+def by_rank(table: pd.DataFrame, engine: str, kind: str, clicks: int) -> pd.DataFrame:
+    """The answers of the best, the median and the worst IoU among those to one kind of prompt.
+
+    A row for each, in this order, with a column `rank`. Of equal ones the first image counts,
+    and there the first object.
+    """
+    same = (table["engine"] == engine) & (table["kind"] == kind) & (table["clicks"] == clicks)
+    if not same.any():
+        raise ValueError(
+            f"table has no answers of {engine!r} to {kind!r} with {clicks} clicks; wanted some of "
+            f"{sorted(set(zip(table['engine'], table['kind'], table['clicks'], strict=True)))[:9]}"
+        )
+    order = table[same].sort_values(
+        ["iou", "image", "object"], ascending=[False, True, True], kind="stable"
+    )
+    worst = int((order["iou"] > order["iou"].iloc[-1]).sum())
+    chosen = order.iloc[[0, (len(order) - 1) // 2, worst]].assign(rank=RANKS)
+    chosen.attrs = table.attrs
+    return chosen
+
+
+def again(
+    engines: Mapping[str, Engine | Place],
+    ground_truth: Iterable[Sample | Scene],
+    rows: pd.DataFrame,
+) -> list[Case]:
+    """Put the questions of some rows again, to every engine, and keep the masks.
+
+    `rows` are of one `accuracy.evaluate` table, as `by_rank` chooses them; the ground truth is
+    the one that they are about.
+    """
+    missing = set(rows["image"])
+    found = {}
+    for sample in samples(ground_truth):
+        if sample.image in missing:
+            found[sample.image] = sample.load()
+            missing.remove(sample.image)
+        if not missing:
+            break
+    if missing:
+        raise ValueError(f"rows is about images {sorted(missing)}, which ground_truth has not")
+    cases = []
+    for row in rows.itertuples():
+        truth = found[row.image].masks[row.object]
+        questions = Questions((row.kind,), max(row.clicks, 1), rows.attrs["seed"])
+        photo = found[row.image].photo
+        answers = {}
+        for name, engine in opened(engines).items():
+            *_, last = ask(engine, photo, {row.object: truth}, questions, row.image)
+            answers[name] = last
+        cases.append(
+            Case(
+                title=f"{row.rank}\nimage {row.image}, object {row.object}",
+                photo=photo,
+                truth=truth,
+                answers=answers,
+                ious={name: score(name, answer, truth)["iou"] for name, answer in answers.items()},
+            )
+        )
+    return cases

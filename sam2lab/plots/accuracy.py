@@ -1,0 +1,201 @@
+"""Accuracy drawn: boxes by engine, the mean against clicks and size, and masks beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from sam2lab.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    Picture,
+    plain,
+)
+
+ENGINES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
+
+# How far corrections are shown among the boxes; papers ask how many clicks reach these IoUs.
+CLICKS_SHOWN = (1, 3, 10)
+TARGETS = (0.85, 0.90)
+
+
+class Case(Protocol):
+    """One object of a photo (H, W, 3), the truth (H, W), and each engine's answer with its IoU.
+
+    An answer has `best` (H, W), and its prompt in pixels of the photo: `points` (P, 2) with
+    `labels` (P,), and a `box` (4,) or None.
+    """
+
+    title: str
+    photo: npt.NDArray[np.uint8]
+    truth: npt.NDArray[np.bool_]
+    answers: Mapping[str, Any]
+    ious: Mapping[str, float]
+
+
+def jaccard_boxes(table: pd.DataFrame) -> Figure:
+    """Box plots of the IoU with the truth, by prompt and engine, of `accuracy.evaluate`.
+
+    A box reaches from quartile to quartile around the median, whiskers to the 5th and 95th
+    percentile; the diamond is the mean. Of clicks, 1, 3 and 10 are shown.
+    """
+    shown = table[(table["kind"] != "clicks") | table["clicks"].isin(CLICKS_SHOWN)]
+    groups = dict(iter(shown.groupby(["kind", "clicks"], sort=False)))
+    engines = list(table["engine"].unique())
+    figure = Picture(figsize=(2 + 1.5 * len(groups), 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / len(engines)
+    for number, engine in enumerate(engines):
+        places = np.arange(len(groups)) + (number - (len(engines) - 1) / 2) * width
+        boxes = axes.boxplot(
+            [rows.loc[rows["engine"] == engine, "iou"].to_numpy() for rows in groups.values()],
+            positions=places,
+            widths=0.8 * width,
+            whis=(5, 95),
+            showfliers=False,
+            showmeans=True,
+            patch_artist=True,
+            medianprops={"color": BLACK},
+            meanprops={"marker": "D", "markersize": 4, "markerfacecolor": "white"}
+            | {"markeredgecolor": BLACK},
+        )
+        for box in boxes["boxes"]:
+            box.set_facecolor(_colour(number))
+    names = [_prompt(kind, clicks) for kind, clicks in groups]
+    counts = [rows.groupby("engine").size().max() for rows in groups.values()]
+    axes.set_xticks(
+        np.arange(len(groups)),
+        [f"{name}\n({n:,} objects)" for name, n in zip(names, counts, strict=True)],
+    )
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("prompt")
+    axes.set_ylabel("IoU with the truth")
+    axes.set_title("How well do the masks fit?")
+    plain(axes, values="y")
+    handles = [Patch(facecolor=_colour(i), label=name) for i, name in enumerate(engines)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def iou_by_clicks(summary: pd.DataFrame) -> Figure:
+    """The mean IoU after each click, with its 95 % band, of `accuracy_summaries.summary`."""
+    figure = Picture(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    clicked = summary[summary["kind"] == "clicks"]
+    for number, (engine, rows) in enumerate(clicked.groupby("engine", sort=False)):
+        colour = _colour(number)
+        axes.plot(rows["clicks"], rows["mean"], marker="o", color=colour, label=engine)
+        axes.fill_between(rows["clicks"], rows["low"], rows["high"], color=colour, alpha=0.2)
+    for target in TARGETS:
+        axes.axhline(target, color=GREY, linestyle="--", linewidth=1)
+    most = int(clicked["clicks"].max())
+    axes.set_xticks(range(1, most + 1, 1 + most // 12))
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("clicks, each on the larger mistake")
+    axes.set_ylabel("mean IoU with the truth")
+    axes.set_title("What does another click bring?")
+    plain(axes, values="y")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def iou_by_size(summary: pd.DataFrame) -> Figure:
+    """The mean IoU with its 95 % interval by size, of `summary(table, by=["size"])`.
+
+    A panel for each prompt; of clicks, 1, 3 and 10 are shown.
+    """
+    shown = summary[(summary["kind"] != "clicks") | summary["clicks"].isin(CLICKS_SHOWN)]
+    groups = dict(iter(shown.groupby(["kind", "clicks"], sort=False)))
+    sizes = [size for size in ("small", "medium", "large") if size in set(shown["size"])]
+    engines = list(shown["engine"].unique())
+    figure = Picture(figsize=(1 + 2.4 * len(groups), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    for axes, ((kind, clicks), rows) in zip(panels, groups.items(), strict=True):
+        for number, engine in enumerate(engines):
+            own = rows[rows["engine"] == engine].set_index("size").reindex(sizes)
+            places = np.arange(len(sizes)) + 0.15 * (number - (len(engines) - 1) / 2)
+            spread = [own["mean"] - own["low"], own["high"] - own["mean"]]
+            axes.errorbar(places, own["mean"], spread, fmt="o", color=_colour(number), label=engine)
+        axes.set_xticks(np.arange(len(sizes)), sizes)
+        axes.set_xlim(-0.5, len(sizes) - 0.5)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("size of the object")
+        axes.set_title(_prompt(kind, clicks))
+        plain(axes, values="y")
+    panels[0].set_ylabel("mean IoU with the truth")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def beside_truth(cases: Sequence[Case]) -> Figure:
+    """A row for each case: every engine's mask on the photo with its prompt, then the truth."""
+    engines = list(cases[0].answers)
+    heights = [case.photo.shape[0] / case.photo.shape[1] for case in cases]
+    side = 3.2
+    figure = Picture(
+        figsize=(side * (len(engines) + 1), sum(side * height + 0.35 for height in heights)),
+        layout="constrained",
+    )
+    rows = figure.subplots(
+        len(cases), len(engines) + 1, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for panels, case in zip(rows, cases, strict=True):
+        for axes, engine in zip(panels, engines, strict=False):
+            _panel(axes, case.photo, case.answers[engine].best, SKY)
+            _draw_prompt(axes, case.answers[engine])
+            axes.set_title(f"{engine}: IoU {case.ious[engine]:.2f}", fontsize=9)
+        _panel(panels[-1], case.photo, case.truth, ORANGE)
+        panels[-1].set_title("truth", fontsize=9)
+        panels[0].set_ylabel(case.title, fontsize=9)
+    return figure
+
+
+def _panel(
+    axes: Any, photo: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], colour: str
+) -> None:
+    axes.imshow(photo)
+    axes.imshow(np.where(mask[..., None], to_rgba(colour, 0.6), 0.0))
+    # Masks may be a single pixel, and photos any colour: an outline is always seen.
+    if mask.any() and not mask.all():
+        axes.contour(mask, levels=[0.5], colors="white", linewidths=1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _draw_prompt(axes: Any, answer: Any) -> None:
+    for marker, colour, label in (("o", GREEN, 1), ("X", VERMILLION, 0)):
+        clicked = answer.points[answer.labels == label]
+        axes.scatter(*clicked.T, s=50, marker=marker, c=colour, edgecolors="white")
+    if answer.box is not None:
+        x0, y0, x1, y1 = answer.box
+        corner = (x0 - 0.5, y0 - 0.5)  # imshow puts the middle of the first pixel at 0
+        axes.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor=GREEN, lw=2))
+
+
+def _prompt(kind: str, clicks: int) -> str:
+    """
+    >>> _prompt("clicks", 1), _prompt("clicks", 3), _prompt("box", 0)
+    ('1 click', '3 clicks', 'box')
+    """
+    if kind != "clicks":
+        return kind
+    return "1 click" if clicks == 1 else f"{clicks} clicks"
+
+
+def _colour(number: int) -> str:
+    return ENGINES[number % len(ENGINES)]
