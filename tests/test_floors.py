@@ -21,9 +21,10 @@ BELOW = {
     "measure": GROUND | {"scenes"},
     "remote": GROUND,
     "widgets": GROUND,
-    "export": GROUND | {"reference"},
+    "export": GROUND | {"scenes", "measure", "reference"},
     "opening": GROUND | {"reference", "export"},
-    "cli": GROUND | {"scenes", "measure", "reference", "export", "opening"},
+    "train": GROUND | {"scenes", "reference", "export"},
+    "cli": GROUND | {"scenes", "measure", "reference", "export", "train", "opening"},
     "__main__": {"cli"},
     "__init__": GROUND | {"opening"},
 }

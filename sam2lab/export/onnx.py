@@ -24,11 +24,9 @@ from __future__ import annotations
 import copy
 import io
 import os
-import secrets
-import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,19 +39,22 @@ from torch import nn
 from tqdm.auto import tqdm
 
 import sam2lab
+from sam2lab.export.calibration import Source
 from sam2lab.export.decoder import Decoder
 from sam2lab.export.encoder import Encoder
 from sam2lab.export.half import to_half
+from sam2lab.export.quantize import quantize
+from sam2lab.export.recipe import Recipe
+from sam2lab.export.writing import appearing, check_free, write_graph
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
-from sam2lab.runtime.bundle import BUNDLE_FILE, GRAPHS, Bundle, Graph, Tensor, fingerprint
+from sam2lab.runtime.bundle import GRAPHS, Bundle
 
 OPSET = 20
+PRECISIONS = ("float", "fp16", "w8a8")
 
 ENCODER_OUTPUTS = ("high_res_feats_0", "high_res_feats_1", "image_embed")
 DECODER_OUTPUTS = ("masks", "iou_predictions", "single_mask", "single_iou")
-
-_FILES = (*(f"{name}.onnx" for name in GRAPHS), BUNDLE_FILE)
 
 
 def export(
@@ -61,6 +62,8 @@ def export(
     folder: str | os.PathLike[str],
     input_size: tuple[int, int] | None = None,
     precision: str = "float",
+    calibration: Source = None,
+    recipe: Recipe | None = None,
 ) -> Bundle:
     """Write a model as a bundle into a folder that does not hold one yet.
 
@@ -73,6 +76,9 @@ def export(
     arithmetic, they gain nothing else: casts between float32 operators make tiny 1.15 times as
     slow. Features are off by up to 0.5 % of their spread, masks by one pixel in a thousand.
 
+    `precision="w8a8"` computes in 8 bits, for processors: see `quantize`, which takes a float
+    bundle as well. `calibration` is its `images`, and only here do that and `recipe` count.
+
     >>> import tempfile
     >>> nano = zoo.load("nano", weights="random")
     >>> with tempfile.TemporaryDirectory() as models:
@@ -80,14 +86,21 @@ def export(
     >>> bundle.folder.name, bundle.graphs["encoder"].inputs[0].shape
     ('wide-nano', ('B', 3, 64, 96))
     """
-    if precision not in ("float", "fp16"):
-        raise ValueError(f"precision is {precision!r}; export writes 'float' or 'fp16'")
+    if precision not in PRECISIONS:
+        wanted = ", ".join(map(repr, PRECISIONS))
+        raise ValueError(f"precision is {precision!r}; wanted one of {wanted}")
+    if precision != "w8a8" and (calibration, recipe) != (None, None):
+        raise ValueError(f"calibration and recipe are for precision='w8a8', not {precision!r}")
     folder = Path(folder)
-    _check_free(folder)
+    check_free(folder)
+    if precision == "w8a8":
+        with tempfile.TemporaryDirectory() as workshop:
+            exact = export(model, Path(workshop) / "float", input_size)
+            return quantize(exact, folder, recipe, calibration)
     if input_size is not None:
         model = zoo.resize(model, input_size)
     info = replace(model.info, precision=precision)
-    with _appearing(folder.absolute()) as unfinished, torch.no_grad():
+    with appearing(folder) as unfinished, torch.no_grad():
         graphs = {}
         with tqdm(total=3 * len(GRAPHS), desc=f"export {info.name}") as progress:
             for name, traced in _trace_both(copy.deepcopy(model.module), info.input_size):
@@ -96,7 +109,7 @@ def export(
                 progress.update()
                 if precision == "fp16":
                     graph = to_half(graph)
-                graphs[name] = _write(graph, unfinished / f"{name}.onnx")
+                graphs[name] = write_graph(graph, unfinished / f"{name}.onnx")
                 progress.update()
         Bundle(
             folder=unfinished,
@@ -177,50 +190,3 @@ def _trace(
             dynamo=False,
         )
     return onnx.load_from_string(written.getvalue())
-
-
-def _write(model: onnx.ModelProto, path: Path) -> Graph:
-    """Check a graph and write it; return its description."""
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
-    sha256, size = fingerprint(path)
-    return Graph(path.name, sha256, size, _tensors(model.graph.input), _tensors(model.graph.output))
-
-
-def _tensors(values: list[onnx.ValueInfoProto]) -> tuple[Tensor, ...]:
-    return tuple(
-        Tensor(
-            value.name,
-            onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
-            tuple(dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim),
-        )
-        for value in values
-    )
-
-
-def _check_free(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder is {str(folder)!r}, which is a file; choose another place")
-    taken = [name for name in _FILES if (folder / name).exists()]
-    if taken:
-        raise ValueError(
-            f"folder is {str(folder)!r}, which already has {' and '.join(taken)}; delete them "
-            "to export anew, or choose another folder"
-        )
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A new folder to write into that becomes, or goes into, `folder` if all goes well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        if folder.exists():
-            for name in _FILES:
-                os.replace(unfinished / name, folder / name)
-        else:
-            os.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

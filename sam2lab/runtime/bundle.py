@@ -47,7 +47,8 @@ class Graph:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An exported model on disk. `opset` is that of the standard ONNX operators.
+    """An exported model on disk. `opset` is that of the standard ONNX operators; `recipe` says
+    how a quantised one was made, in the words of `sam2lab.export.recipe.Recipe`.
 
     ```python
     bundle = Bundle.open("models/nano")
@@ -60,6 +61,7 @@ class Bundle:
     opset: int
     graphs: Mapping[str, Graph]
     made_with: Mapping[str, str]
+    recipe: Mapping[str, Any] | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], verify: bool = True) -> Bundle:
@@ -77,6 +79,7 @@ class Bundle:
                 opset=_get(sealed, "opset", int),
                 graphs=_read_graphs(_get(sealed, "graphs", dict)),
                 made_with={k: str(v) for k, v in _get(sealed, "made_with", dict).items()},
+                recipe=_get(sealed, "recipe", dict) if "recipe" in sealed else None,
             )
             _check_sizes(bundle)
         except ValueError as reason:
@@ -95,6 +98,8 @@ class Bundle:
             "graphs": {name: asdict(graph) for name, graph in self.graphs.items()},
             "made_with": dict(self.made_with),
         }
+        if self.recipe is not None:
+            sealed["recipe"] = dict(self.recipe)
         unfinished = self.folder / f".{BUNDLE_FILE}.{os.getpid()}"
         unfinished.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
         os.replace(unfinished, self.folder / BUNDLE_FILE)
@@ -121,6 +126,8 @@ class Bundle:
             lines.append(f"{name}: {graph.file}, {graph.bytes / 1e6:.1f} MB")
             lines += [f"  in  {tensor}" for tensor in graph.inputs]
             lines += [f"  out {tensor}" for tensor in graph.outputs]
+        if self.recipe is not None:
+            lines.append("recipe: " + json.dumps(self.recipe))
         lines.append("made with " + ", ".join(f"{k} {v}" for k, v in self.made_with.items()))
         return "\n".join(lines)
 

@@ -198,8 +198,8 @@ def test_a_size_that_no_model_takes_is_refused_with_the_nearest(
 
 
 def test_an_unknown_precision_is_refused(small: ZooModel, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"precision is 'w8a8'.*'float' or 'fp16'"):
-        export(small, tmp_path / "nano", precision="w8a8")
+    with pytest.raises(ValueError, match=r"precision is 'int4'.*'float', 'fp16', 'w8a8'"):
+        export(small, tmp_path / "nano", precision="int4")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,93 @@
+"""A recipe says what of a model is quantised and how; parts are what it speaks of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+METHODS = ("min-max", "percentile", "mse", "entropy")
+
+# What a node belongs to, told by its name, which begins with the path of its module. Point
+# coordinates are left out: turned into sines, they need every digit.
+_PARTS = {
+    "encoder": (
+        (r"/patch_embed/", "encoder.patch_embed"),
+        (r"/blocks\.(\d+)/MatMul", r"encoder.blocks.\1.attention"),
+        (r"/blocks\.(\d+)/mlp/", r"encoder.blocks.\1.mlp"),
+        (r"/blocks\.(\d+)/", r"encoder.blocks.\1.projections"),
+        (r"/(neck|conv_s[01])/", "encoder.neck"),
+    ),
+    "decoder": (
+        (r"/masks/", "decoder.masks"),
+        (r"/transformer/layers\.(\d+)/", r"decoder.layers.\1"),
+        (r"/transformer/final_attn/", "decoder.final_attn"),
+        (r"/heads/", "decoder.heads"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to quantise a model: weights in 8 bits per channel, activations in 8 bits.
+
+    `keep_float` names what stays float32: parts such as `"encoder.blocks.3.mlp"`, or all parts
+    that begin so, such as `"encoder.blocks.3"` or `"decoder"`. `calibration` is how ranges are
+    chosen, one of min-max, percentile, mse and entropy. `smoothing` between 0 and 1 is the share
+    of its outlying channels that a LayerNorm hands over to the weights after it (SmoothQuant's
+    alpha); None leaves them.
+
+    >>> Recipe(keep_float=("encoder.blocks.1",)).quantises("encoder.blocks.10.mlp")
+    True
+    """
+
+    keep_float: tuple[str, ...] = ("encoder.patch_embed", "encoder.neck", "decoder")
+    calibration: str = "mse"
+    smoothing: float | None = None
+
+    def __post_init__(self) -> None:
+        # Of a string each letter is looked at, and refused as the part that it is not.
+        if any(str(name).split(".")[0] not in _PARTS for name in self.keep_float):
+            raise ValueError(
+                f"keep_float is {self.keep_float!r}; wanted a list of parts, such as "
+                "'encoder.blocks.3' or 'decoder'; see recipe.parts"
+            )
+        object.__setattr__(self, "keep_float", tuple(self.keep_float))
+        if self.calibration not in METHODS:
+            raise ValueError(
+                f"calibration is {self.calibration!r}; wanted one of {', '.join(METHODS)}"
+            )
+        if self.smoothing is not None and not 0 < self.smoothing < 1:
+            raise ValueError(f"smoothing is {self.smoothing!r}; wanted None or between 0 and 1")
+
+    def quantises(self, part: str) -> bool:
+        """Whether a part is quantised."""
+        return not any(f"{part}.".startswith(f"{kept}.") for kept in self.keep_float)
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as bundle.json holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that bundle.json holds: `Recipe.from_json(bundle.recipe)`.
+
+        >>> Recipe.from_json(Recipe().to_json()) == Recipe()
+        True
+        """
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def part_of(graph: str, node: str) -> str | None:
+    """The part that a node of the encoder or the decoder belongs to, by its name.
+
+    >>> part_of("encoder", "/blocks.3/mlp/layers.0/Gemm"), part_of("decoder", "/points/MatMul")
+    ('encoder.blocks.3.mlp', None)
+    """
+    for scope, part in _PARTS[graph]:
+        match = re.match(scope, node)
+        if match:
+            return match.expand(part)
+    return None
