@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sam2lab.runtime import images
 from sam2lab.widgets.history import History
 from sam2lab.widgets.objects import Box, Item, Point, Prompt, State, box_on, point_on
-from sam2lab.widgets.pictures import Page, Picture, as_file
+from sam2lab.widgets.pictures import Page, Picture, as_png
 
 FORMAT = "sam2lab click session"
 VERSION = 1
@@ -109,7 +111,14 @@ def _file_bytes(picture: Picture) -> bytes:
     if isinstance(picture.source, bytes):
         return picture.source
     rgb = picture.read()
-    return as_file(rgb) if picture.path is None else Path(picture.path).read_bytes()
+    if picture.path is not None:
+        return Path(picture.path).read_bytes()
+    if rgb.dtype == np.uint8:
+        return as_png(rgb)
+    raise ValueError(
+        f"the image {picture.name!r} has more than 8 bits a channel and no file, and is not kept "
+        "inside a session file; write it to a file, and open that"
+    )
 
 
 def _history(history: History) -> dict[str, Any]:

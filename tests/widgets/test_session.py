@@ -156,7 +156,7 @@ def test_a_box_without_area_is_refused(
 def test_a_point_beside_the_photo_is_refused(session: Session, x: float, y: float) -> None:
     with pytest.raises(ValueError, match="beside the photo"):
         session.add_point(x, y)
-    with pytest.raises(ValueError, match="finite|beside"):
+    with pytest.raises(ValueError, match="finite"):
         session.add_box(x, y, float("nan"), 20)
     assert not session.can_undo
 
