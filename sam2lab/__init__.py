@@ -6,11 +6,16 @@
 'Segmenter'
 """
 
+from typing import TYPE_CHECKING, Any
+
 from sam2lab.opening import open_segmenter
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.onnx_engine import OnnxEngine
 from sam2lab.runtime.predictor import ImagePredictor
 from sam2lab.runtime.segmenter import Prediction, Segmenter
+
+if TYPE_CHECKING:
+    from sam2lab.widgets.clicker import Clicker as Clicker
 
 __version__ = "0.1.0"
 
@@ -22,3 +27,17 @@ __all__ = [
     "Segmenter",
     "open_segmenter",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Clicker` is imported when it is asked for: the rest must not need Jupyter's widgets."""
+    if name != "Clicker":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from sam2lab.widgets.clicker import Clicker
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"sam2lab.Clicker needs {error.name}, which is not installed here; install what "
+            "notebooks need: pip install 'sam2lab[lab]'"
+        ) from error
+    return Clicker

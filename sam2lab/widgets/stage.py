@@ -1,0 +1,193 @@
+"""The photo on its canvas: fitted, zoomed, moved, pointed at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from ipywidgets import Box
+
+from sam2lab.runtime.images import RGB
+from sam2lab.widgets.controls import named
+from sam2lab.widgets.latest import Latest
+from sam2lab.widgets.layers import Drawing, Layers
+from sam2lab.widgets.marks import Mark
+from sam2lab.widgets.packed import PackedMask
+from sam2lab.widgets.painting import Paint
+from sam2lab.widgets.pointer import Place, Pointer
+from sam2lab.widgets.viewport import Viewport, canvas_size
+
+ZOOM_STEP = 1.5
+# Turning the wheel by this much doubles the size.
+WHEEL_DOUBLES_PX = 300.0
+# How near to a sign, in canvas pixels, a click takes it away.
+REACH_PX = 10.0
+# Movements that come this close together have piled up: only the last counts.
+PILED_UP_S = 0.01
+# After so long without a turn of the wheel the photo is made sharp.
+SETTLED_S = 0.15
+
+
+class Pointing(Protocol):
+    """Who is told what was pointed at, in pixels of the photo."""
+
+    def pointed(self, x: int, y: int, opposite: bool, reach: float) -> None:
+        """At a pixel; signs within `reach` photo pixels may be meant."""
+
+    def boxed(self, x0: int, y0: int, x1: int, y1: int) -> None:
+        """At a box, x0 < x1 and y0 < y1, the ends outside."""
+
+    def hovered(self, x: int, y: int) -> None:
+        """The pointer rests on a pixel."""
+
+    def unhovered(self) -> None:
+        """The pointer is elsewhere."""
+
+
+class Stage:
+    """One photo at a time on `widget`, with masks and marks over it, within `limit`.
+
+    `limit` is the largest (height, width) of the canvas, in its pixels.
+    """
+
+    def __init__(self, limit: tuple[int, int], pointing: Pointing) -> None:
+        self._limit = limit
+        self._pointing = pointing
+        self.layers = Layers(limit, self._show)
+        named(self.layers.canvas, "canvas")
+        self.widget = named(Box([self.layers.canvas]), "view")
+        self.pointer = Pointer(self.widget, self, limit)
+        self._drawing: Drawing | None = None
+        self._band: Mark | None = None
+        self._corner: Place | None = None
+        self._draws_boxes = False
+        self._hover = Latest(PILED_UP_S)
+        self._sharpen = Latest(SETTLED_S)
+
+    @property
+    def view(self) -> Viewport:
+        """How the photo lies on the canvas now."""
+        if self._drawing is None:
+            raise ValueError("no photo is shown yet")
+        return self._drawing.view
+
+    @property
+    def draws_boxes(self) -> bool:
+        """Whether two clicks are the corners of a box."""
+        return self._draws_boxes
+
+    @draws_boxes.setter
+    def draws_boxes(self, wanted: bool) -> None:
+        self._draws_boxes = wanted
+        self._corner = None
+        self._set_band(None)
+
+    def open(self, key: str, photo: RGB) -> None:
+        """Another photo, fitted, with nothing over it."""
+        size = canvas_size((photo.shape[0], photo.shape[1]), self._limit)
+        self.layers.resize(size)
+        self.pointer.size = size
+        self.pointer.cancel()
+        self._band = self._corner = None
+        view = Viewport.fitted((photo.shape[0], photo.shape[1]), size)
+        self._drawing = Drawing(view, key, photo)
+
+    def draw(
+        self,
+        others: tuple[tuple[PackedMask, Paint], ...],
+        active: tuple[tuple[PackedMask, Paint], ...],
+        marks: tuple[Mark, ...],
+    ) -> None:
+        """Show these over the photo; what is there already is not sent again."""
+        if self._drawing is not None:
+            self._drawing = replace(self._drawing, others=others, active=active, marks=marks)
+            self._show()
+
+    def zoom(self, factor: float, place: Place | None = None) -> None:
+        """Larger by `factor` around a place on the canvas, by default its middle."""
+        if self._drawing is not None:
+            height, width = self.view.size
+            x, y = place or (width / 2, height / 2)
+            self._look(self.view.zoomed(factor, x, y))
+
+    def pan(self, across: float, down: float) -> None:
+        """See more to the right and below, in parts of what is seen."""
+        if self._drawing is not None:
+            height, width = self.view.size
+            self._look(self.view.panned(-across * width, -down * height))
+
+    def fit(self) -> None:
+        """The whole photo."""
+        if self._drawing is not None:
+            self._look(Viewport.fitted(self.view.image_size, self.view.size))
+
+    # What the pointer does.
+
+    def clicked(self, x: float, y: float, opposite: bool) -> None:
+        if self._drawing is None or not self.view.shows(x, y):
+            return
+        if not self._draws_boxes:
+            self._pointing.pointed(*self.view.pixel(x, y), opposite, REACH_PX / self.view.scale)
+        elif self._corner is None:
+            self._corner = self.view.to_image(x, y)
+            self._set_band(Mark("corner", *self._corner))
+        else:
+            start = self.view.to_canvas(*self._corner)
+            self.dragged(start, (x, y))
+
+    def dragging(self, start: Place, end: Place) -> None:
+        if self._drawing is not None:
+            x0, y0, x1, y1 = self.view.box(*start, *end)
+            self._set_band(Mark("box", x0, y0, x1, y1))
+
+    def dragged(self, start: Place, end: Place) -> None:
+        if self._drawing is None:
+            return
+        self._corner = None
+        # Shown until there is an answer, or words why there is none.
+        self.dragging(start, end)
+        self._band = None
+        self._pointing.boxed(*self.view.box(*start, *end))
+
+    def panned(self, dx: float, dy: float, done: bool) -> None:
+        if self._drawing is not None:
+            self._look(self.view.panned(dx, dy), is_moving=not done)
+
+    def wheeled(self, x: float, y: float, dx: float, dy: float, zooms: bool) -> None:
+        if self._drawing is None:
+            return
+        if zooms:
+            view = self.view.zoomed(2 ** (-dy / WHEEL_DOUBLES_PX), x, y)
+        else:
+            view = self.view.panned(-dx, -dy)
+        if view != self.view:
+            self._look(view, is_moving=True)
+            self._sharpen.call(lambda: self._look(self.view))
+
+    def hovered(self, x: float, y: float) -> None:
+        if self._drawing is None:
+            return
+        if self.view.shows(x, y):
+            pixel = self.view.pixel(x, y)
+            self._hover.call(lambda: self._pointing.hovered(*pixel))
+        else:
+            self.left()
+
+    def left(self) -> None:
+        self._hover.cancel()
+        self._pointing.unhovered()
+
+    def _look(self, view: Viewport, is_moving: bool = False) -> None:
+        if self._drawing is not None:
+            self._drawing = replace(self._drawing, view=view, is_moving=is_moving)
+            self._show()
+
+    def _set_band(self, band: Mark | None) -> None:
+        if band != self._band:
+            self._band = band
+            self._show()
+
+    def _show(self) -> None:
+        if self._drawing is not None:
+            band = () if self._band is None else (self._band,)
+            self.layers.draw(replace(self._drawing, marks=self._drawing.marks + band))

@@ -1,0 +1,146 @@
+"""Where the photo lies on the canvas: pure arithmetic between their two coordinate systems."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+# One pixel of the photo is never larger than this many of the canvas, unless it is to begin
+# with: more helps nobody to hit it.
+LARGEST_PIXEL = 24.0
+
+
+def canvas_size(image_size: tuple[int, int], limit: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a canvas for a photo, both sizes (height, width), within `limit`.
+
+    As the photo fits, but no side shorter than half of its limit: else there would be
+    no room to zoom into a panorama.
+
+    >>> canvas_size((4000, 6000), (640, 960)), canvas_size((400, 6000), (640, 960))
+    ((640, 960), (320, 960))
+    """
+    scale = _fit(image_size, limit)
+    height, width = (
+        min(most, max(round(scale * side), math.ceil(most / 2)))
+        for side, most in zip(image_size, limit, strict=True)
+    )
+    return height, width
+
+
+@dataclass(frozen=True)
+class Viewport:
+    """A photo of `image_size` seen on a canvas of `size`, both (height, width).
+
+    Coordinates are (x, y), continuous: pixel i reaches from i to i + 1, on the photo as on
+    the canvas. `scale` is canvas pixels per photo pixel, (`left`, `top`) the place of the
+    photo that lies in the canvas's top left corner.
+
+    >>> view = Viewport.fitted((200, 400), (100, 100))
+    >>> view.scale, view.to_image(50, 50), view.to_canvas(0, 0)
+    (0.25, (200.0, 100.0), (0.0, 25.0))
+    >>> view.zoomed(2, 0, 50).to_image(0, 50)
+    (0.0, 100.0)
+    """
+
+    image_size: tuple[int, int]
+    size: tuple[int, int]
+    scale: float
+    left: float
+    top: float
+
+    @classmethod
+    def fitted(cls, image_size: tuple[int, int], size: tuple[int, int]) -> Viewport:
+        """The whole photo, centred."""
+        return cls(image_size, size, _fit(image_size, size), 0.0, 0.0)._held_in()
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the whole photo is seen, as large as it can be."""
+        return self == Viewport.fitted(self.image_size, self.size)
+
+    @property
+    def percent(self) -> int:
+        """The scale in percent; 100 where a photo pixel is a canvas pixel."""
+        return round(100 * self.scale)
+
+    def to_image(self, x: float, y: float) -> tuple[float, float]:
+        """From a place on the canvas to one on the photo, which may lie beside it."""
+        return x / self.scale + self.left, y / self.scale + self.top
+
+    def to_canvas(self, x: float, y: float) -> tuple[float, float]:
+        """From a place on the photo to one on the canvas, which may lie beside it."""
+        return (x - self.left) * self.scale, (y - self.top) * self.scale
+
+    def pixel(self, x: float, y: float) -> tuple[int, int]:
+        """The photo's pixel under a place on the canvas, or the one nearest to it."""
+        height, width = self.image_size
+        across, down = self.to_image(x, y)
+        return _within(math.floor(across), width - 1), _within(math.floor(down), height - 1)
+
+    def shows(self, x: float, y: float) -> bool:
+        """Whether the photo, not the margin, is seen at a place on the canvas."""
+        height, width = self.image_size
+        across, down = self.to_image(x, y)
+        return 0 <= across < width and 0 <= down < height
+
+    def box(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
+        """The photo's part between two corners on the canvas, in any direction, in whole pixels.
+
+        (x0, y0, x1, y1) with the ends outside: at least the one pixel that is nearest.
+        """
+        left, right = sorted((x0, x1))
+        top, bottom = sorted((y0, y1))
+        first, last = self.pixel(left, top), self.pixel(right, bottom)
+        return *first, last[0] + 1, last[1] + 1
+
+    @property
+    def visible(self) -> tuple[int, int, int, int]:
+        """The photo's part that is seen: x0, y0, x1, y1 in whole pixels, the ends outside."""
+        height, width = self.image_size
+        right, bottom = self.to_image(self.size[1], self.size[0])
+        return (
+            _within(math.floor(self.left), width - 1),
+            _within(math.floor(self.top), height - 1),
+            max(1, _within(math.ceil(right), width)),
+            max(1, _within(math.ceil(bottom), height)),
+        )
+
+    def zoomed(self, factor: float, x: float, y: float) -> Viewport:
+        """Larger by `factor`, or smaller below 1; what lies at (x, y) on the canvas stays."""
+        smallest = _fit(self.image_size, self.size)
+        largest = max(4 * smallest, LARGEST_PIXEL)
+        scale = min(max(self.scale * factor, smallest), largest)
+        across, down = self.to_image(x, y)
+        moved = replace(self, scale=scale, left=across - x / scale, top=down - y / scale)
+        return moved._held_in()
+
+    def panned(self, dx: float, dy: float) -> Viewport:
+        """With the photo moved by (dx, dy) canvas pixels, as far as there is more to see."""
+        return replace(
+            self, left=self.left - dx / self.scale, top=self.top - dy / self.scale
+        )._held_in()
+
+    def _held_in(self) -> Viewport:
+        """Without a margin that need not be; along a side with room to spare, centred."""
+        (height, width), (rows, columns) = self.image_size, self.size
+        return replace(
+            self,
+            left=_settled(self.left, columns / self.scale, width),
+            top=_settled(self.top, rows / self.scale, height),
+        )
+
+
+def _fit(image_size: tuple[int, int], size: tuple[int, int]) -> float:
+    return min(side / length for side, length in zip(size, image_size, strict=True))
+
+
+def _settled(start: float, seen: float, length: int) -> float:
+    """Where to begin, when `seen` pixels of `length` are seen at once."""
+    # What floating point leaves of a perfect fit is no margin.
+    if seen >= length * (1 - 1e-9):
+        return (length - seen) / 2 if seen > length * (1 + 1e-9) else 0.0
+    return min(max(start, 0.0), length - seen)
+
+
+def _within(value: int, most: int) -> int:
+    return min(max(value, 0), most)
