@@ -26,7 +26,7 @@ BELOW = {
     "train": GROUND | {"scenes", "reference", "export"},
     "cli": GROUND | {"scenes", "measure", "reference", "export", "train", "opening"},
     "__main__": {"cli"},
-    "__init__": GROUND | {"opening"},
+    "__init__": GROUND | {"opening", "widgets"},
 }
 HEAVY = {"torch", "torchvision", "sam2", "onnx"}
 PACKAGE = Path(__file__).parents[1] / "sam2lab"
