@@ -29,7 +29,8 @@ def export(arguments: Namespace) -> None:
         arguments.size, arguments.precision, weights, arguments.version, arguments.input_size
     )
     folder = arguments.out or settings.models_folder() / name
-    print(write(model, folder, precision=arguments.precision).folder)
+    bundle = write(model, folder, precision=arguments.precision, calibration=arguments.calibration)
+    print(bundle.folder)
 
 
 def fetch(arguments: Namespace) -> None:

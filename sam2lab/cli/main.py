@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sam2lab import __version__
-from sam2lab.cli import accuracy, commands
+from sam2lab.cli import accuracy, commands, train
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.engine import SIZES
 
@@ -93,6 +93,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     _add_info(added, prog)
     text = accuracy.TEXT.format(prog=prog)
     accuracy.add(_add(added, "accuracy", accuracy.accuracy, accuracy.SUMMARY, text))
+    text = train.TEXT.format(prog=prog)
+    train.add(_add(added, "train", train.train, train.SUMMARY, text))
     return parser
 
 
@@ -113,6 +115,7 @@ def _add_export(added: argparse._SubParsersAction[_Parser], prog: str) -> None:
           {prog} export tiny
           {prog} export tiny --input-size 720x1280
           {prog} export large --precision fp16
+          {prog} export tiny --precision w8a8 --calibration my/photos
           {prog} export small --weights my.pt --out models/mine
           {prog} export base_plus --weights random
         """,
@@ -137,10 +140,16 @@ def _add_export(added: argparse._SubParsersAction[_Parser], prog: str) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("float", "fp16"),
+        choices=("float", "fp16", "w8a8"),
         default="float",
-        help="'float' (the default), or 'fp16' for accelerators: half the bytes, while inputs "
-        "and outputs stay float32",
+        help="'float' (the default), 'fp16' for accelerators: half the bytes, while inputs and "
+        "outputs stay float32, or 'w8a8' for processors: weights and activations in 8 bits",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="FOLDER",
+        help="for w8a8: photos like those that the model will see, in a folder or in COCO's "
+        "format; by default those that ship, and drawn scenes",
     )
     parser.add_argument(
         "--out",

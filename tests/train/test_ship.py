@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from sam2lab import open_segmenter
+from sam2lab.cli import main
+from sam2lab.reference import zoo
+from sam2lab.runtime.bundle import Bundle
+from sam2lab.train import recipe
+from sam2lab.train.recipe import Phase, Recipe
+
+photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with a nano in it, as the command writes it after two steps."""
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAM2LAB_MODELS", str(folder))
+        patch.setattr(recipe, "TOY", Recipe(1, (Phase(64, 2, 2, 1),)))
+        run, out = str(folder / "run"), str(folder / "nano")
+        assert main(["train", "--toy", "--run", run, "--out", out, "--workers", "0"]) == 0
+    return folder
+
+
+@pytest.fixture
+def trained(models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SAM2LAB_MODELS", str(models))
+    return models / "nano"
+
+
+def test_what_ships_is_small_enough_to_keep_in_a_repository(trained: Path) -> None:
+    assert sum(file.stat().st_size for file in trained.iterdir()) <= 30e6
+
+
+def test_weights_are_kept_in_half_precision(trained: Path) -> None:
+    assert {v.dtype for v in load_file(trained / "weights.safetensors").values()} == {
+        np.dtype(np.float16)
+    }
+
+
+def test_the_config_is_the_one_that_was_trained(trained: Path) -> None:
+    source = Path(zoo.__file__).with_name("nano.yaml")
+    assert (trained / "nano.yaml").read_bytes() == source.read_bytes()
+
+
+def test_the_bundle_and_the_weights_say_the_same_origin(trained: Path) -> None:
+    origin = zoo.load("nano").info.weights
+    assert origin.startswith("trained-here:")
+    assert Bundle.open(trained).info.weights == origin
+
+
+def test_the_trained_nano_is_what_opens(trained: Path, recwarn: pytest.WarningsRecorder) -> None:
+    masks = [
+        open_segmenter("nano", engine=engine)
+        .segment_images(photo, point_coordinates=[[40, 30]], point_labels=[1])[0]
+        .logits
+        for engine in ("onnx", "torch")
+    ]
+    # Kept in half precision, exported from what was kept: no rounding in between.
+    np.testing.assert_allclose(masks[0], masks[1], atol=2e-4 * np.abs(masks[1]).max())
+    assert not recwarn.list
