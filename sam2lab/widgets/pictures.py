@@ -56,6 +56,7 @@ class Page:
 def open_picture(image: ImageLike, name: str | None = None) -> tuple[Picture, RGB]:
     """Read an image; its name is its file's, unless another is given.
 
+    >>> import numpy as np
     >>> picture, rgb = open_picture(np.zeros((3, 4), np.uint8))
     >>> picture.name, picture.size, picture.path
     ('image 4x3', (3, 4), None)
@@ -72,6 +73,7 @@ def open_picture(image: ImageLike, name: str | None = None) -> tuple[Picture, RG
 def as_png(pixels: npt.NDArray[Any]) -> bytes:
     """Pixels of 8 bits (grey, RGB, RGBA) or 16 (grey) as a PNG file, which loses nothing.
 
+    >>> import numpy as np
     >>> image = Image.open(io.BytesIO(as_png(np.full((2, 3), 300, np.uint16))))
     >>> image.size, image.getpixel((0, 0))
     ((3, 2), 300)
