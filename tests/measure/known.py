@@ -6,11 +6,9 @@ A photo is 64 x 64 pixels of one grey, which is its number times ten; the model'
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -102,14 +100,23 @@ def open_known() -> KnownEngine:
     return KnownEngine()
 
 
-def open_worse() -> KnownEngine:
-    return KnownEngine(worse=0.1)
+def open_slow() -> KnownEngine:
+    """The same, with time to be interrupted."""
+    engine = KnownEngine()
+    decode = engine.decode
+
+    def slowly(features: Features, prompts: PromptBatch) -> Decoded:
+        time.sleep(0.02)
+        return decode(features, prompts)
+
+    engine.decode = slowly
+    return engine
 
 
-class Slow(Sequence[Scene]):
-    """Scenes that run `then` when the given one is asked for."""
+class Hooked(Sequence[Scene]):
+    """Scenes that do something when a certain one is asked for."""
 
-    def __init__(self, count: int, number: int, then: object) -> None:
+    def __init__(self, count: int, number: int, then: Callable[[], object]) -> None:
         self.count, self.number, self.then = count, number, then
 
     def __len__(self) -> int:
