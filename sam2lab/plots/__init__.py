@@ -11,6 +11,7 @@ from sam2lab.plots.fresh import cold_start, peak_memory
 from sam2lab.plots.latency import run_order, time_ecdf, time_ratios, time_study, time_violins
 from sam2lab.plots.parity import error_growth, flip_map, iou_by_prompt, tensor_errors
 from sam2lab.plots.photo import candidates
+from sam2lab.plots.training import learning, outlined, parts
 
 __all__ = [
     "among_chipsets",
@@ -23,6 +24,9 @@ __all__ = [
     "iou_by_prompt",
     "iou_by_size",
     "jaccard_boxes",
+    "learning",
+    "outlined",
+    "parts",
     "peak_memory",
     "run_order",
     "speed_against_memory",

@@ -27,7 +27,7 @@ from sam2lab.train.recipe import Phase, Recipe
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 
-_GEOMETRY_SIDE, _GEOMETRY_PICTURES, _GEOMETRY_PROMPTS = 128, 8, 6
+_GEOMETRY_PICTURES, _GEOMETRY_PROMPTS = 8, 6
 _AVERAGE = 0.999
 _SAVE_EVERY_S = 180.0
 _LIKENESS_SHARPNESS = 8.0
@@ -166,7 +166,7 @@ class Trainer:
 
     def _geometry(self) -> tuple[Tensor, dict[str, float]]:
         generator = torch.Generator().manual_seed(self.step)
-        side, count = _GEOMETRY_SIDE, _GEOMETRY_PICTURES * _GEOMETRY_PROMPTS
+        side, count = self.recipe.geometry_side, _GEOMETRY_PICTURES * _GEOMETRY_PROMPTS
         points, labels, targets = (x.to(self.device) for x in draw_shapes(generator, count, side))
         levels = noise(generator, self.pupil, _GEOMETRY_PICTURES, side)
         levels = Levels(*(x.to(self.device) for x in (levels.embed, levels.middle, levels.fine)))

@@ -32,6 +32,7 @@ class Recipe:
 
     geometry_steps: int
     phases: tuple[Phase, ...]
+    geometry_side: int = 128
     rate: float = 8e-4
     warm_up: int = 100
     weight_decay: float = 0.05
@@ -75,7 +76,13 @@ class Recipe:
         return self.rate * climb * (1 + math.cos(math.pi * share)) / 2
 
 
-TOY = Recipe(geometry_steps=250, phases=(Phase(64, 8, 6, 150),), rate=1e-3, warm_up=30)
+TOY = Recipe(
+    geometry_steps=500,
+    geometry_side=64,
+    phases=(Phase(64, 8, 6, 120),),
+    rate=1e-3,
+    warm_up=30,
+)
 """A minute on two cores: enough to see the loss fall and unseen scenes improve."""
 
 FULL = Recipe(
