@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +36,9 @@ examples:
 NEEDS = ("pandas", "psutil", "pycocotools")
 
 SCENES, COCO = "synthetic scenes and cut-outs", "COCO photos, objects > 32² px"
+
+# Of the table's columns: two counts, four means with their intervals.
+WIDTHS = (7, 8, *[24] * 4)
 
 
 def add(parser: ArgumentParser) -> None:
@@ -106,10 +111,9 @@ def accuracy(arguments: Namespace) -> None:
         rows = quality(result.table, above_px)
         if name == parts[0][0]:
             _print_row("mean IoU (95 % interval)", ["objects", "pictures", *rows["question"]])
-            _print_row("---", ["---:"] * (2 + len(rows)))
+            _print_row("---", ["---:"] * len(WIDTHS))
         counts = [f"{rows[column].max():,}" for column in ("objects", "photos")]
-        means = [f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows.itertuples()]
-        _print_row(name, [*counts, *means])
+        _print_row(name, [*counts, *map(_mean, rows.itertuples())])
         left_out.append(_left_out(name, result.skipped))
     print("", *filter(None, left_out), sep="\n")
 
@@ -129,12 +133,19 @@ def _parts(arguments: Namespace, input_size: tuple[int, int]) -> Iterator[tuple[
 
 
 def _print_row(name: str, cells: Sequence[str]) -> None:
-    print("|", " | ".join([f"{name:<29}", *(f"{cell:>24}" for cell in cells)]), "|", flush=True)
+    padded = [f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True)]
+    print("|", " | ".join([f"{name:<{len(COCO)}}", *padded]), "|", flush=True)
+
+
+def _mean(row: Any) -> str:
+    """A mean with its interval, which a few pictures do not have."""
+    interval = "" if math.isnan(row.low) else f" ({row.low:.3f} to {row.high:.3f})"
+    return f"{row.mean:.3f}{interval}"
 
 
 def _left_out(name: str, skipped: pd.DataFrame) -> str:
     """How many were skipped, by reason; nothing where none was."""
-    reasons = skipped["reason"].str.partition(":")[0].value_counts()
+    reasons = Counter(reason.partition(":")[0] for reason in skipped["reason"])
     told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
     return told and f"skipped of {name}: {told}"
 
