@@ -1,6 +1,7 @@
 """Colours for objects, told apart by eyes with and without colour vision deficiencies."""
 
-# Okabe and Ito's palette without its black, then four of Paul Tol's "muted" scheme.
+# Okabe and Ito's palette without its black, then those of Paul Tol's schemes that are, for
+# each kind of colour vision, furthest from all before them.
 PALETTE = (
     "#e69f00",
     "#56b4e9",
@@ -11,6 +12,8 @@ PALETTE = (
     "#cc79a7",
     "#332288",
     "#882255",
+    "#ffaabb",
+    "#99ddff",
     "#117733",
-    "#ddcc77",
+    "#999933",
 )

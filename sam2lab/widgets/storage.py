@@ -85,7 +85,7 @@ def read(path: str | os.PathLike[str]) -> Saved:
         return saved
     except FileNotFoundError as error:
         raise SessionFileError(f"path: there is no file {str(path)!r}") from error
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise SessionFileError(
             f"path: {str(path)!r} cannot be loaded, {type(error).__name__}: {error}; wanted a "
             "file that Session.save wrote"
@@ -148,7 +148,7 @@ def _page(about: dict[str, Any], folder: Path) -> Page:
     else:
         source = folder / _a(str, about["path"])
     picture = Picture(_a(str, about["key"]), _a(str, about["name"]), (height, width), source)
-    items = [_item(each, picture.size) for each in about["objects"]]
+    items = {i: _item(each, picture.size) for i, each in enumerate(about["objects"])}
     states = [_state(each, items) for each in about["states"]]
     present = _a(int, about["present"])
     if not 0 <= present < len(states):
@@ -157,7 +157,7 @@ def _page(about: dict[str, Any], folder: Path) -> Page:
     return Page(picture, History(states[present], states[:present], future))
 
 
-def _state(about: dict[str, Any], items: list[Item]) -> State:
+def _state(about: dict[str, Any], items: dict[int, Item]) -> State:
     state = State(
         tuple(items[_a(int, number)] for number in about["objects"]),
         _a(int, about["active"]),
