@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as rle
-from scipy import ndimage
 from sam2.modeling.sam2_utils import sample_one_point_from_error_center
+from scipy import ndimage
 
 from sam2lab.measure import clicks
 from sam2lab.measure.clicks import Mask

@@ -56,9 +56,7 @@ def test_an_outline_may_be_off_by_so_much_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("truth", "answer", "expected"), [(0, 0, 1.0), (0, 1, 0.0), (1, 0, 0.0), (1, 1, 1.0)]
 )
-def test_a_mask_without_outline_fits_only_another(
-    truth: int, answer: int, expected: float
-) -> None:
+def test_a_mask_without_outline_fits_only_another(truth: int, answer: int, expected: float) -> None:
     square = np.zeros((20, 20), bool)
     square[5:15, 5:15] = True
     masks = (np.zeros_like(square), square)
