@@ -8,6 +8,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from sam2lab import settings
 from sam2lab.export.ranges import Spread
 from sam2lab.measure import cases
 from sam2lab.runtime import images as photos
-from sam2lab.runtime import prompts
-from sam2lab.runtime.engine import Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.engine import Engine, Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.onnx_engine import OnnxEngine
 
 Feeds = dict[str, np.ndarray[Any, Any]]
@@ -71,21 +72,42 @@ def encoder_feeds(chosen: Iterable[Picture], info: ModelInfo) -> Iterator[Feeds]
 
 
 def decoder_feeds(chosen: Iterable[Picture], engine: OnnxEngine) -> Iterator[Feeds]:
-    """What the decoder is given: for each picture, prompts of its own of every kind."""
+    """What the decoder is given: the questions of each picture."""
+    for question in questions(chosen, engine):
+        for asked in question.prompts:
+            yield _decoder_feed(question.features, asked, engine.info)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A picture as pixels (1, 3, H, W), what the engine made of it, and prompts of its own.
+
+    There is a prompt of every kind of `measure.cases`; the one that refines has the logits of the
+    engine's earlier answer.
+    """
+
+    pixels: Float32
+    features: Features
+    prompts: tuple[PromptBatch, ...]
+
+
+def questions(chosen: Iterable[Picture], engine: Engine) -> Iterator[Question]:
+    """What can be asked about each picture that can be read, different for each of them."""
+    info = engine.info
     for number, image in _readable(chosen):
-        info = engine.info
         pixels = photos.preprocess(image, info.input_size, info.mean, info.std)[None]
         features = engine.encode(pixels)
         size = (image.shape[0], image.shape[1])
+        asked = []
         for case in cases.cases([image], seed=number):
             earlier = None
             if case.kind == "refine":
-                first = prompts.encode(size, info, **case.first_click)
+                first = prompting.encode(size, info, **case.first_click)
                 answer = engine.decode(features, first)
                 best = int(np.argmax(answer.scores[0]))
                 earlier = answer.logits[:, best : best + 1]
-            asked = prompts.encode(size, info, **case.prompt, mask_input=earlier)
-            yield _decoder_feed(features, asked, info)
+            asked.append(prompting.encode(size, info, **case.prompt, mask_input=earlier))
+        yield Question(pixels, features, tuple(asked))
 
 
 def observe(

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -33,6 +32,7 @@ from sam2lab.export.calibration import PICTURES, Feeds, Source
 from sam2lab.export.ranges import Spread
 from sam2lab.export.recipe import Recipe, part_of
 from sam2lab.export.rewire import rewire
+from sam2lab.export.shrink import shrink
 from sam2lab.export.smooth import smooth, smoothable
 from sam2lab.export.writing import appearing, check_free, write_graph
 from sam2lab.runtime.bundle import GRAPHS, Bundle
@@ -40,8 +40,6 @@ from sam2lab.runtime.onnx_engine import OnnxEngine
 
 # Operators with integer kernels on processors.
 _OPERATORS = ("Gemm", "MatMul", "Conv")
-# From this size on, float constants are kept in half precision: position encodings above all.
-_LARGE = 4096
 
 
 def quantize(
@@ -67,37 +65,45 @@ def quantize(
         )
     folder, recipe = Path(folder), recipe or Recipe()
     check_free(folder)
-    calibrated = calibrate(exact, recipe, images, count)
-    with appearing(folder) as unfinished:
-        graphs = {
-            name: write_graph(calibrated.quantized(name, recipe), unfinished / f"{name}.onnx")
-            for name in GRAPHS
-        }
-        replace(
-            exact,
-            folder=unfinished,
-            info=replace(exact.info, precision="w8a8"),
-            graphs=graphs,
-            recipe=recipe.to_json(),
-            made_with={
-                **exact.made_with,
-                "onnxruntime": onnxruntime.__version__,
-                "sam2lab": sam2lab.__version__,
-            },
-        ).seal()
-    return Bundle.open(folder, verify=False)
+    return calibrate(exact, recipe, images, count).write(recipe, folder)
 
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """A float bundle's graphs, made ready for 8 bits, and the values that their tensors take.
+    """A float bundle, its graphs made ready for 8 bits, and the values that their tensors take.
 
     `graphs` are by name, encoder and decoder, and so are `spreads`, by tensor in each. Of a graph
-    that was not to be quantised there are no spreads.
+    that was not to be quantised there are no spreads. From one calibration bundles can be written
+    by many recipes, all with its smoothing.
     """
 
+    exact: Bundle
+    smoothing: float | None
     graphs: Mapping[str, onnx.ModelProto]
     spreads: Mapping[str, Mapping[str, Spread]]
+
+    def write(self, recipe: Recipe, folder: str | os.PathLike[str]) -> Bundle:
+        """Write a bundle into a folder that does not hold one yet."""
+        folder = Path(folder)
+        check_free(folder)
+        if recipe.smoothing != self.smoothing:
+            raise ValueError(
+                f"recipe has smoothing {recipe.smoothing}, but was calibrated with {self.smoothing}"
+            )
+        made_with = {"onnxruntime": onnxruntime.__version__, "sam2lab": sam2lab.__version__}
+        with appearing(folder) as unfinished:
+            replace(
+                self.exact,
+                folder=unfinished,
+                info=replace(self.exact.info, precision="w8a8"),
+                graphs={
+                    name: write_graph(self.quantized(name, recipe), unfinished / f"{name}.onnx")
+                    for name in GRAPHS
+                },
+                recipe=recipe.to_json(),
+                made_with={**self.exact.made_with, **made_with},
+            ).seal()
+        return Bundle.open(folder, verify=False)
 
     def quantized(self, name: str, recipe: Recipe) -> onnx.ModelProto:
         """One of the graphs in 8 bits, as far as the recipe says."""
@@ -111,7 +117,7 @@ class Calibrated:
             )
         if nodes:
             model = _to_qdq(model, nodes, spreads, recipe.calibration)
-        return _halve_constants(model)
+        return shrink(model)
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,7 @@ def calibrate(
             model = smooth(model, peaks, recipe.smoothing)
         tensors = list(dict.fromkeys(tensor for node in nodes for tensor in node.tensors))
         graphs[name], spreads[name] = model, calibration.observe(model, tensors, feeds("calibrate"))
-    return Calibrated(graphs, spreads)
+    return Calibrated(bundle, recipe.smoothing, graphs, spreads)
 
 
 def _to_qdq(
@@ -220,29 +226,6 @@ def _to_qdq(
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     return quantizer.model.model
-
-
-def _halve_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose large float constants are stored in half precision, and cast when loaded."""
-    model = _copy(model)
-    graph = model.graph
-    kept, casts = [], []
-    for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size >= _LARGE:
-            half = values.astype(np.float16)
-            if np.isfinite(half).all():
-                name = f"{tensor.name}_half"
-                casts.append(
-                    helper.make_node("Cast", [name], [tensor.name], name, to=TensorProto.FLOAT)
-                )
-                tensor = numpy_helper.from_array(half, name)
-        kept.append(tensor)
-    nodes = [*casts, *graph.node]
-    del graph.initializer[:], graph.node[:]
-    graph.initializer.extend(kept)
-    graph.node.extend(nodes)
-    return model
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

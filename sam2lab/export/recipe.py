@@ -63,7 +63,7 @@ class Recipe:
 
     def quantises(self, part: str) -> bool:
         """Whether a part is quantised."""
-        return not any(f"{part}.".startswith(f"{kept}.") for kept in self.keep_float)
+        return not any(within(part, kept) for kept in self.keep_float)
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as bundle.json holds it."""
@@ -78,6 +78,15 @@ class Recipe:
         """
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def within(part: str, whole: str) -> bool:
+    """Whether a part is another, or belongs to it.
+
+    >>> within("encoder.blocks.10.mlp", "encoder.blocks.10"), within("encoder.neck", "encoder.n")
+    (True, False)
+    """
+    return f"{part}.".startswith(f"{whole}.")
 
 
 def part_of(graph: str, node: str) -> str | None:
