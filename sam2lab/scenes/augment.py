@@ -68,7 +68,7 @@ def develop(rng: np.random.Generator, image: RGB) -> RGB:
     if rng.random() < 0.8:
         image = tint(rng, image, 1.0)
     if rng.random() < 0.2:
-        blur = ImageFilter.BoxBlur(rng.uniform(0.2, max(image.shape) / 200))
+        blur = ImageFilter.BoxBlur(rng.uniform(0.2, max(0.2, max(image.shape) / 200)))
         image = np.asarray(Image.fromarray(image).filter(blur))
     if rng.random() < 0.25:
         image = _noisy(rng, image)

@@ -88,17 +88,18 @@ class CocoFolder:
         Raises `runtime.images.ImageError`, and notes the problem, if it is missing, broken or
         not of the size that the annotations are for.
         """
-        name, size = self.file_name(image_id), self.size(image_id)
+        name, (height, width) = self.file_name(image_id), self.size(image_id)
         try:
             photo = photos.read(self.folder / name)
-            if photo.shape[:2] != size:
+            if photo.shape[:2] != (height, width):
                 raise photos.ImageError(
-                    f"image: {name} is {photo.shape[1]}x{photo.shape[0]} pixels, but was "
-                    f"annotated as {size[1]}x{size[0]}; find the original photo"
+                    f"it is {photo.shape[1]}x{photo.shape[0]} pixels, but was annotated as "
+                    f"{width}x{height}; find the original photo"
                 )
         except photos.ImageError as error:
-            self._problems["image", image_id] = str(error)
-            raise
+            problem = f"image {image_id}, {name}, cannot be used: {error}"
+            self._problems["image", image_id] = problem
+            raise photos.ImageError(problem) from error
         if photo.dtype != np.uint8:
             photo = np.rint(photo * 255)
         return photo.astype(np.uint8, copy=False)

@@ -37,7 +37,8 @@ def cover(shapes: list[Points], holes: list[Points], side: int) -> Coverage:
     low = np.min([p.min(0) for p in shapes], 0)
     extent = np.max([p.max(0) for p in shapes], 0) - low
     scale = side / extent.max()
-    width, height = (max(1, int(np.ceil(length * scale))) for length in extent)
+    # Rounded first, or the longer side would at times be a hair, hence a pixel, too long.
+    width, height = (max(1, int(np.ceil(round(length * scale, 6)))) for length in extent)
     fine = Image.new("L", (width * FINER, height * FINER))
     pen = ImageDraw.Draw(fine)
     for polygons, ink in ((shapes, 255), (holes, 0)):

@@ -87,7 +87,7 @@ def make(folder: Path) -> Path:
     part.write_text(
         _json(
             info=[{"description": "A tiny set in COCO's format, made by sam2lab"}],
-            licenses=[{"id": 1, "name": "CC0 1.0 or public domain, see data/README.md"}],
+            licenses=[{"id": 1, "name": "see data/README.md"}],
             images=images,
             annotations=annotations,
             categories=[{"id": number, "name": name} for name, number in categories.items()],
