@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from ipywidgets import HBox, Image, VBox
+from ipywidgets import HTML, HBox, Image, VBox
 
 from sam2lab.runtime.images import RGB
 from sam2lab.widgets import painting
@@ -19,6 +19,10 @@ from sam2lab.widgets.viewport import Viewport
 
 SIZE = (72, 96)
 COUNT = 3
+NOTHING_TO_CHOOSE = (
+    "A single click can mean a part, a thing or a group: it gets three answers to choose from. "
+    "More clicks, or a box, leave one."
+)
 
 
 class Candidates:
@@ -31,8 +35,10 @@ class Candidates:
             named(VBox([image, chooser]), "candidate")
             for image, chooser in zip(self._images, self.buttons, strict=True)
         ]
-        self.widget = section("Candidates", named(HBox(self._cards), "candidates"))
-        self.widget.layout.display = "none"
+        self._note = named(HTML(NOTHING_TO_CHOOSE), "note")
+        self._box = named(HBox(self._cards), "candidates")
+        # Of one height with and without, so that nothing below moves at a click.
+        self.widget = named(section("Candidates", self._note, self._box), "candidates-section")
         self._small: tuple[npt.NDArray[np.uint8], Viewport] | None = None
         self._shown: tuple[PackedMask, ...] = ()
         self._colour = ""
@@ -45,7 +51,8 @@ class Candidates:
     def show(self, answer: Answer | None, colour: str) -> None:
         """Show what there is to choose from, if it is more than one."""
         packed = answer.packed if answer is not None and len(answer.packed) > 1 else ()
-        self.widget.layout.display = "flex" if packed else "none"
+        self._note.layout.display = "none" if packed else ""
+        self._box.layout.display = "flex" if packed else "none"
         if not packed or answer is None or self._small is None:
             return
         if packed != self._shown or colour != self._colour:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, HBox, VBox
@@ -29,6 +30,8 @@ from sam2lab.widgets.photo_panel import PhotoPanel, Source
 from sam2lab.widgets.session import Session
 from sam2lab.widgets.stage import ZOOM_STEP, Stage
 from sam2lab.widgets.style import stylesheet
+from sam2lab.widgets.takeaway import take
+from sam2lab.widgets.takeaway_panel import TakeawayPanel
 
 PAN_STEP = 0.25
 WELCOME = "Click on something. Right click, or Shift and click: not this. Drag: a box around it."
@@ -95,7 +98,7 @@ class Clicker(VBox):
         self._encoding = Encoding(self.session, self._refresh, self._fail)
         self._draw_ms: float | None = None
         self._preview: PackedMask | None = None
-        self._compared: tuple[tuple[object, ...], overlay.Difference | None] = ((), None)
+        self._compared: tuple[tuple[object, ...], overlay.Difference] | None = None
         self._open_photo = ""
 
         self._stage = Stage(size, self)
@@ -105,6 +108,7 @@ class Clicker(VBox):
         self._display = DisplayPanel(self._refresh, self._use_hover)
         self._engine = EnginePanel(self.session.engines, self._encoding.use, self._encoding.compare)
         self._photo = PhotoPanel(offered, self._open)
+        self._takeaway = TakeawayPanel(self._take)
         self._message = named(HTML(), "message")
         self._status = named(HTML(), "status")
         self._bar = named(HTML(), "bar")
@@ -115,7 +119,10 @@ class Clicker(VBox):
         stage = named(
             VBox([self._stage.widget, self._progress, self._message, self._status]), "stage"
         )
-        panels = (self._candidates, self._list, self._display, self._engine, self._photo)
+        panels = (
+            *(self._candidates, self._list, self._display),
+            *(self._engine, self._photo, self._takeaway),
+        )
         side = named(VBox([panel.widget for panel in panels]), "side")
         body = named(HBox([stage, side]), "body")
         super().__init__([stylesheet(), self._toolbar.widget, body])
@@ -250,11 +257,21 @@ class Clicker(VBox):
         self._encoding.attempt(lambda: self.session.open_image(image, name))
         self._photo.show(self.session.image)
 
+    def _take(self, form: str) -> None:
+        def act() -> None:
+            picture = self.session.image
+            stem = Path(picture.name).stem if picture else ""
+            self._takeaway.offer(take(self.session, form), stem)
+
+        self._do(act)
+
     def _stop(self) -> None:
         self._encoding.stop()
         self._say("Stopped. A click tries again.")
 
     def _on_change(self, changes: frozenset[str]) -> None:
+        if changes & {"image", "objects", "masks"}:
+            self._takeaway.forget()
         if "image" in changes:
             self._encoding.restart()
         elif not self._encoding.is_acting:
@@ -312,14 +329,14 @@ class Clicker(VBox):
     def _difference(self, known: dict[int, Answer]) -> overlay.Difference | None:
         """Computed once for each pair of answers."""
         session, other = self.session, self._encoding.other
-        if other is None or not known.get(session.active.id):
-            self._engine.describe(session.engine, None, None)
-            return None
-        key = (other, session.engine, session.prompts, session.active.choice, self._open_photo)
-        if self._compared[0] != key:
-            self._compared = (key, overlay.difference(session, other))
-        self._engine.describe(session.engine, other, self._compared[1])
-        return self._compared[1]
+        found = None
+        if other is not None and session.active.id in known and session.is_encoded(other):
+            key = (other, session.engine, session.prompts, session.active.choice, self._open_photo)
+            if self._compared is None or self._compared[0] != key:
+                self._compared = key, overlay.difference(session, other)
+            found = self._compared[1]
+        self._engine.describe(session.engine, other, found)
+        return found
 
     def _show_progress(self) -> None:
         running = self._encoding.running

@@ -75,10 +75,8 @@ class Difference:
         )
 
 
-def difference(session: Session, other: str) -> Difference | None:
-    """The active object as the engine in use and another one see it; None without a prompt."""
-    if not session.prompts or not (session.is_encoded() and session.is_encoded(other)):
-        return None
+def difference(session: Session, other: str) -> Difference:
+    """The active object as the engine in use and another one see it."""
     found = session.disagreement(session.engine, other)
     ours = session.mask
     return Difference(

@@ -13,6 +13,9 @@ STILL_PX = 4.0
 # At most this often, in milliseconds, is a movement told.
 MOVES_EVERY_MS = 25
 
+# Some browsers count the wheel in lines of text.
+LINE_PX = 33.0
+
 LEFT, MIDDLE, RIGHT = range(3)
 Place = tuple[float, float]
 
@@ -109,9 +112,13 @@ class Pointer:
     def _place(self, event: Mapping[str, Any]) -> Place:
         """Where on the canvas, which the page may show smaller or larger than it is."""
         height, width = self.size
-        x = (event["clientX"] - event["boundingRectLeft"]) / (event["boundingRectWidth"] or 1)
-        y = (event["clientY"] - event["boundingRectTop"]) / (event["boundingRectHeight"] or 1)
-        return x * width, y * height
+        # Browsers round the pointer down to whole pixels, while the page puts the canvas at any
+        # fraction of one: the middle of the pointer's pixel is in the right one of ours.
+        x = event["clientX"] + 0.5 - event["boundingRectLeft"]
+        y = event["clientY"] + 0.5 - event["boundingRectTop"]
+        across = x / (event["boundingRectWidth"] or 1)
+        down = y / (event["boundingRectHeight"] or 1)
+        return across * width, down * height
 
     def _press(self, event: Mapping[str, Any], place: Place) -> None:
         self._start = self._last = place
@@ -173,7 +180,8 @@ class Pointer:
 
     def _turn(self, event: Mapping[str, Any], place: Place) -> None:
         zooms = bool(event["altKey"] or event["ctrlKey"] or event["metaKey"])
-        self._gestures.wheeled(*place, event["deltaX"], event["deltaY"], zooms)
+        unit = 1.0 if event["deltaMode"] == 0 else LINE_PX
+        self._gestures.wheeled(*place, unit * event["deltaX"], unit * event["deltaY"], zooms)
 
     def _watch_moves(self) -> None:
         wanted = self._hovers or self._start is not None
