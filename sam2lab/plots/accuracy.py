@@ -96,9 +96,12 @@ def iou_by_clicks(summary: pd.DataFrame) -> Figure:
     figure = Picture(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     clicked = summary[summary["kind"] == "clicks"]
-    for number, (engine, rows) in enumerate(clicked.groupby("engine", sort=False)):
+    groups = dict(iter(clicked.groupby("engine", sort=False)))
+    for number, (engine, rows) in enumerate(groups.items()):
         colour = _colour(number)
-        axes.plot(rows["clicks"], rows["mean"], marker="o", color=colour, label=engine)
+        # Engines that do equally well lie upon one another: the lower ones are thicker.
+        size = {"linewidth": 1.5 * (len(groups) - number), "markersize": 5 * (len(groups) - number)}
+        axes.plot(rows["clicks"], rows["mean"], marker="o", color=colour, label=engine, **size)
         axes.fill_between(rows["clicks"], rows["low"], rows["high"], color=colour, alpha=0.2)
     for target in TARGETS:
         axes.axhline(target, color=GREY, linestyle="--", linewidth=1)
