@@ -116,23 +116,21 @@ class Clicker(VBox):
         self._progress = named(HBox([self._bar, cancel]), "progress")
         self._toolbar.tool.observe(self._use_tool, "value")
         self._stage.layers.canvas.on_key_down(self._press_key)
+        below = named(HBox([self._photo.widget, self._takeaway.widget]), "below")
         stage = named(
-            VBox([self._stage.widget, self._progress, self._message, self._status]), "stage"
+            VBox([self._stage.widget, self._progress, self._message, self._status, below]), "stage"
         )
-        panels = (
-            *(self._candidates, self._list, self._display),
-            *(self._engine, self._photo, self._takeaway),
-        )
+        panels = (self._candidates, self._list, self._display, self._engine)
         side = named(VBox([panel.widget for panel in panels]), "side")
         body = named(HBox([stage, side]), "body")
         super().__init__([stylesheet(), self._toolbar.widget, body])
         named(self, "clicker")
 
         self.session.subscribe(self._on_change)
-        self._say(WELCOME)
         if offered:
             self._open(offered[0])
         else:
+            self._say("Choose a photo below.")
             self._refresh()
 
     def wait(self) -> None:
@@ -229,7 +227,7 @@ class Clicker(VBox):
     def _do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
         self._say("")
         if self.session.image is None:
-            self._fail("there is no photo yet: choose one on the right")
+            self._fail("there is no photo yet: choose one below")
             return
         self._preview = None
         self._encoding.do(action, mark)
@@ -253,7 +251,7 @@ class Clicker(VBox):
             self._draw(overlay.answers(self.session))
 
     def _open(self, image: Source, name: str | None = None) -> None:
-        self._say("")
+        self._say(WELCOME)
         self._encoding.attempt(lambda: self.session.open_image(image, name))
         self._photo.show(self.session.image)
 
@@ -319,12 +317,13 @@ class Clicker(VBox):
             active = difference.masks(inside)
         else:
             active = overlay.active_object(session, known, inside)
-        self._stage.draw(
+        has_changed = self._stage.draw(
             overlay.other_objects(session, known, inside),
             active,
             overlay.marks(session) + self._encoding.pending,
         )
-        self._draw_ms = 1000 * (time.perf_counter() - start)
+        if has_changed:
+            self._draw_ms = 1000 * (time.perf_counter() - start)
 
     def _difference(self, known: dict[int, Answer]) -> overlay.Difference | None:
         """Computed once for each pair of answers."""

@@ -43,7 +43,7 @@ class Layers:
     each that comes later: after a reload of the page, or in Voilà. `redraw` is called then.
     """
 
-    def __init__(self, size: tuple[int, int], redraw: Callable[[], None]) -> None:
+    def __init__(self, size: tuple[int, int], redraw: Callable[[], object]) -> None:
         self.canvas = MultiCanvas(4, height=size[0], width=size[1])
         # Never displayed: it keeps the photo's pixels in the browser, so that zooming and
         # moving send nothing.
@@ -65,11 +65,11 @@ class Layers:
             self.canvas.height, self.canvas.width = size
             self._seen.clear()
 
-    def draw(self, drawing: Drawing) -> None:
-        """Bring the canvas to this state; the next call compares with it."""
+    def draw(self, drawing: Drawing) -> bool:
+        """Bring the canvas to this state; say whether anything had changed."""
         if not self._is_ready:
-            return
-        view = drawing.view
+            return False
+        before, view = dict(self._seen), drawing.view
         with held(self.canvas):
             if self._is_new(PHOTO, (view, drawing.photo_key, drawing.is_moving)):
                 self._draw_photo(drawing)
@@ -81,6 +81,7 @@ class Layers:
                 self.canvas[MARKS].clear()
                 for mark in drawing.marks:
                     marks.draw(self.canvas[MARKS], view, mark)
+        return self._seen != before
 
     def _is_new(self, layer: int, content: object) -> bool:
         if self._seen.get(layer) == content:

@@ -17,6 +17,8 @@ JPEG_QUALITY = 92
 # Up to this many pixels PNG costs next to nothing, and an enlarged pixel keeps its colour.
 LOSSLESS_PIXELS = 256 * 256
 OUTLINE_PX = 2
+# zlib's Z_RLE: a mask's PNG is smaller and made in a third to three quarters of the time.
+RUN_LENGTHS = 3
 
 # What the numbers in a painted mask mean.
 NOTHING, FILL, OUTLINE = range(3)
@@ -77,8 +79,8 @@ def mask(packed: PackedMask, view: Viewport, paint: Paint) -> Painted | None:
 def sample(packed: PackedMask, view: Viewport) -> tuple[npt.NDArray[np.bool_], int, int] | None:
     """A mask's box at the resolution of the canvas, and where its corner lies there.
 
-    As many pixels around as an outline is wide are empty, except where the photo ends or
-    the canvas does. None where nothing of the box is seen.
+    As many pixels around as an outline is wide are empty, except where the canvas ends.
+    None where nothing of the box is seen.
     """
     x0, y0, x1, y1 = packed.box
     across = _span(x0, x1, view.left, view.scale, view.size[1])
@@ -148,18 +150,17 @@ def _nearest(
 def _with_outline(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """FILL within, OUTLINE along the edge on the inside, NOTHING elsewhere.
 
-    The end of the canvas or of the photo is no edge of the object.
+    The end of the array, which is the end of the canvas, is no edge of the object.
     """
     core = inside
     for _ in range(OUTLINE_PX):
-        grown = np.pad(core, 1, mode="edge")
-        core = (grown[1:-1, 1:-1] & grown[:-2, 1:-1] & grown[2:, 1:-1] & grown[1:-1, :-2]) & grown[
-            1:-1, 2:
-        ]
-    painted = np.full(inside.shape, NOTHING, np.uint8)
-    painted[inside] = OUTLINE
-    painted[core] = FILL
-    return painted
+        thinner = core.copy()
+        thinner[1:] &= core[:-1]
+        thinner[:-1] &= core[1:]
+        thinner[:, 1:] &= core[:, :-1]
+        thinner[:, :-1] &= core[:, 1:]
+        core = thinner
+    return OUTLINE * inside.view(np.uint8) - (OUTLINE - FILL) * core.view(np.uint8)
 
 
 def _png(painted: npt.NDArray[np.uint8], paint: Paint) -> bytes:
@@ -167,5 +168,7 @@ def _png(painted: npt.NDArray[np.uint8], paint: Paint) -> bytes:
     picture.putpalette([0, 0, 0, *2 * rgb_of(paint.colour)])
     buffer = io.BytesIO()
     alpha = bytes((0, round(255 * paint.opacity), 255))
-    picture.save(buffer, "PNG", bits=2, transparency=alpha, compress_level=1)
+    picture.save(
+        buffer, "PNG", bits=2, transparency=alpha, compress_level=1, compress_type=RUN_LENGTHS
+    )
     return buffer.getvalue()

@@ -97,11 +97,12 @@ class Stage:
         others: tuple[tuple[PackedMask, Paint], ...],
         active: tuple[tuple[PackedMask, Paint], ...],
         marks: tuple[Mark, ...],
-    ) -> None:
-        """Show these over the photo; what is there already is not sent again."""
-        if self._drawing is not None:
-            self._drawing = replace(self._drawing, others=others, active=active, marks=marks)
-            self._show()
+    ) -> bool:
+        """Show these over the photo, and say whether anything had changed."""
+        if self._drawing is None:
+            return False
+        self._drawing = replace(self._drawing, others=others, active=active, marks=marks)
+        return self._show()
 
     def zoom(self, factor: float, place: Place | None = None) -> None:
         """Larger by `factor` around a place on the canvas, by default its middle."""
@@ -187,7 +188,8 @@ class Stage:
             self._band = band
             self._show()
 
-    def _show(self) -> None:
-        if self._drawing is not None:
-            band = () if self._band is None else (self._band,)
-            self.layers.draw(replace(self._drawing, marks=self._drawing.marks + band))
+    def _show(self) -> bool:
+        if self._drawing is None:
+            return False
+        band = () if self._band is None else (self._band,)
+        return self.layers.draw(replace(self._drawing, marks=self._drawing.marks + band))
