@@ -30,7 +30,7 @@ import sam2lab
 from sam2lab.export import calibration
 from sam2lab.export.calibration import PICTURES, Feeds, Source
 from sam2lab.export.ranges import Spread
-from sam2lab.export.recipe import Recipe, part_of
+from sam2lab.export.recipe import Recipe, part_of, within
 from sam2lab.export.rewire import rewire
 from sam2lab.export.shrink import shrink
 from sam2lab.export.smooth import smooth, smoothable
@@ -89,6 +89,13 @@ class Calibrated:
         if recipe.smoothing != self.smoothing:
             raise ValueError(
                 f"recipe has smoothing {recipe.smoothing}, but was calibrated with {self.smoothing}"
+            )
+        there = parts(self.exact)
+        unknown = [kept for kept in recipe.keep_float if not any(within(p, kept) for p in there)]
+        if unknown:
+            raise ValueError(
+                f"recipe keeps {', '.join(unknown)} in float, which is no part of this model; "
+                f"its parts are {', '.join(there)}"
             )
         made_with = {"onnxruntime": onnxruntime.__version__, "sam2lab": sam2lab.__version__}
         with appearing(folder) as unfinished:

@@ -11,11 +11,13 @@ from sam2lab.plots.fresh import cold_start, peak_memory
 from sam2lab.plots.latency import run_order, time_ecdf, time_ratios, time_study, time_violins
 from sam2lab.plots.parity import error_growth, flip_map, iou_by_prompt, tensor_errors
 from sam2lab.plots.photo import candidates
+from sam2lab.plots.quantize import block_damage, pareto
 from sam2lab.plots.training import learning, outlined, parts
 
 __all__ = [
     "among_chipsets",
     "beside_truth",
+    "block_damage",
     "candidates",
     "cold_start",
     "error_growth",
@@ -26,6 +28,7 @@ __all__ = [
     "jaccard_boxes",
     "learning",
     "outlined",
+    "pareto",
     "parts",
     "peak_memory",
     "run_order",
