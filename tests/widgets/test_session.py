@@ -97,6 +97,16 @@ def test_a_second_prompt_refines_the_chosen_candidate(session: Session) -> None:
     assert len(session.candidates) == 1
 
 
+def test_the_same_clicks_on_another_candidate_are_another_answer(session: Session) -> None:
+    for choice in (0, 2):
+        session.add_point(10, 20)
+        session.choose(choice)
+        session.add_point(30, 20)
+        session.commit()
+    small, large = session.masks.values()
+    assert small.sum() < large.sum()
+
+
 def test_a_choice_goes_with_the_click_that_it_was_made_for(session: Session) -> None:
     session.add_point(10, 20)
     session.choose(0)
@@ -424,6 +434,8 @@ def test_timings_say_what_came_from_the_cache(session: Session) -> None:
     session.add_point(10, 20)
     first = session.timings
     assert not first.from_cache
+    session.rename(1, "cat")
+    assert session.timings == first
     session.add_point(20, 20)
     session.undo()
     assert session.timings == first._replace(from_cache=True)

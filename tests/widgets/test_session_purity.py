@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 WITHOUT_WIDGETS = """
 import sys
@@ -32,8 +33,7 @@ assert not {heavy} & {{name.split(".")[0] for name in sys.modules}}
 HEAVY = {"ipywidgets", "ipycanvas", "ipyevents", "IPython", "matplotlib", "torch", "sam2"}
 
 
-def test_a_session_runs_where_widgets_cannot_be_imported(tmp_path, repository) -> None:
-    # pycocotools imports matplotlib where there is one, but only its `coco` module does.
+def test_a_session_runs_where_widgets_cannot_be_imported(tmp_path: Path, repository: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_WIDGETS.format(heavy=HEAVY), str(tmp_path / "work.json")],
         capture_output=True,

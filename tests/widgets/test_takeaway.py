@@ -107,10 +107,12 @@ def yolo_reads(line: str, size: tuple[int, int], to_pixels: Callable) -> tuple[i
 
 
 @given(mask=masks_of_any_shape)
-def test_polygons_along_edges_have_the_area_of_the_mask(mask: np.ndarray) -> None:
+def test_polygons_along_edges_go_straight_and_have_the_area_of_the_mask(mask: np.ndarray) -> None:
     area = 0.0
     for polygon in polygons(mask, through_pixels=False):
         x, y = polygon.T.astype(float)
+        steps = polygon - np.roll(polygon, 1, axis=0)
+        assert ((steps == 0).sum(axis=1) == 1).all()
         area += np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2
     assert area == mask.sum()
 
