@@ -100,8 +100,16 @@ def iou_by_clicks(summary: pd.DataFrame) -> Figure:
     for number, (engine, rows) in enumerate(groups.items()):
         colour = _colour(number)
         # Engines that do equally well lie upon one another: the lower ones are thicker.
-        size = {"linewidth": 1.5 * (len(groups) - number), "markersize": 5 * (len(groups) - number)}
-        axes.plot(rows["clicks"], rows["mean"], marker="o", color=colour, label=engine, **size)
+        width = 1.5 * (len(groups) - number)
+        axes.plot(
+            rows["clicks"],
+            rows["mean"],
+            marker="o",
+            markersize=3 * width,
+            linewidth=width,
+            color=colour,
+            label=engine,
+        )
         axes.fill_between(rows["clicks"], rows["low"], rows["high"], color=colour, alpha=0.2)
     for target in TARGETS:
         axes.axhline(target, color=GREY, linestyle="--", linewidth=1)
