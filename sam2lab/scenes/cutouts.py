@@ -62,7 +62,8 @@ def trim(picture: RGBA, name: str) -> RGBA:
     rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
     if not len(rows):
         raise ImageError(f"image: {name} has no solid pixel; remove it")
-    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    # A view would keep the margin in memory.
+    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
 
 
 def cut_out(photo: RGB, mask: Masks) -> RGBA:

@@ -82,6 +82,7 @@ BROKEN = {
     "a polygon of words": [["a"] * 6],
     "nothing": None,
     "run lengths of another photo": {"size": [10, 10], "counts": [50, 50]},
+    "run lengths of the photo turned": {"size": list(SIZE[::-1]), "counts": [300, 468]},
     "run lengths that end early": {"size": list(SIZE), "counts": [10, 20]},
     "run lengths that go on": {"size": list(SIZE), "counts": [10, 2000]},
     "negative run lengths": {"size": list(SIZE), "counts": [-5, 773]},

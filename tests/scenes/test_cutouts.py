@@ -19,6 +19,7 @@ from sam2lab.scenes.scene import Scene
 def test_a_picture_loses_its_clear_margin(cutout_folder: Path) -> None:
     picture = CutoutFolder(cutout_folder).read("00-0.png")
     assert picture.shape == (12, 12, 4)
+    assert picture.base is None
     assert (picture[..., 3] == 255).all()
 
 

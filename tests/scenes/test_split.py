@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sam2lab.scenes.split import held_out
+from sam2lab.scenes.split import family, held_out
 
 
 def test_one_photo_in_five_is_held_out() -> None:
@@ -19,6 +19,7 @@ def test_one_photo_in_five_is_held_out() -> None:
 @pytest.mark.parametrize("name", ["1f44b", "cat", "000000391895"])
 def test_variants_of_a_picture_stay_together(name: str) -> None:
     variants = [name, f"{name}.png", f"{name}-1f3fb.webp", f"{name}-1f3ff-200d.webp"]
+    assert {family(variant) for variant in variants} == {name}
     assert len({held_out(variant) for variant in variants}) == 1
 
 
