@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from html import escape
 from pathlib import Path
-from typing import Any
 
-from ipywidgets import HTML, HBox, VBox
+from ipywidgets import VBox
 from traitlets import Instance, Tuple
 
 from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets import overlay
 from sam2lab.widgets.answers import Answer
-from sam2lab.widgets.candidates import Candidates
-from sam2lab.widgets.controls import ACTIONS, Toolbar, button, named
-from sam2lab.widgets.display_panel import DisplayPanel
+from sam2lab.widgets.controls import ACTIONS, named
 from sam2lab.widgets.encoding import Encoding
-from sam2lab.widgets.engine_panel import EnginePanel, status
+from sam2lab.widgets.lazy_masks import LazyMasks
 from sam2lab.widgets.marks import Mark
-from sam2lab.widgets.object_list import Entry, ObjectList
 from sam2lab.widgets.objects import Box, Point
-from sam2lab.widgets.packed import Mask, PackedMask
-from sam2lab.widgets.painting import Paint
-from sam2lab.widgets.photo_panel import PhotoPanel, Source
-from sam2lab.widgets.session import Session
-from sam2lab.widgets.stage import ZOOM_STEP, Stage
-from sam2lab.widgets.style import stylesheet
+from sam2lab.widgets.packed import PackedMask
+from sam2lab.widgets.photo_panel import Source
+from sam2lab.widgets.screen import Screen
+from sam2lab.widgets.session import EngineFailed, Session
+from sam2lab.widgets.stage import ZOOM_STEP
 from sam2lab.widgets.takeaway import take
-from sam2lab.widgets.takeaway_panel import TakeawayPanel
 
 PAN_STEP = 0.25
 WELCOME = "Click on something. Right click, or Shift and click: not this. Drag: a box around it."
-
-
-class Masks(Mapping[int, Mask]):
-    """Masks (H, W) by object id, each unpacked when it is asked for."""
-
-    def __init__(self, packed: Mapping[int, PackedMask]) -> None:
-        self._packed = dict(packed)
-
-    def __getitem__(self, object_id: int) -> Mask:
-        return self._packed[object_id].unpack()
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._packed)
-
-    def __len__(self) -> int:
-        return len(self._packed)
-
-    def __repr__(self) -> str:
-        areas = ", ".join(f"{key}: {packed.area:,} px" for key, packed in self._packed.items())
-        return f"Masks({areas})"
 
 
 class Clicker(VBox):
@@ -82,7 +54,7 @@ class Clicker(VBox):
 
     objects = Tuple(help="All objects, the active one among them.")
     prompts = Tuple(help="What was pointed at, of the active object.")
-    masks = Instance(Masks, args=({},), help="The mask of each object that has one, by its id.")
+    masks = Instance(LazyMasks, args=({},), help="The mask of each object that has one, by id.")
 
     def __init__(
         self,
@@ -95,43 +67,20 @@ class Clicker(VBox):
             raise ValueError(f"size is {size}; wanted (height, width) of at least 100 each")
         offered = image if isinstance(image, list) else [] if image is None else [image]
         self.session = Session(segmenters)
-        self._encoding = Encoding(self.session, self._refresh, self._fail)
-        self._draw_ms: float | None = None
         self._preview: PackedMask | None = None
-        self._compared: tuple[tuple[object, ...], overlay.Difference] | None = None
-        self._open_photo = ""
-
-        self._stage = Stage(size, self)
-        self._toolbar = Toolbar(self._actions())
-        self._candidates = Candidates(lambda index: self._do(lambda: self.session.choose(index)))
-        self._list = ObjectList(self)
-        self._display = DisplayPanel(self._refresh, self._use_hover)
-        self._engine = EnginePanel(self.session.engines, self._encoding.use, self._encoding.compare)
-        self._photo = PhotoPanel(offered, self._open)
-        self._takeaway = TakeawayPanel(self._take)
-        self._message = named(HTML(), "message")
-        self._status = named(HTML(), "status")
-        self._bar = named(HTML(), "bar")
-        cancel = button("cancel", "Stop", "Do not wait for this any longer", self._stop, "stop")
-        self._progress = named(HBox([self._bar, cancel]), "progress")
-        self._toolbar.tool.observe(self._use_tool, "value")
-        self._stage.layers.canvas.on_key_down(self._press_key)
-        below = named(HBox([self._photo.widget, self._takeaway.widget]), "below")
-        stage = named(
-            VBox([self._stage.widget, self._progress, self._message, self._status, below]), "stage"
-        )
-        panels = (self._candidates, self._list, self._display, self._engine)
-        side = named(VBox([panel.widget for panel in panels]), "side")
-        body = named(HBox([stage, side]), "body")
-        super().__init__([stylesheet(), self._toolbar.widget, body])
+        touched = _Touched(self)
+        self._screen = Screen(size, self.session.engines, offered, touched)
+        self._stage = self._screen.stage
+        self._encoding = Encoding(self.session, self.refresh, self._screen.fail)
+        self._stage.layers.canvas.on_key_down(touched.key)
+        super().__init__(self._screen.widgets)
         named(self, "clicker")
-
         self.session.subscribe(self._on_change)
         if offered:
-            self._open(offered[0])
+            touched.open(offered[0])
         else:
-            self._say("Choose a photo below.")
-            self._refresh()
+            self._screen.say("Choose a photo below.")
+            self.refresh()
 
     def wait(self) -> None:
         """Return when the photo is encoded and every click is answered.
@@ -141,64 +90,99 @@ class Clicker(VBox):
         """
         self._encoding.wait()
 
-    # What the stage tells.
+    def refresh(self) -> None:
+        """Show everything as it is now; happens by itself after every change."""
+        session, known = self.session, self._known()
+        self._screen.show(session, self._encoding, known, self._preview)
+        self.objects = session.objects if session.image is not None else ()
+        self.prompts = session.prompts if session.image is not None else ()
+        self.masks = LazyMasks({key: a.chosen_packed for key, a in known.items() if a.packed})
+
+    def _do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
+        """Act as soon as there can be an answer; `mark` shows where meanwhile."""
+        self._screen.say("")
+        if self.session.image is None:
+            self._screen.fail("there is no photo yet: choose one below")
+            return
+        self._preview = None
+        self._encoding.do(action, mark)
+
+    def _set_preview(self, preview: PackedMask | None) -> None:
+        if preview is not self._preview:
+            self._preview = preview
+            self._screen.draw(self.session, self._encoding, self._known(), preview)
+
+    def _known(self) -> dict[int, Answer]:
+        try:
+            return overlay.answers(self.session)
+        except EngineFailed as error:
+            self._screen.fail(str(error))
+            return {}
+
+    def _on_change(self, changes: frozenset[str]) -> None:
+        if changes & {"image", "objects", "masks"}:
+            self._screen.takeaway.forget()
+        if "image" in changes:
+            self._encoding.restart()
+        elif not self._encoding.is_acting:
+            self.refresh()
+
+
+class _Touched:
+    """What follows when somebody touches the screen: see `screen.Doing`."""
+
+    def __init__(self, clicker: Clicker) -> None:
+        self._clicker = clicker
+        self._session = clicker.session
 
     def pointed(self, x: int, y: int, opposite: bool, reach: float) -> None:
-        """A click at a pixel: a point, or one fewer."""
-        positive = (self.session.mode == "positive") != opposite
+        session = self._session
+        positive = (session.mode == "positive") != opposite
 
         def act() -> None:
-            found = self.session.prompt_at(x, y, reach)
+            found = session.prompt_at(x, y, reach)
             if found is None:
-                self.session.add_point(x, y, positive)
+                session.add_point(x, y, positive)
             else:
-                self.session.remove_prompt(found)
+                session.remove_prompt(found)
 
-        mark = overlay.mark_of(Point(x, y, positive))
-        self._do(act, replace(mark, is_pending=True))
+        self._do(act, replace(overlay.mark_of(Point(x, y, positive)), is_pending=True))
+        self._take_keys()
 
     def boxed(self, x0: int, y0: int, x1: int, y1: int) -> None:
-        """A box was drawn."""
         mark = replace(overlay.mark_of(Box(x0, y0, x1, y1)), is_pending=True)
-        self._do(lambda: self.session.add_box(x0, y0, x1, y1), mark)
+        self._do(lambda: self._session.add_box(x0, y0, x1, y1), mark)
+        self._take_keys()
 
     def hovered(self, x: int, y: int) -> None:
-        """The pointer rests on a pixel: what would a click there find?"""
-        if self._display.hover.value and self.session.is_encoded():
-            self._encoding.attempt(
-                lambda: self._set_preview(PackedMask.of(self.session.preview(x, y)))
-            )
+        def look() -> None:
+            self._clicker._set_preview(PackedMask.of(self._session.preview(x, y)))
+
+        if self._screen.display.hover.value and self._session.is_encoded():
+            self._encoding.attempt(look)
 
     def unhovered(self) -> None:
-        """The pointer is elsewhere: nothing to preview."""
-        self._set_preview(None)
-
-    # What the list of objects asks for.
+        self._clicker._set_preview(None)
 
     def select(self, object_id: int) -> None:
-        """Go on with an object."""
-        self._do(lambda: self.session.select(object_id))
+        self._do(lambda: self._session.select(object_id))
 
     def rename(self, object_id: int, name: str) -> None:
-        """Call an object otherwise."""
-        self._do(lambda: self.session.rename(object_id, name))
+        self._do(lambda: self._session.rename(object_id, name))
 
     def recolour(self, object_id: int, colour: str) -> None:
-        """Show an object in another colour."""
-        self._do(lambda: self.session.recolour(object_id, colour))
+        self._do(lambda: self._session.recolour(object_id, colour))
 
     def toggle(self, object_id: int) -> None:
-        """Hide an object, or show it again."""
-        hidden = self.session.state.item(object_id).hidden
-        self._do(lambda: (self.session.show if hidden else self.session.hide)(object_id))
+        hidden = self._session.state.item(object_id).hidden
+        self._do(lambda: (self._session.show if hidden else self._session.hide)(object_id))
 
     def delete(self, object_id: int) -> None:
-        """Remove an object."""
-        self._do(lambda: self.session.delete(object_id))
+        self._do(lambda: self._session.delete(object_id))
 
-    def _actions(self) -> dict[str, Callable[[], None]]:
-        session, stage = self.session, self._stage
-        return {
+    def act(self, name: str) -> None:
+        session, stage = self._session, self._screen.stage
+        actions: dict[str, Callable[[], None]] = {
             "undo": lambda: self._do(session.undo),
             "redo": lambda: self._do(session.redo),
             "clear": lambda: self._do(session.clear),
@@ -211,142 +195,70 @@ class Clicker(VBox):
             "pan-up": lambda: stage.pan(0, -PAN_STEP),
             "pan-down": lambda: stage.pan(0, PAN_STEP),
         }
+        actions[name]()
 
-    def _press_key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
+    def key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
         """A key, while the canvas has the focus, from which ipycanvas lets none go on."""
+        screen = self._screen
         if key == "Tab":
-            (self._toolbar.buttons["next"] if shift else self._list.rows[0].select).focus()
+            (screen.toolbar.buttons["next"] if shift else screen.list.rows[0].select).focus()
         elif key == "Escape":
-            self._stage.draws_boxes = self._stage.draws_boxes
-            self._stage.layers.canvas.blur()
+            screen.stage.cancel()
+            screen.stage.layers.canvas.blur()
         elif not (ctrl or meta):
             for action in ACTIONS:
                 if key in action.keys:
-                    self._actions()[action.name]()
+                    self.act(action.name)
 
-    def _do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
-        self._say("")
-        if self.session.image is None:
-            self._fail("there is no photo yet: choose one below")
-            return
-        self._preview = None
-        self._encoding.do(action, mark)
-        # The photo takes the keys from here on, which JupyterLab would else take for its cells.
-        if mark is not None:
-            self._stage.layers.canvas.focus()
+    def choose(self, index: int) -> None:
+        self._do(lambda: self._session.choose(index))
 
-    def _use_tool(self, change: Any) -> None:
-        tool = change["new"]
-        self._stage.draws_boxes = tool == "box"
+    def use_tool(self, tool: str) -> None:
+        self._screen.stage.draws_boxes = tool == "box"
         if tool != "box":
-            self.session.mode = tool
+            self._session.mode = "positive" if tool == "positive" else "negative"
 
-    def _use_hover(self, wanted: bool) -> None:
-        self._stage.pointer.hovers = wanted
-        self._set_preview(None)
+    def use_hover(self, wanted: bool) -> None:
+        self._screen.stage.pointer.hovers = wanted
+        self.unhovered()
 
-    def _set_preview(self, preview: PackedMask | None) -> None:
-        if preview is not self._preview:
-            self._preview = preview
-            self._draw(overlay.answers(self.session))
+    def use_engine(self, name: str) -> None:
+        self._encoding.use(name)
 
-    def _open(self, image: Source, name: str | None = None) -> None:
-        self._say(WELCOME)
-        self._encoding.attempt(lambda: self.session.open_image(image, name))
-        self._photo.show(self.session.image)
+    def compare(self, name: str | None) -> None:
+        self._encoding.compare(name)
 
-    def _take(self, form: str) -> None:
+    def refresh(self) -> None:
+        self._clicker.refresh()
+
+    def open(self, image: Source, name: str | None = None) -> None:
+        self._screen.say(WELCOME)
+        self._encoding.attempt(lambda: self._session.open_image(image, name))
+        self._screen.photo.show(self._session.image)
+
+    def take(self, form: str) -> None:
         def act() -> None:
-            picture = self.session.image
-            stem = Path(picture.name).stem if picture else ""
-            self._takeaway.offer(take(self.session, form), stem)
+            files = take(self._session, form)
+            picture = self._session.image
+            self._screen.takeaway.offer(files, Path(picture.name).stem if picture else "")
 
         self._do(act)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         self._encoding.stop()
-        self._say("Stopped. A click tries again.")
+        self._screen.say("Stopped. A click tries again.")
 
-    def _on_change(self, changes: frozenset[str]) -> None:
-        if changes & {"image", "objects", "masks"}:
-            self._takeaway.forget()
-        if "image" in changes:
-            self._encoding.restart()
-        elif not self._encoding.is_acting:
-            self._refresh()
+    @property
+    def _screen(self) -> Screen:
+        return self._clicker._screen
 
-    def _refresh(self) -> None:
-        """Show everything as it is now: the canvas first, which is what people wait for."""
-        session = self.session
-        picture = session.image
-        known: dict[int, Answer] = {}
-        if picture is not None:
-            if picture.key != self._open_photo:
-                self._open_photo = picture.key
-                self._stage.open(picture.key, session.photo)
-                self._candidates.open(session.photo)
-            known = overlay.answers(session)
-            self._draw(known)
-        self._show_progress()
-        active = session.active if picture is not None else None
-        if active is not None:
-            self._candidates.show(known.get(active.id), active.colour)
-            self._list.show([Entry(i, i.id == active.id, known.get(i.id)) for i in session.objects])
-        self._photo.show(picture)
-        self._engine.show(self._encoding.wanted, self._encoding.other)
-        self._toolbar.enable(
-            undo=session.can_undo,
-            redo=session.can_redo,
-            clear=bool(active and active.prompts),
-            next=bool(active and active.prompts),
-        )
-        if not self._stage.draws_boxes:
-            self._toolbar.tool.value = session.mode
-        self._status.value = status(session.engine, session.timings, self._draw_ms)
-        self.objects = session.objects if picture is not None else ()
-        self.prompts = session.prompts if picture is not None else ()
-        self.masks = Masks({key: a.chosen_packed for key, a in known.items() if a.packed})
+    @property
+    def _encoding(self) -> Encoding:
+        return self._clicker._encoding
 
-    def _draw(self, known: dict[int, Answer]) -> None:
-        session, inside = self.session, self._display.inside
-        start = time.perf_counter()
-        difference = self._difference(known)
-        if self._preview is not None:
-            active: overlay.Masks = ((self._preview, Paint(session.active.colour, 0.6 * inside)),)
-        elif difference is not None:
-            active = difference.masks(inside)
-        else:
-            active = overlay.active_object(session, known, inside)
-        has_changed = self._stage.draw(
-            overlay.other_objects(session, known, inside),
-            active,
-            overlay.marks(session) + self._encoding.pending,
-        )
-        if has_changed:
-            self._draw_ms = 1000 * (time.perf_counter() - start)
+    def _do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
+        self._clicker._do(action, mark)
 
-    def _difference(self, known: dict[int, Answer]) -> overlay.Difference | None:
-        """Computed once for each pair of answers."""
-        session, other = self.session, self._encoding.other
-        found = None
-        if other is not None and session.active.id in known and session.is_encoded(other):
-            key = (other, session.engine, session.prompts, session.active.choice, self._open_photo)
-            if self._compared is None or self._compared[0] != key:
-                self._compared = key, overlay.difference(session, other)
-            found = self._compared[1]
-        self._engine.describe(session.engine, other, found)
-        return found
-
-    def _show_progress(self) -> None:
-        running = self._encoding.running
-        self._progress.layout.display = "none" if running is None else "flex"
-        if running is not None:
-            waiting = len(self._encoding.pending)
-            then = f"; {waiting} prompt{'s' * (waiting > 1)} will be answered then" * bool(waiting)
-            self._bar.value = f"<div>{escape(running)} looks at the photo{then} …<div></div></div>"
-
-    def _say(self, words: str) -> None:
-        self._message.value = f'<div role="status">{escape(words)}</div>'
-
-    def _fail(self, words: str) -> None:
-        self._message.value = f'<div role="alert" class="sam2lab-error">⚠ {escape(words)}</div>'
+    def _take_keys(self) -> None:
+        # The photo takes the keys from here on, which JupyterLab would else take for its cells.
+        self._screen.stage.layers.canvas.focus()

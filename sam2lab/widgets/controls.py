@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from ipywidgets import HTML, Box, Button, DOMWidget, HBox, ToggleButtons, VBox
@@ -71,7 +72,7 @@ def section(title: str, *children: Any) -> VBox:
 class Toolbar:
     """The tools, and a button for every action that is not about one object in the list."""
 
-    def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(self, act: Callable[[str], None]) -> None:
         self.tool = named(
             ToggleButtons(
                 options=[(label, value) for label, value, _ in TOOLS],
@@ -81,7 +82,7 @@ class Toolbar:
         )
         self.buttons = {
             action.name: button(
-                action.name, action.label, action.tooltip, actions[action.name], action.icon
+                action.name, action.label, action.tooltip, partial(act, action.name), action.icon
             )
             for action in ACTIONS
         }

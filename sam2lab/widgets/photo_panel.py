@@ -41,7 +41,8 @@ class PhotoPanel:
             FileUpload(
                 accept="image/*",
                 description="Upload a picture",
-                tooltip="A picture file of the computer that the browser runs on",
+                tooltip="A picture file of the computer that the browser runs on, of up to 10 MB; "
+                "a larger one by its path",
             ),
             *("upload", "wide"),
         )

@@ -69,7 +69,7 @@ class Robot:
 
     def press(self, name: str) -> None:
         """Press a button of the toolbar."""
-        send(self.clicker._toolbar.buttons[name], {"event": "click"})
+        send(self.clicker._screen.toolbar.buttons[name], {"event": "click"})
         self.clicker.wait()
 
     def key(self, key: str, shift: bool = False) -> None:

@@ -79,7 +79,12 @@ class Stage:
     @draws_boxes.setter
     def draws_boxes(self, wanted: bool) -> None:
         self._draws_boxes = wanted
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Forget a box that was begun."""
         self._corner = None
+        self.pointer.cancel()
         self._set_band(None)
 
     def open(self, key: str, photo: RGB) -> None:

@@ -81,7 +81,7 @@ def gated() -> Gated:
 
 
 def message(clicker: Clicker) -> str:
-    return clicker._message.value
+    return clicker._screen.message.value
 
 
 def test_a_click_is_a_point_at_that_pixel_and_a_mask_around_it(robot: Robot) -> None:
@@ -99,7 +99,7 @@ def test_the_other_button_or_shift_says_the_opposite(robot: Robot, how: dict[str
     robot.click(40, 25)
     robot.click(10, 10, **how)
     assert robot.clicker.prompts[1] == Point(10, 10, positive=False)
-    robot.clicker._toolbar.tool.value = "negative"
+    robot.clicker._screen.toolbar.tool.value = "negative"
     robot.click(70, 40, **how)
     robot.click(5, 40)
     assert [p.positive for p in robot.clicker.prompts] == [True, False, True, False]
@@ -117,7 +117,7 @@ def test_a_drag_in_any_direction_is_a_box(
 
 
 def test_with_the_box_tool_two_clicks_are_its_corners(robot: Robot) -> None:
-    robot.clicker._toolbar.tool.value = "box"
+    robot.clicker._screen.toolbar.tool.value = "box"
     robot.click(50, 40)
     assert robot.clicker.prompts == ()
     robot.click(20, 10)
@@ -136,7 +136,7 @@ def test_a_click_on_a_point_takes_it_away(robot: Robot, again: dict[str, bool]) 
 
 def test_buttons_undo_redo_and_clear(robot: Robot) -> None:
     clicker = robot.clicker
-    assert clicker._toolbar.buttons["undo"].disabled
+    assert clicker._screen.toolbar.buttons["undo"].disabled
     robot.click(40, 25)
     robot.click(50, 30)
     robot.press("undo")
@@ -145,7 +145,7 @@ def test_buttons_undo_redo_and_clear(robot: Robot) -> None:
     assert len(clicker.prompts) == 2
     robot.press("clear")
     assert clicker.prompts == ()
-    assert clicker._toolbar.buttons["clear"].disabled
+    assert clicker._screen.toolbar.buttons["clear"].disabled
 
 
 def test_what_changed_can_be_observed(robot: Robot) -> None:
@@ -154,7 +154,7 @@ def test_what_changed_can_be_observed(robot: Robot) -> None:
     robot.clicker.observe(lambda change: seen.append(repr(change["new"])), "masks")
     robot.click(40, 25)
     area = robot.clicker.session.area
-    assert sorted(seen) == [f"Masks(1: {area:,} px)", "objects", "prompts"]
+    assert sorted(seen) == [f"LazyMasks(1: {area:,} px)", "objects", "prompts"]
 
 
 def test_several_objects_each_with_name_colour_area_and_score(robot: Robot) -> None:
@@ -162,7 +162,7 @@ def test_several_objects_each_with_name_colour_area_and_score(robot: Robot) -> N
     robot.click(20, 20)
     robot.press("next")
     robot.click(70, 40)
-    first, second = clicker._list.rows
+    first, second = clicker._screen.list.rows
     assert first.name.value == "object 1"
     assert first.colour.value != second.colour.value
     assert f"{clicker.session.answer(1).area:,} px" in first.figures.value
@@ -180,7 +180,7 @@ def test_several_objects_each_with_name_colour_area_and_score(robot: Robot) -> N
     assert clicker.objects[1].hidden
     send(second.delete, {"event": "click"})
     assert [o.name for o in clicker.objects] == ["cup"]
-    assert len(clicker._list.rows) == 1
+    assert len(clicker._screen.list.rows) == 1
 
 
 def test_a_hidden_object_is_not_drawn(robot: Robot) -> None:
@@ -189,14 +189,14 @@ def test_a_hidden_object_is_not_drawn(robot: Robot) -> None:
     robot.press("next")
     robot.click(70, 40)
     assert len(drawn(clicker).others) == 1
-    send(clicker._list.rows[0].hide, {"event": "click"})
+    send(clicker._screen.list.rows[0].hide, {"event": "click"})
     assert drawn(clicker).others == ()
-    send(clicker._list.rows[1].hide, {"event": "click"})
+    send(clicker._screen.list.rows[1].hide, {"event": "click"})
     assert (drawn(clicker).active, drawn(clicker).marks) == ((), ())
 
 
 def test_a_name_or_message_is_text_not_html(robot: Robot) -> None:
-    robot.clicker._open("<b>nowhere</b>.png")
+    robot.clicker._screen.photo.path.value = "<b>nowhere</b>.png"
     assert "<b>" not in message(robot.clicker)
     assert "&lt;b&gt;nowhere" in message(robot.clicker)
 
@@ -204,15 +204,15 @@ def test_a_name_or_message_is_text_not_html(robot: Robot) -> None:
 def test_three_candidates_with_scores_the_best_chosen_until_another_is(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    buttons = clicker._candidates.buttons
+    buttons = clicker._screen.candidates.buttons
     assert [b.description for b in buttons] == ["0.20", "0.30", "✓ 0.40"]
     send(buttons[0], {"event": "click"})
     assert [b.description for b in buttons] == ["✓ 0.20", "0.30", "0.40"]
     assert clicker.masks[1].sum() == clicker.session.candidates[0].sum()
-    for image in clicker._candidates._images:
+    for image in clicker._screen.candidates._images:
         assert Image.open(io.BytesIO(image.value)).size == (96, 64)
     robot.click(10, 10, right=True)
-    assert clicker._candidates._box.layout.display == "none"
+    assert clicker._screen.candidates._box.layout.display == "none"
 
 
 def test_another_engine_answers_the_same_prompts(robot: Robot) -> None:
@@ -221,11 +221,11 @@ def test_another_engine_answers_the_same_prompts(robot: Robot) -> None:
     robot.press("next")
     robot.click(70, 40)
     before = {key: mask.sum() for key, mask in clicker.masks.items()}
-    clicker._engine.engine.value = "bold"
+    clicker._screen.engine.engine.value = "bold"
     clicker.wait()
     assert clicker.session.engine == "bold"
     assert all(clicker.masks[key].sum() > area for key, area in before.items())
-    assert clicker._status.value.startswith("bold · encode")
+    assert clicker._screen.status.value.startswith("bold · encode")
     robot.press("undo")
     assert clicker.prompts == (), "undo goes through a change of engine"
 
@@ -233,26 +233,26 @@ def test_another_engine_answers_the_same_prompts(robot: Robot) -> None:
 def test_the_disagreement_of_two_engines_is_painted_and_put_into_words(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    clicker._engine.other.value = "bold"
+    clicker._screen.engine.other.value = "bold"
     clicker.wait()
     found = clicker.session.disagreement("plain", "bold")
-    assert f"IoU {found.iou:.3f}" in clicker._engine.note.value
-    assert f"only bold: {found.only_b.sum():,} px" in clicker._engine.note.value
+    assert f"IoU {found.iou:.3f}" in clicker._screen.engine.note.value
+    assert f"only bold: {found.only_b.sum():,} px" in clicker._screen.engine.note.value
     _, only_plain, only_bold = drawn(clicker).active
     np.testing.assert_array_equal(only_plain[0].unpack(), found.only_a)
     np.testing.assert_array_equal(only_bold[0].unpack(), found.only_b)
     assert only_plain[1].colour != only_bold[1].colour
-    clicker._engine.other.value = "nothing"
-    assert clicker._engine.note.value == ""
+    clicker._screen.engine.other.value = "nothing"
+    assert clicker._screen.engine.note.value == ""
     assert len(drawn(clicker).active) == 1
 
 
 def test_opacity_and_outline_change_what_is_drawn(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    clicker._display.opacity.value = 0.8
+    clicker._screen.display.opacity.value = 0.8
     assert drawn(clicker).active[0][1].opacity == pytest.approx(0.8)
-    clicker._display.style.value = "outline"
+    clicker._screen.display.style.value = "outline"
     assert drawn(clicker).active[0][1].opacity == 0
 
 
@@ -285,7 +285,7 @@ def test_a_preview_is_shown_under_the_pointer_when_asked_for(robot: Robot) -> No
     clicker = robot.clicker
     robot.hover(40, 25)
     assert drawn(clicker).active == ()
-    clicker._display.hover.value = True
+    clicker._screen.display.hover.value = True
     robot.hover(40, 25)
     ((packed, _),) = drawn(clicker).active
     np.testing.assert_array_equal(packed.unpack(), clicker.session.preview(40, 25))
@@ -301,7 +301,7 @@ def test_of_movements_that_piled_up_only_the_last_is_previewed() -> None:
         clicker = Clicker(Segmenter(engine), PHOTO)
         robot = Robot(clicker)
         clicker.wait()
-        clicker._display.hover.value = True
+        clicker._screen.display.hover.value = True
         for x in range(80):
             robot.hover(x, 30)
         await asyncio.sleep(0.1)
@@ -314,13 +314,13 @@ def test_of_movements_that_piled_up_only_the_last_is_previewed() -> None:
 def test_photos_are_chosen_from_the_list_and_keep_their_objects(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    clicker._photo.images.value = 1
+    clicker._screen.photo.images.value = 1
     clicker.wait()
     assert clicker.session.image is not None
     assert clicker.session.image.size == (50, 30)
     assert (clicker.prompts, dict(clicker.masks)) == ((), {})
     robot.click(3, 4)
-    clicker._photo.images.value = 0
+    clicker._screen.photo.images.value = 0
     clicker.wait()
     assert clicker.prompts == (Point(40, 25),)
     assert clicker.masks[1].shape == (60, 90)
@@ -330,14 +330,14 @@ def test_a_photo_is_opened_by_path_and_by_upload(robot: Robot, tmp_path: Path) -
     clicker = robot.clicker
     file = tmp_path / "leaf.png"
     Image.fromarray(OTHER).save(file)
-    clicker._photo.path.value = str(file)
+    clicker._screen.photo.path.value = str(file)
     clicker.wait()
     assert clicker.session.image is not None
     assert clicker.session.image.name == "leaf.png"
     uploaded = Image.fromarray(PHOTO[:40])
     buffer = io.BytesIO()
     uploaded.save(buffer, "PNG")
-    clicker._photo.upload.value = (
+    clicker._screen.photo.upload.value = (
         {
             "name": "up.png",
             "type": "image/png",
@@ -348,7 +348,7 @@ def test_a_photo_is_opened_by_path_and_by_upload(robot: Robot, tmp_path: Path) -
     )
     clicker.wait()
     assert (clicker.session.image.name, clicker.session.image.size) == ("up.png", (40, 90))
-    names = [name for name, _ in clicker._photo.images.options]
+    names = [name for name, _ in clicker._screen.photo.images.options]
     assert names[-2:] == ["leaf.png", "up.png"]
 
 
@@ -359,7 +359,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_clicker_usable(
     robot.click(40, 25)
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
-    clicker._photo.path.value = str(broken)
+    clicker._screen.photo.path.value = str(broken)
     assert "Pillow knows no picture" in message(clicker)
     assert clicker.prompts == (Point(40, 25),)
     robot.click(50, 30)
@@ -369,7 +369,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_clicker_usable(
 
 def test_an_engine_that_fails_at_a_click_says_so_and_changes_nothing(robot: Robot) -> None:
     clicker = robot.clicker
-    clicker._engine.engine.value = "bold"
+    clicker._screen.engine.engine.value = "bold"
     clicker.wait()
     bold = clicker.session._engines.segmenters["bold"].engine
     bold.broken = True
@@ -385,18 +385,18 @@ def test_clicks_while_the_photo_is_encoded_are_shown_and_answered_in_order(gated
     clicker = Clicker(Segmenter(gated), PHOTO)
     robot = Robot(clicker)
     clicker.wait = lambda: None  # the robot must not wait for this engine
-    assert clicker._progress.layout.display == "flex"
+    assert clicker._screen.progress.layout.display == "flex"
     robot.click(40, 25)
     robot.click(70, 50, right=True)
     assert clicker.prompts == ()
     assert [mark.kind for mark in drawn(clicker).marks] == ["positive", "negative"]
     assert all(mark.is_pending for mark in drawn(clicker).marks)
-    assert "2 prompts" in clicker._bar.value
+    assert "2 prompts" in clicker._screen.bar.value
     gated.gate.set()
     Clicker.wait(clicker)
     assert clicker.prompts == (Point(40, 25), Point(70, 50, positive=False))
     assert not any(mark.is_pending for mark in drawn(clicker).marks)
-    assert clicker._progress.layout.display == "none"
+    assert clicker._screen.progress.layout.display == "none"
 
 
 def test_the_kernel_goes_on_while_a_photo_is_encoded_and_is_told_of_the_end(
@@ -424,8 +424,8 @@ def test_waiting_can_be_stopped_and_a_click_tries_again(gated: Gated) -> None:
     robot = Robot(clicker)
     clicker.wait = lambda: None
     robot.click(40, 25)
-    clicker._stop()
-    assert clicker._progress.layout.display == "none"
+    clicker._screen.progress.children[1].click()
+    assert clicker._screen.progress.layout.display == "none"
     assert drawn(clicker).marks == ()
     gated.gate.set()
     robot.click(50, 30)
@@ -452,17 +452,17 @@ def test_an_engine_that_cannot_encode_leaves_the_one_before_in_use(gated: Gated)
     gated.gate.set()
     clicker = Clicker({"plain": Segmenter(FakeEngine()), "bad": Segmenter(gated)}, PHOTO)
     robot = Robot(clicker)
-    clicker._engine.engine.value = "bad"
+    clicker._screen.engine.engine.value = "bad"
     clicker.wait()
     assert "out of memory" in message(clicker)
-    assert (clicker.session.engine, clicker._engine.engine.value) == ("plain", "plain")
+    assert (clicker.session.engine, clicker._screen.engine.engine.value) == ("plain", "plain")
     robot.click(40, 25)
     assert len(clicker.prompts) == 1
 
 
 def test_without_a_photo_it_asks_for_one() -> None:
     clicker = Clicker(Segmenter(FakeEngine()))
-    send(clicker._toolbar.buttons["undo"], {"event": "click"})
+    send(clicker._screen.toolbar.buttons["undo"], {"event": "click"})
     assert "no photo yet" in message(clicker)
     clicker.session.open_image(PHOTO)
     clicker.wait()
@@ -490,17 +490,17 @@ def test_what_is_done_by_call_is_seen_and_a_saved_session_comes_back(
 
 def test_a_file_to_take_away_is_offered_as_a_link_until_the_objects_change(robot: Robot) -> None:
     clicker = robot.clicker
-    send(clicker._takeaway.make, {"event": "click"})
+    send(clicker._screen.takeaway.make, {"event": "click"})
     assert "no object" in message(clicker)
     robot.click(40, 25)
-    clicker._takeaway.form.value = "coco_rle"
-    send(clicker._takeaway.make, {"event": "click"})
-    link = clicker._takeaway.link.value
+    clicker._screen.takeaway.form.value = "coco_rle"
+    send(clicker._screen.takeaway.make, {"event": "click"})
+    link = clicker._screen.takeaway.link.value
     content = json.loads(base64.b64decode(link.split("base64,")[1].split('"')[0]))
     assert content["annotations"][0]["area"] == clicker.masks[1].sum()
     assert 'download="' in link
     robot.click(50, 30)
-    assert clicker._takeaway.link.value == ""
+    assert clicker._screen.takeaway.link.value == ""
 
 
 def test_several_files_come_as_one_archive(robot: Robot) -> None:
@@ -508,8 +508,8 @@ def test_several_files_come_as_one_archive(robot: Robot) -> None:
     robot.press("next")
     robot.click(70, 40)
     clicker = robot.clicker
-    send(clicker._takeaway.make, {"event": "click"})
-    link = clicker._takeaway.link.value
+    send(clicker._screen.takeaway.make, {"event": "click"})
+    link = clicker._screen.takeaway.link.value
     content = base64.b64decode(link.split("base64,")[1].split('"')[0])
     assert len(zipfile.ZipFile(io.BytesIO(content)).namelist()) == 2
 
@@ -539,7 +539,7 @@ def test_tab_leaves_the_photo_which_else_keeps_every_key(
     robot.key("Tab")
     robot.key("Tab", shift=True)
     clicker = robot.clicker
-    assert focused == [clicker._list.rows[0].select, clicker._toolbar.buttons["next"]]
+    assert focused == [clicker._screen.list.rows[0].select, clicker._screen.toolbar.buttons["next"]]
 
 
 def test_no_key_is_one_that_jupyterlab_takes_in_a_notebook() -> None:
