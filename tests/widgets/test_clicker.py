@@ -381,6 +381,22 @@ def test_an_engine_that_fails_at_a_click_says_so_and_changes_nothing(robot: Robo
     assert len(clicker.prompts) == 1
 
 
+def test_an_engine_that_fails_while_a_saved_session_comes_back_says_so(tmp_path: Path) -> None:
+    engine = Bolder()
+    clicker = Clicker({"bold": Segmenter(engine)}, PHOTO)
+    Robot(clicker).click(40, 25)
+    clicker.session.save(tmp_path / "work.json", with_images=True)
+    engine.broken = True
+    other = Clicker({"bold": Segmenter(engine)})
+    other.session.load(tmp_path / "work.json")
+    other.wait()
+    assert "the line is dead" in message(other)
+    assert (other.prompts, dict(other.masks)) == ((Point(40, 25),), {})
+    engine.broken = False
+    other.refresh()
+    assert list(other.masks) == [1]
+
+
 def test_clicks_while_the_photo_is_encoded_are_shown_and_answered_in_order(gated: Gated) -> None:
     clicker = Clicker(Segmenter(gated), PHOTO)
     robot = Robot(clicker)
