@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.clicking import ClickerPage
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
@@ -65,6 +69,33 @@ class NotebookPage:
         )
         self.page.wait_for_function("window.ranAll")
 
+    def run_code(self, source: str) -> None:
+        """Put this into the first cell and run it; an exception in it is one here."""
+        self.page.evaluate(
+            """source => jupyterapp.shell.currentWidget.content.widgets[0]
+                .model.sharedModel.setSource(source)""",
+            source,
+        )
+        self.run_all()
+        for output in self.outputs():
+            assert output["output_type"] != "error", "\n".join(output["traceback"])
+
+    def ask(self, expression: str) -> Any:
+        """The value of an expression in the kernel, which must be one that `repr` gives back.
+
+        No cell is run, so nothing on the page changes.
+        """
+        reply = self.page.evaluate(
+            """async expression => {
+                const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const content = {code: "", silent: true, user_expressions: {it: expression}};
+                return (await kernel.requestExecute(content).done).content.user_expressions.it;
+            }""",
+            expression,
+        )
+        assert reply["status"] == "ok", f"{reply['ename']}: {reply['evalue']}"
+        return ast.literal_eval(reply["data"]["text/plain"])
+
     def outputs(self) -> list[dict[str, Any]]:
         """The outputs of all cells as nbformat has them, each with its cell's number."""
         cells = json.loads(
@@ -86,29 +117,72 @@ class NotebookPage:
 
     def screenshot(self, name: str) -> None:
         """Keep what is seen in tests/browser/screenshots/, for a person to look at."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        screenshot(self.page, name)
 
 
-@pytest.fixture
-def open_notebook(browser: Browser, jupyter):
-    """Opens a copy of a notebook, so that the original keeps its stripped outputs.
+def screenshot(page: Page, name: str) -> None:
+    """Keep what is seen of any page in tests/browser/screenshots/."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def new_context(browser: Browser) -> BrowserContext:
+    """A window as large as a notebook wants it, with nothing remembered."""
+    context = browser.new_context(viewport={"width": 1500, "height": 1250})
+    context.set_default_timeout(PATIENCE_MS)
+    return context
+
+
+def open_in_lab(page: Page, jupyter, name: str) -> NotebookPage:
+    """Open a notebook of the server's folder.
 
     The kernel is idle when the page comes back: before that, running a cell would open a
     dialog that asks for a kernel.
     """
-    context = browser.new_context(viewport={"width": 1500, "height": 1250})
-    context.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{jupyter.url}/lab/tree/{name}?reset&token={jupyter.token}")
+    wait_for_lab(page)
+    return NotebookPage(page)
 
-    def open_in_lab(notebook: Path) -> NotebookPage:
+
+def wait_for_lab(page: Page) -> None:
+    """Until JupyterLab is there, and the kernel of its notebook idle."""
+    page.wait_for_function("window.jupyterapp && jupyterapp.restored.then(() => true)")
+    page.wait_for_function(
+        "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+    )
+
+
+@pytest.fixture
+def open_notebook(browser: Browser, jupyter):
+    """Opens a copy of a notebook, so that the original keeps its stripped outputs."""
+    context = new_context(browser)
+
+    def open_copy(notebook: Path) -> NotebookPage:
         shutil.copy(notebook, jupyter.root / notebook.name)
-        page = context.new_page()
-        page.goto(f"{jupyter.url}/lab/tree/{notebook.name}?reset&token={jupyter.token}")
-        page.wait_for_function("window.jupyterapp && jupyterapp.restored.then(() => true)")
-        page.wait_for_function(
-            "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-        )
-        return NotebookPage(page)
+        return open_in_lab(context.new_page(), jupyter, notebook.name)
 
-    yield open_in_lab
+    yield open_copy
     context.close()
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser, jupyter) -> Iterator[NotebookPage]:
+    """A notebook of one empty cell, for tests that bring their own code.
+
+    JupyterLab keeps its kernel, which the tests of other files go on with.
+    """
+    cell = nbformat.v4.new_code_cell(id="only")
+    notebook = nbformat.v4.new_notebook(
+        cells=[cell],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, jupyter.root / "scratch.ipynb")
+    context = new_context(browser)
+    yield open_in_lab(context.new_page(), jupyter, "scratch.ipynb")
+    context.close()
+
+
+@pytest.fixture
+def clicker(lab: NotebookPage) -> ClickerPage:
+    """The clicker in that notebook; what it shows is up to the test."""
+    return ClickerPage(lab)
