@@ -88,6 +88,15 @@ def test_too_much_is_corrected_by_a_negative_click() -> None:
     assert second.labels.tolist() == [1, 0]
 
 
+def test_a_mistake_that_stays_is_clicked_at_another_pixel_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.measure.known.AFTER_CLICKS", dict.fromkeys(range(2, 9), 0.5))
+    for number in OBJECTS:
+        last = by_object(asked(KnownEngine(), "clicks", clicks=8), number)[-1]
+        assert len(set(map(tuple, last.points))) == 8
+
+
 class Perfect(KnownEngine):
     """Right from the second click on, and keeps what it was asked."""
 
@@ -136,6 +145,18 @@ def test_chance_is_the_same_for_every_engine_and_whatever_else_is_asked() -> Non
     alone = drawn(KnownEngine(), "random click", "jittered box")
     assert alone == drawn(KnownEngine(worse=0.1), *KINDS, clicks=2)
     assert alone != drawn(KnownEngine(), "random click", "jittered box", seed=1)
+
+
+def test_chance_is_another_for_another_photo_and_for_another_object() -> None:
+    same = dict.fromkeys(range(3), OBJECTS[0])
+    questions = Questions(("random click",))
+    points = [
+        tuple(answer.points[0])
+        for image in range(3)
+        for answer in ask(KnownEngine(), scene(3).image, same, questions, image)
+    ]
+    # Of 700 pixels, nine at random are different ones in 95 of 100 cases; this is one of them.
+    assert len(set(points)) == 9
 
 
 def test_the_first_click_is_in_the_centre() -> None:

@@ -81,6 +81,16 @@ def test_a_correction_is_where_upstream_clicks(seed: int) -> None:
     assert click.positive == bool(labels[0, 0])
 
 
+def test_of_mistakes_as_large_as_each_other_what_is_too_much_comes_first_as_upstream() -> None:
+    truth, answer = np.zeros((2, 9, 20), bool)
+    truth[2:7, 2:7] = answer[2:7, 12:17] = True
+    _, labels = sample_one_point_from_error_center(
+        torch.from_numpy(truth)[None, None], torch.from_numpy(answer)[None, None]
+    )
+    assert clicks.correction(truth, answer) == (14, 4, False)
+    assert not labels.any()
+
+
 @given(PAIRS)
 def test_no_pixel_is_clicked_twice_and_every_mistake_is_found(pair: tuple[Mask, Mask]) -> None:
     truth, answer = pair
