@@ -224,8 +224,15 @@ def _decoder_feed(features: Features, asked: PromptBatch, info: ModelInfo) -> Fe
 
 
 def _sizes(model: onnx.ModelProto) -> dict[str, int]:
-    """How many values each tensor has, a free dimension counting as one."""
-    values = (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    """How many values each tensor has for one image, one object and one point."""
+    single = onnx.ModelProto()
+    single.CopyFrom(model)
+    for value in single.graph.input:
+        for dim in value.type.tensor_type.shape.dim:
+            dim.dim_value = dim.dim_value or 1
+    del single.graph.value_info[:]
+    single = onnx.shape_inference.infer_shapes(single, data_prop=True)
+    values = (*single.graph.value_info, *single.graph.input, *single.graph.output)
     return {
         value.name: math.prod(dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim)
         for value in values
@@ -235,7 +242,7 @@ def _sizes(model: onnx.ModelProto) -> dict[str, int]:
 def _sample(graph: onnx.GraphProto, name: str, size: int) -> None:
     step = max(1, -(-size // SAMPLES))
     # A step that shared a factor with the number of channels would miss some of them.
-    while math.gcd(step, 2 * 3 * 5 * 7) > 1:
+    while math.gcd(step, 2 * 3 * 7) > 1:
         step += 1
     flat, ends, steps = (
         _constant(graph, f"{name}:{what}", [value])

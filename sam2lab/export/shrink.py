@@ -46,9 +46,9 @@ def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _half(name: str, values: Array) -> tuple[list[TensorProto], list[NodeProto]]:
-    half = values.astype(np.float16)
-    if not np.isfinite(half).all():
+    if np.abs(values).max() > np.finfo(np.float16).max:
         return [numpy_helper.from_array(values, name)], []
+    half = values.astype(np.float16)
     cast = helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_half", to=TensorProto.FLOAT)
     return [numpy_helper.from_array(half, f"{name}_half")], [cast]
 
@@ -64,7 +64,8 @@ def _factors(name: str, values: Array) -> tuple[list[TensorProto], list[NodeProt
     strengths, vectors = np.linalg.eigh(flat @ flat.T)
     needed = strengths > _TOLERANCE**2 * strengths.sum()
     left = vectors[:, needed]
-    if needed.sum() > flat.shape[0] // 4:
+    # Otherwise half precision is as small.
+    if needed.sum() * sum(flat.shape) > flat.size / 2:
         return None
     return [
         numpy_helper.from_array(left.astype(np.float32), f"{name}_left"),
