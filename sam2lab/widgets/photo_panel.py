@@ -41,7 +41,7 @@ class PhotoPanel:
             FileUpload(
                 accept="image/*",
                 description="Upload a picture",
-                tooltip="A picture file of the computer that the browser runs on, of up to 10 MB; "
+                tooltip="A picture file of the computer that the browser runs on, of up to 100 MB; "
                 "a larger one by its path",
             ),
             *("upload", "wide"),
