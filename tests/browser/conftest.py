@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.clicking import ClickerPage
 
@@ -31,6 +31,7 @@ ARGUMENTS = (
 SCREENSHOTS = Path(__file__).with_name("screenshots")
 # A loaded machine with two cores needs seconds for most things: wait long, fail for real.
 PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
