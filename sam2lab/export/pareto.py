@@ -46,6 +46,7 @@ def recipes(
         "entropy": replace(usual, calibration="entropy"),
         "smoothed": replace(usual, smoothing=0.5),
         "attention in float": replace(usual, keep_float=(*kept, *attention)),
+        "neck in float": replace(usual, keep_float=(*kept, "encoder.neck")),
         "whole encoder": replace(usual, keep_float=("decoder",)),
         "everything": ALL,
     }

@@ -38,12 +38,16 @@ class Recipe:
     of its outlying channels that a LayerNorm hands over to the weights after it (SmoothQuant's
     alpha); None leaves them.
 
+    The defaults are what measured best with trained weights of nano: min-max kept most of the
+    logits (41 dB, the others 36 to 40), smoothing gained nothing, the neck lost nothing and is
+    faster, the decoder lost most and saves little.
+
     >>> Recipe(keep_float=("encoder.blocks.1",)).quantises("encoder.blocks.10.mlp")
     True
     """
 
-    keep_float: tuple[str, ...] = ("encoder.patch_embed", "encoder.neck", "decoder")
-    calibration: str = "mse"
+    keep_float: tuple[str, ...] = ("encoder.patch_embed", "decoder")
+    calibration: str = "min-max"
     smoothing: float | None = None
 
     def __post_init__(self) -> None:
