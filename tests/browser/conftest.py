@@ -153,6 +153,15 @@ def wait_for_lab(page: Page) -> None:
     )
 
 
+def empty_notebook(path: Path) -> None:
+    """Write a notebook with one empty cell."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(id="only")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, path)
+
+
 @pytest.fixture
 def open_notebook(browser: Browser, jupyter):
     """Opens a copy of a notebook, so that the original keeps its stripped outputs."""
@@ -172,12 +181,7 @@ def lab(browser: Browser, jupyter) -> Iterator[NotebookPage]:
 
     JupyterLab keeps its kernel, which the tests of other files go on with.
     """
-    cell = nbformat.v4.new_code_cell(id="only")
-    notebook = nbformat.v4.new_notebook(
-        cells=[cell],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, jupyter.root / "scratch.ipynb")
+    empty_notebook(jupyter.root / "scratch.ipynb")
     context = new_context(browser)
     yield open_in_lab(context.new_page(), jupyter, "scratch.ipynb")
     context.close()

@@ -1,0 +1,142 @@
+"""Several objects, candidates, other photos and a page that is loaded again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.clicking import ClickerPage
+from tests.browser.conftest import wait_for_lab
+
+
+@pytest.fixture(autouse=True)
+def fresh(clicker: ClickerPage) -> None:
+    """Every test begins with a clicker of its own; the photo is as large as the canvas."""
+    clicker.show()
+
+
+def test_one_click_has_three_candidates_to_choose_from(clicker: ClickerPage) -> None:
+    # The discs of the second, third and fourth token: radii 45, 67.5 and 90 pixels across.
+    clicker.click(360, 270)
+    expect(clicker.page.locator(".sam2lab-candidate img")).to_have_count(3)
+    scores = [clicker.find(f"candidate-{i}").inner_text() for i in range(3)]
+    assert scores == ["0.20", "0.30", "✓ 0.40"]
+    areas = clicker.ask("[int(mask.sum()) for mask in clicker.session.candidates]")
+    assert clicker.ask("int(clicker.masks[1].sum())") == areas[2] > areas[1] > areas[0]
+
+    clicker.press("candidate-0")
+    assert clicker.ask("int(clicker.masks[1].sum())") == areas[0]
+    expect(clicker.find("candidate-0")).to_have_text("✓ 0.20")
+    clicker.lab.screenshot("clicker-candidates")
+
+    clicker.click(380, 280)
+    expect(clicker.find("candidate-0")).to_be_hidden()
+
+
+def test_objects_are_named_hidden_reopened_and_deleted(clicker: ClickerPage) -> None:
+    rows = clicker.page.locator(".sam2lab-object")
+    empty = clicker.pixel(150, 150)
+    clicker.click(150, 130)
+    with clicker.changing():
+        clicker.find("next").click()
+    expect(rows).to_have_count(2)
+    clicker.click(500, 400)
+
+    name = rows.nth(0).locator(".sam2lab-object-name input")
+    name.fill("the left one")
+    name.press("Enter")
+    wait_until(clicker, "clicker.objects[0].name == 'the left one'")
+    colours = {clicker.pixel(150, 150), clicker.pixel(500, 420), empty}
+    assert len(colours) == 3, "two objects look the same"
+    clicker.lab.screenshot("clicker-objects")
+
+    with clicker.changing():
+        rows.nth(0).locator(".sam2lab-object-hide").click()
+    assert clicker.pixel(150, 150) == empty
+    with clicker.changing():
+        rows.nth(0).locator(".sam2lab-object-hide").click()
+    assert clicker.pixel(150, 150) != empty
+
+    with clicker.changing():
+        rows.nth(0).locator(".sam2lab-object-select").click()
+    clicker.click(160, 140, button="right")
+    assert clicker.prompts() == [(150, 130, True), (160, 140, False)]
+
+    with clicker.changing():
+        rows.nth(1).locator(".sam2lab-object-delete").click()
+    expect(rows).to_have_count(1)
+    assert clicker.ask("[item.name for item in clicker.objects]") == ["the left one"]
+    clicker.press("undo")
+    expect(rows).to_have_count(2)
+
+
+def test_a_reload_of_the_page_keeps_the_view(clicker: ClickerPage) -> None:
+    clicker.click(360, 270)
+    clicker.press("zoom-in")
+    before = clicker.pixels_at(PROBES)
+    assert len(set(before)) > 2
+    clicker.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    clicker.page.reload()
+    wait_for_lab(clicker.page)
+    clicker.wait_for_photo()
+    clicker.canvas.scroll_into_view_if_needed()
+    clicker.wait_for_rest()
+    clicker.lab.screenshot("clicker-reloaded")
+    assert clicker.pixels_at(PROBES) == before
+    clicker.click(420, 300)
+    assert len(clicker.prompts()) == 2
+
+
+def test_a_picture_that_is_none_leaves_words_and_a_clicker_that_works(
+    clicker: ClickerPage, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    path = clicker.find("path").locator("input")
+    path.fill(str(broken))
+    path.press("Enter")
+    expect(clicker.message).to_contain_text("broken.png")
+    clicker.lab.screenshot("clicker-broken-picture")
+    clicker.click(360, 270)
+    assert clicker.prompts() == [(360, 270, True)]
+    expect(clicker.message).not_to_contain_text("broken.png")
+
+
+def test_an_engine_that_fails_leaves_words_and_a_clicker_that_works(clicker: ClickerPage) -> None:
+    clicker.show(BREAKABLE)
+    clicker.ask("vars(engine).update(broken=True)")
+    clicker.page.mouse.click(*clicker.on_page(360, 270))
+    expect(clicker.message).to_contain_text("the cable is out")
+    assert clicker.prompts() == []
+    clicker.lab.screenshot("clicker-broken-engine")
+    clicker.ask("vars(engine).update(broken=False)")
+    clicker.click(360, 270)
+    assert clicker.prompts() == [(360, 270, True)]
+    expect(clicker.message).not_to_contain_text("the cable is out")
+
+
+def wait_until(clicker: ClickerPage, condition: str) -> None:
+    """Until the kernel finds it true."""
+    for _ in range(100):
+        if clicker.ask(condition):
+            return
+        clicker.page.wait_for_timeout(100)
+    raise AssertionError(f"{condition}: not in ten seconds")
+
+
+# In the disc, on its edge, beside it; none on a mark, whose edge is smooth.
+PROBES = [(360, 300), (300, 200), (10, 10), (700, 500)]
+
+BREAKABLE = """
+class Breakable(FakeEngine):
+    broken = False
+    def decode(self, features, prompts):
+        if self.broken:
+            raise OSError("the cable is out")
+        return super().decode(features, prompts)
+
+engine = Breakable((512, 512), key="breakable")
+clicker = sam2lab.Clicker(sam2lab.Segmenter(engine), photo)
+"""
