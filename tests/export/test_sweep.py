@@ -81,16 +81,17 @@ def test_parts_that_are_not_there_are_named(bundle: Bundle, judge: Judge) -> Non
         sweep(bundle, images=IMAGES, of=["encoder.blocks.99"], judge=judge)
 
 
-class TestPareto:
-    @pytest.fixture(scope="class")
-    def table(self, bundle: Bundle, judge: Judge, swept: pd.DataFrame) -> pd.DataFrame:
-        chosen = {
-            "spared": spare(swept, 1, Recipe()),
-            "min-max": Recipe(calibration="min-max"),
-            "everything": ALL,
-        }
-        return pareto(bundle, chosen, IMAGES, judge=judge, runs=2)
+@pytest.fixture(scope="module")
+def table(bundle: Bundle, judge: Judge, swept: pd.DataFrame) -> pd.DataFrame:
+    chosen = {
+        "spared": spare(swept, 1, Recipe()),
+        "min-max": Recipe(calibration="min-max"),
+        "everything": ALL,
+    }
+    return pareto(bundle, chosen, IMAGES, judge=judge, runs=2)
 
+
+class TestPareto:
     def test_has_a_row_for_the_model_and_each_recipe(self, table: pd.DataFrame) -> None:
         assert table["recipe"].tolist() == [FLOAT, "spared", "min-max", "everything"]
         assert table["time_ratio"][0] == table["size_ratio"][0] == table["iou"][0] == 1
