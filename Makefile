@@ -16,7 +16,7 @@ TORCH := $(shell sed -n 's/^torch==//p' .ci/constraints.txt)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test slow clean
+.PHONY: help lab test slow bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,8 +33,11 @@ test: $(READY) ## set up, then check everything: style, types, tests, doctests, 
 slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
+bench: $(READY) ## time clicks in a browser, on a machine that does nothing else
+	$(BIN)/python -m pytest -q -s tests/browser/bench_clicks.py
+
 clean: ## remove what this Makefile and the tests made; models and downloads stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/browser/screenshots
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build tests/browser/screenshots
 	find sam2lab tests notebooks -name __pycache__ -prune -exec rm -rf {} +
 
 # samexporter's list wants an old torch, which the part that our tests drive never imports.
