@@ -81,6 +81,11 @@ class NotebookPage:
         for output in self.outputs():
             assert output["output_type"] != "error", "\n".join(output["traceback"])
 
+    def restart_kernel(self) -> None:
+        """Forget all that was run, and every widget of it."""
+        self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+        wait_for_lab(self.page)
+
     def ask(self, expression: str) -> Any:
         """The value of an expression in the kernel, which must be one that `repr` gives back.
 
