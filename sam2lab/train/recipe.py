@@ -88,9 +88,9 @@ TOY = Recipe(
 FULL = Recipe(
     geometry_steps=1500,
     phases=(
-        Phase(128, 16, 6, 2500),
-        Phase(256, 8, 6, 3600),
-        Phase(512, 4, 6, 500),
+        Phase(128, 16, 6, 1681),
+        Phase(256, 8, 6, 2269),
+        Phase(512, 4, 6, 250),
     ),
 )
 """What models/nano was trained with."""
