@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sam2lab import settings
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
-from sam2lab.runtime.engine import SIZES, Engine, RandomWeightsWarning
+from sam2lab.runtime.engine import SIZES, Engine
 from sam2lab.runtime.onnx_engine import OnnxEngine
 from sam2lab.runtime.segmenter import Segmenter
 
@@ -50,14 +49,6 @@ def open_segmenter(
         opened = OnnxEngine(_folder(model, engine), providers=providers, threads=threads)
     else:
         size = str(model)
-        if size == "nano" and weights == "auto" and not _nano_is_trained():
-            weights = "random"
-            warnings.warn(
-                "nano has no trained weights here: they are random and its masks mean nothing. "
-                'Pass weights="random" to say that this is meant.',
-                RandomWeightsWarning,
-                stacklevel=2,
-            )
         if engine == "torch":
             opened = _torch_engine(size, weights, version, input_size, device)
         else:
@@ -166,11 +157,6 @@ def _require_torch(reason: str) -> None:
             f"{reason}, which is not installed here. Install it (pip install 'sam2lab[torch]'), "
             "or open the folder of a bundle that was exported elsewhere."
         )
-
-
-def _nano_is_trained() -> bool:
-    weights = settings.nano_weights()
-    return weights.is_file() or weights.with_name(BUNDLE_FILE).is_file()
 
 
 def _digest(weights: Path) -> str:

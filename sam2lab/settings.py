@@ -51,18 +51,16 @@ def models_folder() -> Path:
 
 
 def nano_folder() -> Path:
-    """Where the trained nano lies: weights.safetensors and the bundle made from them.
+    """Where the trained nano lies: its weights and the bundle made from them.
 
     nano/ in the models folder where somebody trained one of their own, or else the one that
-    ships in models/ of the checkout.
+    ships with this project: in its checkout, or in the package that was built from it.
     """
     own = models_folder() / "nano"
-    return own if own.is_dir() else _home() / "models" / "nano"
-
-
-def nano_weights() -> Path:
-    """Where the trained weights of nano lie."""
-    return nano_folder() / "weights.safetensors"
+    if own.is_dir():
+        return own
+    shipped = _REPOSITORY / "models" / "nano"
+    return shipped if shipped.is_dir() else Path(__file__).parent / "nano"
 
 
 def data_folder() -> Path:

@@ -77,15 +77,12 @@ def test_export_writes_what_was_asked_for_and_prints_where(
     assert info.has_random_weights
 
 
-@pytest.mark.filterwarnings("default::sam2lab.runtime.engine.RandomWeightsWarning")
-def test_export_says_that_an_untrained_nano_is_random(
+def test_export_takes_the_weights_that_ship(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("export", "nano", "--input-size", "64x64") == 0
-
-    out, err = capsys.readouterr()
-    assert out == f"{models / 'nano-random-64x64'}\n"
-    assert err.startswith(f"{PROG} export: warning: nano has no trained weights")
+    assert capsys.readouterr().out == f"{models / 'nano-64x64'}\n"
+    assert Bundle.open(models / "nano-64x64").info.weights.startswith("trained-here:")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from sam2lab.export import onnx as exporting
 from sam2lab.opening import bundle_name
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
-from sam2lab.runtime.engine import RandomWeightsWarning
 from sam2lab.runtime.onnx_engine import OnnxEngine
 
 SMALL = (64, 96)
@@ -69,17 +67,10 @@ def test_the_torch_engine_needs_no_files(models: Path) -> None:
     assert not models.exists()
 
 
-def test_untrained_nano_says_so() -> None:
-    with pytest.warns(RandomWeightsWarning, match="masks mean nothing") as caught:
-        segmenter = open_segmenter("nano", engine="torch")
-    assert segmenter.engine.info.has_random_weights
-    assert len(caught) == 1
-
-
-def test_random_weights_that_were_asked_for_warn_nobody() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RandomWeightsWarning)
-        open_segmenter("nano", engine="torch", weights="random")
+def test_nano_opens_as_it_ships(exports: list[Path]) -> None:
+    segmenter = open_segmenter("nano")
+    assert segmenter.engine.info.weights.startswith("trained-here:")
+    assert exports == []
 
 
 def test_a_checkpoint_of_ones_own_is_told_apart_by_content(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_nano_of_ones_own_goes_before_the_one_that_ships(
 ) -> None:
     monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))
     (tmp_path / "nano").mkdir()
-    assert settings.nano_weights() == tmp_path / "nano" / "weights.safetensors"
+    assert settings.nano_folder() == tmp_path / "nano"
 
 
 def test_without_a_checkout_models_and_data_lie_in_the_cache(

@@ -23,10 +23,12 @@ def export(arguments: Namespace) -> None:
         version=arguments.version,
         input_size=arguments.input_size,
     )
-    # nano that was not trained yet has random weights, although "auto" was asked for.
-    weights = "random" if model.info.has_random_weights else arguments.weights
     name = bundle_name(
-        arguments.size, arguments.precision, weights, arguments.version, arguments.input_size
+        arguments.size,
+        arguments.precision,
+        arguments.weights,
+        arguments.version,
+        arguments.input_size,
     )
     folder = arguments.out or settings.models_folder() / name
     bundle = write(model, folder, precision=arguments.precision, calibration=arguments.calibration)
@@ -53,8 +55,8 @@ def info(arguments: Namespace) -> None:
 
 
 def _weights_here() -> Iterator[tuple[str, str]]:
-    trained = settings.nano_weights()
-    yield "nano", str(trained) if trained.is_file() else "not trained yet"
+    nano = settings.nano_folder()
+    yield "nano", str(nano) if (nano / BUNDLE_FILE).is_file() else "not here"
     try:
         from sam2lab.reference.fetch import checkpoint
     except ModuleNotFoundError as error:

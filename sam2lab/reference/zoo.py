@@ -6,7 +6,6 @@ import copy
 import difflib
 import operator
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -24,7 +23,7 @@ from sam2lab.reference import fetch
 from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
 from sam2lab.runtime.bundle import sha256_of
-from sam2lab.runtime.engine import SIZES, ModelInfo, RandomWeightsWarning
+from sam2lab.runtime.engine import SIZES, ModelInfo
 
 VERSIONS = ("2.0", "2.1")
 
@@ -49,7 +48,7 @@ def load(
     """Build one size and give it its weights.
 
     `weights="auto"` are Meta's, downloaded once and verified; for `nano`, which is not
-    Meta's, those trained here, or else random ones with a `RandomWeightsWarning`. A path, to
+    Meta's, those that ship with this project. A path, to
     a `.pt` or `.safetensors` file, loads a fine-tuned model of that size. `"random"` gives
     the architecture with weights drawn from `seed`: good for time and numeric parity, its
     masks mean nothing. `input_size` is (height, width), multiples of 16; without it the
@@ -175,16 +174,13 @@ def _find_weights(
     if size != "nano":
         meta = fetch.checkpoint(size, version)
         return meta.fetch(), f"checkpoint:{meta.sha256}"
-    trained = settings.nano_weights()
-    if trained.is_file():
-        return trained, f"trained-here:{sha256_of(trained)}"
-    warnings.warn(
-        f"nano has no trained weights ({trained} does not exist): they are random and its masks "
-        'mean nothing. Pass weights="random" to say that this is meant.',
-        RandomWeightsWarning,
-        stacklevel=3,
-    )
-    return None, f"random:{seed}"
+    trained = settings.nano_folder() / "weights.safetensors"
+    if not trained.is_file():
+        raise ValueError(
+            f"weights is 'auto', but {trained} does not exist: train nano with `python -m sam2lab "
+            "train`, give the path of its weights, or pass weights='random'"
+        )
+    return trained, f"trained-here:{sha256_of(trained)}"
 
 
 def _existing(weights: str | os.PathLike[str]) -> Path:

@@ -16,10 +16,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 SIZES = ("nano", "tiny", "small", "base_plus", "large")
 
 
-class RandomWeightsWarning(UserWarning):
-    """The model's weights are random: good for time and numeric parity, not for masks."""
-
-
 @dataclass(frozen=True)
 class ModelInfo:
     """What a model is and where its weights came from.

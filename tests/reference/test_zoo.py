@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from sam2lab.reference import fetch, zoo
-from sam2lab.runtime.engine import SIZES, RandomWeightsWarning
+from sam2lab.runtime.engine import SIZES
 
 # Millions of parameters, from the table in sam2's README.
 PUBLISHED = {"tiny": 38.9, "small": 46.0, "base_plus": 80.8, "large": 224.4}
@@ -179,12 +178,11 @@ def test_a_size_that_no_model_takes_is_refused(nano):
         zoo.load("nano", weights="random", input_size=(100, 100))
 
 
-def test_nano_without_trained_weights_is_random_and_says_so(monkeypatch, tmp_path):
+def test_a_nano_folder_without_weights_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))
-    with pytest.warns(RandomWeightsWarning, match="random") as warned:
-        model = zoo.load("nano")
-    assert model.info.has_random_weights
-    assert warned[0].filename == __file__
+    (tmp_path / "nano").mkdir()
+    with pytest.raises(ValueError, match=r"nano/weights.safetensors does not exist: train nano"):
+        zoo.load("nano")
 
 
 def test_nano_finds_the_weights_that_were_trained_here(monkeypatch, tmp_path, nano_state):
@@ -192,9 +190,7 @@ def test_nano_finds_the_weights_that_were_trained_here(monkeypatch, tmp_path, na
     file = tmp_path / "nano" / "weights.safetensors"
     file.parent.mkdir()
     save_file(nano_state, file)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model = zoo.load("nano")
+    model = zoo.load("nano")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert model.info.weights == f"trained-here:{digest}"
     assert model.info.name == "nano"
