@@ -126,9 +126,6 @@ class Layers:
         self._is_ready = True
         self._stocked = None
         self._seen.clear()
-        # Else ipycanvas, which remembers what earlier clients were told, does not tell this
-        # one which canvas the first commands are for.
-        self.canvas._canvas_manager._current_canvas = None
         self._redraw()
 
 
@@ -141,6 +138,9 @@ def held(canvas: MultiCanvas) -> Iterator[None]:
     """
     manager = canvas._canvas_manager
     before = manager._caching
+    # Every message says which canvas it is for. ipycanvas leaves out what it told earlier
+    # clients; and one command for no canvas is the last that a page obeys, for good.
+    manager._current_canvas = None
     manager._caching = True
     try:
         yield

@@ -138,8 +138,17 @@ def test_a_client_that_comes_late_gets_everything(layers: Layers, wire: Wire) ->
     show_up(layers)
     layers.draw(full)
     ((names, _),) = wire.messages
-    assert names[0] == "switchCanvas", "else the new client would not know where to draw"
     assert names.count("putImageData") == 3
+
+
+def test_a_page_that_missed_all_messages_before_knows_where_each_is_to_be_drawn(
+    layers: Layers, wire: Wire
+) -> None:
+    # A page hears the kernel before the kernel hears that it is there.
+    show_up(layers)
+    for x in range(3):
+        layers.draw(replace(DRAWING, marks=(Mark("positive", x, 5),)))
+    assert [names[0] for names, _ in wire.messages] == ["switchCanvas"] * 3
 
 
 def test_an_exception_while_drawing_does_not_hold_back_what_is_drawn_later(
