@@ -55,7 +55,7 @@ def quantize(
     kept in bundle.json.
 
     ```python
-    quantize("models/nano", "models/nano-w8a8", Recipe(calibration="min-max"), "my/photos")
+    quantize("models/nano", "models/nano-w8a8", Recipe(calibration="mse"), "my/photos")
     ```
     """
     exact = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)

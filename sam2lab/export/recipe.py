@@ -38,16 +38,17 @@ class Recipe:
     of its outlying channels that a LayerNorm hands over to the weights after it (SmoothQuant's
     alpha); None leaves them.
 
-    The defaults come from a few photos and early weights of nano. There the decoder lost by far
-    the most and saves little, the neck hardly lost, and smoothing gained nothing; the methods
-    came out in another order with other photos, so the simplest one stands.
+    The defaults are what measured best on nano, by the masks of 20 and of 40 photos: percentile
+    kept 0.988 of the float model's masks on both (mean IoU; mse 0.986 and 0.988, min-max 0.977
+    and 0.982, entropy 0.969 and 0.979), smoothing gained nothing, the neck lost nothing and is
+    faster, the decoder lost most (0.88 in all) and saves little.
 
     >>> Recipe(keep_float=("encoder.blocks.1",)).quantises("encoder.blocks.10.mlp")
     True
     """
 
     keep_float: tuple[str, ...] = ("encoder.patch_embed", "decoder")
-    calibration: str = "min-max"
+    calibration: str = "percentile"
     smoothing: float | None = None
 
     def __post_init__(self) -> None:
