@@ -76,7 +76,7 @@ class _Row:
         self.name.observe(self._on_change(doing.rename), "value")
         self.colour.observe(self._on_change(doing.recolour), "value")
         self.widget = named(
-            HBox([self.select, self.colour, self.name, self.figures, self.hide, self.delete]),
+            HBox([self.select, self.colour, self.name, self.hide, self.delete, self.figures]),
             "object",
         )
 
@@ -118,4 +118,4 @@ def _figures(item: Item, answer: Answer | None) -> str:
         return "no click yet"
     if answer is None or answer.score is None:
         return "no mask"
-    return f"{answer.area:,} px<br>score {answer.score:.2f}"
+    return f"{answer.area:,} px · score {answer.score:.2f}"
