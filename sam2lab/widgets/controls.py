@@ -90,6 +90,11 @@ class Toolbar:
         groups = [named(HBox([self.buttons[name] for name in names]), "group") for names in GROUPS]
         self.widget: Box = named(HBox([self.tool, *groups]), "toolbar")
 
+    @property
+    def last(self) -> Button:
+        """The last button that has something to do."""
+        return [made for made in self.buttons.values() if not made.disabled][-1]
+
     def enable(self, **possible: bool) -> None:
         """Which of the named actions have something to do now."""
         for name, is_possible in possible.items():

@@ -93,12 +93,16 @@ class Touched:
             "pan-down": lambda: stage.pan(0, PAN_STEP),
         }
         actions[name]()
+        if self._screen.toolbar.buttons[name].disabled:
+            # A browser takes the focus from a button that has nothing more to do, and gives
+            # it to nobody: whoever works by keyboard would have to start anew.
+            self._take_keys()
 
     def key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
         """A key, while the canvas has the focus, from which ipycanvas lets none go on."""
         screen = self._screen
         if key == "Tab":
-            (screen.toolbar.buttons["next"] if shift else screen.list.rows[0].select).focus()
+            (screen.toolbar.last if shift else screen.list.rows[0].select).focus()
         elif key == "Escape":
             screen.stage.cancel()
             screen.stage.layers.canvas.blur()
@@ -144,6 +148,8 @@ class Touched:
     def stop(self) -> None:
         self._encoding.stop()
         self._screen.say("Stopped. A click tries again.")
+        # The button that was pressed is gone.
+        self._take_keys()
 
     @property
     def _screen(self) -> Screen:

@@ -151,6 +151,13 @@ def test_keys_press_buttons_and_the_others_are_jupyterlabs(clicker: ClickerPage)
         clicker.find("redo").focus()
         clicker.page.keyboard.press("Space")
     assert clicker.prompts() == [(360, 270, True)]
+    # There is no more to redo; with the focus nowhere, the keys would be JupyterLab's.
+    expect(clicker.canvas).to_be_focused()
+    with clicker.changing():
+        clicker.page.keyboard.press("u")
+    assert clicker.prompts() == []
+    with clicker.changing():
+        clicker.page.keyboard.press("Shift+U")
 
     clicker.find("clear").focus()
     clicker.page.keyboard.press("Tab")

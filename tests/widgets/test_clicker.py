@@ -555,7 +555,25 @@ def test_tab_leaves_the_photo_which_else_keeps_every_key(
     robot.key("Tab")
     robot.key("Tab", shift=True)
     clicker = robot.clicker
-    assert focused == [clicker._screen.list.rows[0].select, clicker._screen.toolbar.buttons["next"]]
+    select, buttons = clicker._screen.list.rows[0].select, clicker._screen.toolbar.buttons
+    assert focused == [select, buttons["pan-down"]], "there is nothing to go on from yet"
+    robot.click(40, 25)
+    focused.clear()
+    robot.key("Tab", shift=True)
+    assert focused == [buttons["next"]]
+
+
+def test_a_button_that_has_nothing_more_to_do_leaves_the_focus_to_the_photo(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.click(40, 25)
+    robot.click(50, 30)
+    focused: list[Any] = []
+    monkeypatch.setattr(ipywidgets.DOMWidget, "focus", lambda self: focused.append(self))
+    robot.press("undo")
+    assert focused == [], "there is more to undo"
+    robot.press("redo")
+    assert focused == [robot.clicker._stage.layers.canvas]
 
 
 def test_no_key_is_one_that_jupyterlab_takes_in_a_notebook() -> None:
