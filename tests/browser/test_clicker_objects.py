@@ -72,15 +72,18 @@ def test_objects_are_named_hidden_reopened_and_deleted(clicker: ClickerPage) -> 
     expect(rows).to_have_count(2)
 
 
-def test_a_reload_of_the_page_keeps_the_view(clicker: ClickerPage) -> None:
+def test_a_reload_of_the_page_keeps_the_view_even_while_the_kernel_draws(
+    clicker: ClickerPage,
+) -> None:
     # A page fetches every widget that the kernel has, those of earlier tests as well.
     clicker.lab.restart_kernel()
-    clicker.show()
+    clicker.show(DRAWING)
     clicker.click(360, 270)
     clicker.press("zoom-in")
     before = clicker.pixels_at(PROBES)
     assert len(set(before)) > 2
     clicker.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    clicker.ask("asyncio.ensure_future(draw(clicker._stage)) and None")
     clicker.page.reload()
     wait_for_lab(clicker.page)
     clicker.wait_for_photo()
@@ -131,6 +134,19 @@ def wait_until(clicker: ClickerPage, condition: str) -> None:
 
 # In the disc, on its edge, beside it; none on a mark, whose edge is smooth.
 PROBES = [(360, 300), (300, 200), (10, 10), (700, 500)]
+
+# On one layer of the canvas, again and again, out of sight.
+DRAWING = """
+import asyncio
+from sam2lab.widgets.marks import Mark
+
+async def draw(stage):
+    for i in range(400):
+        stage._set_band(Mark("corner", -1000.0 - i, 0.0))
+        await asyncio.sleep(0.05)
+
+clicker = sam2lab.Clicker(discs, photo)
+"""
 
 BREAKABLE = """
 class Breakable(FakeEngine):
