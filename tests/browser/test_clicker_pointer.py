@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.clicking import ClickerPage
+from tests.browser.clicking import PATIENCE_S, ClickerPage
 
 # A photo whose pixels say where they are: its red is x, its green y. Small ones are sent to
 # the browser without loss.
@@ -111,15 +113,22 @@ def test_the_photo_is_moved_by_a_drag_with_a_key(clicker: ClickerPage) -> None:
 
 def test_hover_shows_what_a_click_would_find_and_never_falls_behind(clicker: ClickerPage) -> None:
     plain = clicker.pixel(360, 230)
+    # So slow that movements would pile up, if each waited for its preview.
+    clicker.ask("setattr(discs.engine, 'pause_s', 0.15)")
     clicker.find("hover").locator("input").check()
-    with clicker.changing():
-        clicker.page.mouse.move(*clicker.on_page(100, 100))
-        clicker.page.mouse.move(*clicker.on_page(360, 270), steps=100)
+    clicker.page.mouse.move(*clicker.on_page(100, 100))
+    clicker.page.mouse.move(*clicker.on_page(360, 270), steps=100)
+    give_up = time.monotonic() + PATIENCE_S
+    while clicker.pixel(360, 230) == plain and time.monotonic() < give_up:
+        clicker.page.wait_for_timeout(50)
     assert clicker.pixel(360, 230) != plain
+    clicker.wait_for_rest()
+    clicker.page.wait_for_timeout(500)
     assert clicker.prompts() == []
     clicker.lab.screenshot("clicker-hover")
     asked = clicker.ask("len(discs.engine.asked)")
     assert 0 < asked < 60, "as many previews as movements"
+    clicker.ask("setattr(discs.engine, 'pause_s', 0)")
 
     with clicker.changing():
         clicker.page.mouse.move(5, 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 
@@ -13,7 +14,8 @@ class FakeEngine:
     """Paints a disc around each object's first prompt point, and counts its work.
 
     Token t's disc has radius 4 * (t + 1) low-resolution pixels and score (t + 1) / 10, so the
-    best candidate is token 3. A `mask_input` is added to the logits.
+    best candidate is token 3. A `mask_input` is added to the logits. Each answer takes `pause_s`
+    seconds longer than it must.
     """
 
     def __init__(self, input_size: tuple[int, int] = (64, 96), key: str = "fake") -> None:
@@ -21,6 +23,7 @@ class FakeEngine:
         self.key = key
         self.encoded: list[int] = []
         self.asked: list[PromptBatch] = []
+        self.pause_s = 0.0
         self._lock = threading.Lock()
 
     def encode(self, pixels: Float32) -> Features:
@@ -37,6 +40,7 @@ class FakeEngine:
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
         with self._lock:
             self.asked.append(prompts)
+        time.sleep(self.pause_s)
         height, width = self.info.mask_size
         rows, columns = np.mgrid[:height, :width].astype(np.float32) + 0.5
         logits = np.zeros((prompts.objects, 4, height, width), np.float32)
