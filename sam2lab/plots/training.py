@@ -79,7 +79,7 @@ def learning(log: pd.DataFrame) -> Figure:
         )
     right.set_ylabel("mean IoU")
     right.set_ylim(0, 1)
-    right.legend(loc="lower right", fontsize="small", frameon=False)
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     for axes in (left, right):
         axes.set_xlabel("step")
         plain(axes)
