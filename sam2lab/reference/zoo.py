@@ -26,6 +26,7 @@ from sam2lab.runtime.bundle import sha256_of
 from sam2lab.runtime.engine import SIZES, ModelInfo
 
 VERSIONS = ("2.0", "2.1")
+NANO_WEIGHTS = "weights.safetensors"
 
 _LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 
@@ -174,7 +175,7 @@ def _find_weights(
     if size != "nano":
         meta = fetch.checkpoint(size, version)
         return meta.fetch(), f"checkpoint:{meta.sha256}"
-    trained = settings.nano_folder() / "weights.safetensors"
+    trained = settings.nano_folder() / NANO_WEIGHTS
     if not trained.is_file():
         raise ValueError(
             f"weights is 'auto', but {trained} does not exist: train nano with `python -m sam2lab "

@@ -21,7 +21,7 @@ from sam2lab.reference import zoo
 from sam2lab.train.geometry import draw_shapes, noise
 from sam2lab.train.lessons import CELL, Lessons, Scenes
 from sam2lab.train.losses import answer_loss, balanced_cross_entropy
-from sam2lab.train.probe import probe
+from sam2lab.train.probe import FIGURES, probe
 from sam2lab.train.pupil import Levels, Pupil
 from sam2lab.train.recipe import Phase, Recipe
 
@@ -95,15 +95,14 @@ class Trainer:
 
     def averaged(self) -> zoo.ZooModel:
         """The model with the averaged weights, in evaluation mode, on the CPU."""
-        model = zoo.untrained("nano", self.seed)
         own = {
             key.removeprefix("sam."): value.cpu()
             for key, value in self.average.items()
             if key.startswith("sam.")
         }
-        model.module.load_state_dict(own)
-        model.module.eval()
-        return model
+        module = zoo.build("nano")
+        module.load_state_dict(own)
+        return zoo.ZooModel(module, self.model.info)
 
     def save(self) -> None:
         """Write the checkpoint and the log, beside their places first."""
@@ -143,7 +142,7 @@ class Trainer:
         phase, _ = self.recipe.phase_at(self.step - 1)
         due = self.step % _PROBE_EVERY == 0 or self.step == self.recipe.steps
         if self.unseen is None or phase is None or not due:
-            return dict.fromkeys(("unseen_click", "unseen_best", "unseen_box"), math.nan)
+            return dict.fromkeys(FIGURES, math.nan)
         return probe(self.averaged(), self.unseen, phase.side)
 
     def _phase_rows(self) -> Iterator[dict[str, float]]:

@@ -11,6 +11,7 @@ from sam2lab.train.losses import overlap
 from sam2lab.train.pupil import Pupil
 
 PICTURES, PROMPTS = 24, 4
+FIGURES = ("unseen_click", "unseen_best", "unseen_box")
 
 
 def probe(model: zoo.ZooModel, scenes: Scenes, side: int) -> dict[str, float]:
@@ -21,7 +22,7 @@ def probe(model: zoo.ZooModel, scenes: Scenes, side: int) -> dict[str, float]:
     figures to report there is `sam2lab.measure.accuracy`.
     """
     pupil = Pupil(model).eval()
-    found: dict[str, list[float]] = {"unseen_click": [], "unseen_best": [], "unseen_box": []}
+    found: dict[str, list[float]] = {name: [] for name in FIGURES}
     for index in range(PICTURES):
         scene = scenes.scene(index, (side, side))
         if not len(scene.masks):

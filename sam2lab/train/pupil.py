@@ -10,9 +10,6 @@ from torch.nn import functional
 
 from sam2lab.reference import zoo
 
-MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
-
 _AFFINITY_WIDTH = 32
 
 
@@ -46,8 +43,10 @@ class Pupil(nn.Module):
             decoder.conv_s0.out_channels,
         )
         self.affinity = nn.ModuleList(nn.Conv2d(width, _AFFINITY_WIDTH, 1) for width in widths)
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(model.info.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer(
+            "deviation", torch.tensor(model.info.std).view(3, 1, 1), persistent=False
+        )
 
     def look(self, images: Tensor) -> Levels:
         """Encode uint8 pictures (B, 3, side, side)."""

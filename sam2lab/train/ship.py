@@ -15,7 +15,7 @@ from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle, sha256_of
 from sam2lab.train.loop import LOG, Trainer
 
-WEIGHTS, CONFIG = "weights.safetensors", "nano.yaml"
+CONFIG = "nano.yaml"
 
 
 def ship(trainer: Trainer, folder: Path) -> Bundle:
@@ -26,15 +26,15 @@ def ship(trainer: Trainer, folder: Path) -> Bundle:
     """
     folder.mkdir(parents=True, exist_ok=True)
     half = {key: value.half() for key, value in trainer.averaged().module.state_dict().items()}
-    beside = folder / f"{WEIGHTS}.part"
+    beside = folder / f"{zoo.NANO_WEIGHTS}.part"
     save_file({key: value.contiguous() for key, value in half.items()}, beside)
-    os.replace(beside, folder / WEIGHTS)
+    os.replace(beside, folder / zoo.NANO_WEIGHTS)
     with as_file(files("sam2lab.reference") / CONFIG) as config:
         shutil.copyfile(config, folder / CONFIG)
     if trainer.folder is not None:
         shutil.copyfile(trainer.folder / LOG, folder / LOG)
 
-    kept = zoo.load("nano", weights=folder / WEIGHTS)
-    provenance = f"trained-here:{sha256_of(folder / WEIGHTS)}"
+    kept = zoo.load("nano", weights=folder / zoo.NANO_WEIGHTS)
+    provenance = f"trained-here:{sha256_of(folder / zoo.NANO_WEIGHTS)}"
     info = replace(kept.info, name="nano", weights=provenance)
     return export(zoo.ZooModel(kept.module, info), folder)

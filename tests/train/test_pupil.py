@@ -6,9 +6,9 @@ import torch
 
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
-from sam2lab.runtime.engine import PromptBatch
+from sam2lab.runtime.engine import IMAGENET_MEAN, IMAGENET_STD, PromptBatch
 from sam2lab.runtime.images import preprocess
-from sam2lab.train.pupil import DEVIATION, MEAN, Pupil
+from sam2lab.train.pupil import Pupil
 
 SIDE = 64
 
@@ -27,7 +27,7 @@ def test_a_pupil_answers_as_the_engine_that_serves_it(model: zoo.ZooModel) -> No
     previous = rng.normal(size=(3, 1, SIDE // 4, SIDE // 4)).astype(np.float32)
 
     engine = TorchEngine(model)
-    features = engine.encode(preprocess(image, (SIDE, SIDE), MEAN, DEVIATION)[None])
+    features = engine.encode(preprocess(image, (SIDE, SIDE), IMAGENET_MEAN, IMAGENET_STD)[None])
     prompts = PromptBatch(points, labels.astype(np.float32), previous)
     expected = engine.decode(features, prompts)
 
