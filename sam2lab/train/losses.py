@@ -53,12 +53,15 @@ def overlap(logits: Tensor, targets: Tensor) -> Tensor:
 def answer_loss(logits: Tensor, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The loss of a batch of answers, and the overlap of each of their masks, (K, 4).
 
-    logits are (K, 4, h, w), scores (K, 4), targets (K, h, w). The first mask is the lone one
-    and always learns; of the three candidates only the best does, so that they may come to
-    mean different things (a part, the whole). All four learn to say how good they are.
+    logits are (K, 4, h, w), scores (K, 4) before their sigmoid, targets (K, h, w). The first
+    mask is the lone one and always learns; of the three candidates only the best does, so that
+    they may come to mean different things (a part, the whole). All four learn to say how good
+    they are: cross-entropy is smallest at the mean of the overlaps (an absolute difference at
+    their median, which is near zero for a candidate that is seldom best), and pulls as hard on
+    a score that is stuck at zero as on any other.
     """
     wanted = targets[:, None].expand_as(logits)
     losses = mask_loss(logits, wanted)
     overlaps = overlap(logits, wanted)
-    honest = (scores - overlaps).abs().mean()
+    honest = functional.binary_cross_entropy_with_logits(scores, overlaps)
     return losses[:, 0].mean() + losses[:, 1:].min(1).values.mean() + honest, overlaps

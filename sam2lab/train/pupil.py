@@ -43,6 +43,8 @@ class Pupil(nn.Module):
             decoder.conv_s0.out_channels,
         )
         self.affinity = nn.ModuleList(nn.Conv2d(width, _AFFINITY_WIDTH, 1) for width in widths)
+        # A loss on probabilities has no gradient left where a sigmoid is saturated.
+        decoder.iou_prediction_head.sigmoid_output = False
         self.register_buffer("mean", torch.tensor(model.info.mean).view(3, 1, 1), persistent=False)
         self.register_buffer(
             "deviation", torch.tensor(model.info.std).view(3, 1, 1), persistent=False
@@ -59,7 +61,7 @@ class Pupil(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """All four masks of every prompt, (K, 4, side / 4, side / 4), and their scores, (K, 4).
 
-        `levels` has one entry a prompt. `previous` are logits of an earlier answer,
+        Both are logits: a score's sigmoid is the overlap that is expected of its mask. `levels` has one entry a prompt. `previous` are logits of an earlier answer,
         (K, 1, side / 4, side / 4), handed back as a mask prompt.
         """
         encoder = self._prompt_encoder(side)

@@ -91,6 +91,12 @@ FULL = Recipe(
         Phase(128, 16, 6, 1681),
         Phase(256, 8, 6, 2269),
         Phase(512, 4, 6, 250),
+        Phase(256, 8, 6, 2000),
+        Phase(512, 4, 6, 1400),
     ),
 )
-"""What models/nano was trained with."""
+"""What models/nano was trained with: a first run of three phases, and two more to carry it on.
+
+The log has the rates as they were: the first run was planned without the second, so its rate
+had fallen to nothing before the second began.
+"""

@@ -56,8 +56,18 @@ def test_of_three_candidates_only_the_best_learns() -> None:
 def test_all_scores_learn_how_good_their_masks_are() -> None:
     target = torch.zeros(1, 4, 4)
     target[:, :2] = 1
-    scores = torch.full((1, 4), 0.9, requires_grad=True)
+    scores = torch.full((1, 4), 2.0, requires_grad=True)
     logits = torch.stack([target[0], -target[0], target[0] - 0.5, torch.ones(4, 4)])[None]
     loss, overlaps = answer_loss(logits - 0.25, scores, target)
     loss.backward()
-    assert torch.equal(scores.grad.sign(), (scores.detach() - overlaps).sign())
+    assert torch.equal(scores.grad.sign(), (scores.detach().sigmoid() - overlaps).sign())
+
+
+def test_a_score_that_is_stuck_at_zero_is_still_pulled_up() -> None:
+    target = torch.ones(1, 4, 4)
+    scores = torch.full((1, 4), -40.0, requires_grad=True)
+    loss, overlaps = answer_loss(torch.ones(1, 4, 4, 4), scores, target)
+    loss.backward()
+    assert overlaps.min() == 1
+    # Of the mean over four scores, a quarter each: all that cross-entropy ever pulls.
+    torch.testing.assert_close(scores.grad, torch.full((1, 4), -0.25))
