@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from sam2lab.runtime.files import replacing
+
 # How much of a run's work a killed process may lose.
 SAVE_EVERY_S = 5.0
 
@@ -93,9 +95,5 @@ def _csv(file: str | os.PathLike[str]) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")

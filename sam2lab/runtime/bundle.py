@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sam2lab.runtime.engine import ModelInfo
+from sam2lab.runtime.files import replacing
 
 BUNDLE_FILE = "bundle.json"
 FORMAT = "sam2lab-bundle"
@@ -100,9 +101,8 @@ class Bundle:
         }
         if self.recipe is not None:
             sealed["recipe"] = dict(self.recipe)
-        unfinished = self.folder / f".{BUNDLE_FILE}.{os.getpid()}"
-        unfinished.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
-        os.replace(unfinished, self.folder / BUNDLE_FILE)
+        with replacing(self.folder / BUNDLE_FILE) as beside:
+            beside.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
 
     def path(self, graph: str) -> Path:
         """Where a graph lies: `"encoder"` or `"decoder"`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 import warnings
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.numpy import save
 
 from sam2lab.runtime.cache import ImageEmbedding, content_key
 from sam2lab.runtime.engine import Features
+from sam2lab.runtime.files import replacing
 
 FORMAT = "sam2lab embedding 1"
 ARRAYS = tuple(field.name for field in fields(Features))
@@ -73,13 +73,9 @@ class EmbeddingStore:
         path = self._path(key)
         data = _serialise(key, embedding)
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{uuid.uuid4().hex}.part"
-        try:
+        with replacing(path) as beside:
             # Not safetensors' save_file: its files can be read by nobody but their owner.
-            part.write_bytes(data)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+            beside.write_bytes(data)
         with self._lock:
             self._reported.discard(key)
 

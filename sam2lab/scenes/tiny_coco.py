@@ -7,7 +7,6 @@ hand (outlines.json); objects of these photos pasted together; and drawn scenes.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pycocotools import mask as rle
 
 from sam2lab import settings
 from sam2lab.runtime import images as photos
+from sam2lab.runtime.files import replacing
 from sam2lab.scenes import augment, cutouts, synthetic
 from sam2lab.scenes.coco import decode
 from sam2lab.scenes.scene import LEAST_PIXELS, RGB, Masks, Scene
@@ -83,18 +83,15 @@ def make(folder: Path) -> Path:
                 }
             )
     file = folder / "instances.json"
-    part = file.with_suffix(".part")
-    part.write_text(
-        _json(
-            info=[{"description": "A tiny set in COCO's format, made by sam2lab"}],
-            licenses=[{"id": 1, "name": "see data/README.md"}],
-            images=images,
-            annotations=annotations,
-            categories=[{"id": number, "name": name} for name, number in categories.items()],
-        ),
-        encoding="utf-8",
+    text = _json(
+        info=[{"description": "A tiny set in COCO's format, made by sam2lab"}],
+        licenses=[{"id": 1, "name": "see data/README.md"}],
+        images=images,
+        annotations=annotations,
+        categories=[{"id": number, "name": name} for name, number in categories.items()],
     )
-    os.replace(part, file)
+    with replacing(file) as beside:
+        beside.write_text(text, encoding="utf-8")
     return file
 
 
@@ -206,9 +203,8 @@ def _runs(mask: Masks) -> dict[str, Any]:
 
 
 def _write_jpeg(image: RGB, target: Path) -> None:
-    part = target.with_suffix(".part")
-    Image.fromarray(np.ascontiguousarray(image)).save(part, "JPEG", quality=90)
-    os.replace(part, target)
+    with replacing(target) as beside:
+        Image.fromarray(np.ascontiguousarray(image)).save(beside, "JPEG", quality=90)
 
 
 def _json(info: list[dict[str, Any]], **records: list[dict[str, Any]]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from sam2lab.reference import zoo
+from sam2lab.runtime.files import replacing
 from sam2lab.train.geometry import draw_shapes, noise
 from sam2lab.train.lessons import CELL, Lessons, Scenes
 from sam2lab.train.losses import answer_loss, balanced_cross_entropy
@@ -116,9 +116,8 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "log": self.log,
         }
-        beside = self.folder / f"{CHECKPOINT}.part"
-        torch.save(state, beside)
-        os.replace(beside, self.folder / CHECKPOINT)
+        with replacing(self.folder / CHECKPOINT) as beside:
+            torch.save(state, beside)
         if self.log:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(self.log[0]), lineterminator="\n")
@@ -126,9 +125,8 @@ class Trainer:
             writer.writerows(
                 {k: "" if math.isnan(v) else f"{v:.6g}" for k, v in row.items()} for row in self.log
             )
-            beside = self.folder / f"{LOG}.part"
-            beside.write_text(text.getvalue())
-            os.replace(beside, self.folder / LOG)
+            with replacing(self.folder / LOG) as beside:
+                beside.write_text(text.getvalue())
 
     def _load(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)

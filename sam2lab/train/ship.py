@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from sam2lab.export.onnx import export
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle, sha256_of
+from sam2lab.runtime.files import replacing
 from sam2lab.train.loop import LOG, Trainer
 
 CONFIG = "nano.yaml"
@@ -26,9 +26,8 @@ def ship(trainer: Trainer, folder: Path) -> Bundle:
     """
     folder.mkdir(parents=True, exist_ok=True)
     half = {key: value.half() for key, value in trainer.averaged().module.state_dict().items()}
-    beside = folder / f"{zoo.NANO_WEIGHTS}.part"
-    save_file({key: value.contiguous() for key, value in half.items()}, beside)
-    os.replace(beside, folder / zoo.NANO_WEIGHTS)
+    with replacing(folder / zoo.NANO_WEIGHTS) as beside:
+        save_file({key: value.contiguous() for key, value in half.items()}, beside)
     with as_file(files("sam2lab.reference") / CONFIG) as config:
         shutil.copyfile(config, folder / CONFIG)
     if trainer.folder is not None:

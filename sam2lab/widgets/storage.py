@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sam2lab.runtime import images
+from sam2lab.runtime.files import replacing
 from sam2lab.widgets.history import History
 from sam2lab.widgets.objects import Box, Item, Point, Prompt, State, box_on, point_on
 from sam2lab.widgets.pictures import Page, Picture, as_png
@@ -54,12 +54,9 @@ def write(path: str | os.PathLike[str], saved: Saved, with_images: bool) -> None
             for page in saved.pages.values()
         ],
     }
-    part = target.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        part.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    text = json.dumps(content, allow_nan=False)
+    with replacing(target) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def read(path: str | os.PathLike[str]) -> Saved:
