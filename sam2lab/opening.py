@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sam2lab import settings
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
-from sam2lab.runtime.engine import SIZES, Engine
+from sam2lab.runtime.engine import ENGINES, SIZES, Engine, EngineName
 from sam2lab.runtime.onnx_engine import OnnxEngine
 from sam2lab.runtime.segmenter import Segmenter
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def open_segmenter(
     model: str | Path,
     *,
-    engine: Literal["onnx", "torch"] = "onnx",
+    engine: EngineName = "onnx",
     precision: str = "float",
     weights: str | Path = "auto",
     version: str = "2.1",
@@ -34,7 +34,8 @@ def open_segmenter(
     A folder needs no torch. A size served by onnxruntime is exported once, with torch, kept
     in the models folder and opened from there ever after. `weights` and `version` are those
     of `reference.zoo.load`; `input_size` is (height, width); `device` is for the torch
-    engine, `providers` and `threads` for onnxruntime.
+    engine, `providers` for onnxruntime, `threads` for that and for openvino, which serves the
+    same bundles.
 
     ```python
     segmenter = open_segmenter("nano")
@@ -42,19 +43,21 @@ def open_segmenter(
     segmenter = open_segmenter("models/tiny-fp16")
     ```
     """
-    if engine not in ("onnx", "torch"):
-        raise ValueError(f"engine is {engine!r}; wanted 'onnx' or 'torch'")
-    opened: Engine
-    if str(model) not in SIZES:
-        opened = OnnxEngine(_folder(model, engine), providers=providers, threads=threads)
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; wanted {', '.join(map(repr, ENGINES))}")
+    size = str(model) if str(model) in SIZES else None
+    if engine == "torch" and size is not None:
+        return Segmenter(_torch_engine(size, weights, version, input_size, device))
+    bundle: Bundle | Path
+    if size is None:
+        bundle = _folder(model, engine)
     else:
-        size = str(model)
-        if engine == "torch":
-            opened = _torch_engine(size, weights, version, input_size, device)
-        else:
-            bundle = _exported(size, precision, weights, version, input_size)
-            opened = OnnxEngine(bundle, providers=providers, threads=threads)
-    return Segmenter(opened)
+        bundle = _exported(size, precision, weights, version, input_size)
+    if engine == "openvino":
+        from sam2lab.runtime.openvino_engine import OpenVinoEngine
+
+        return Segmenter(OpenVinoEngine(bundle, threads=threads))
+    return Segmenter(OnnxEngine(bundle, providers=providers, threads=threads))
 
 
 def bundle_name(

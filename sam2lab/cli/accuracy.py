@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam2lab.runtime.engine import ENGINES
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -46,9 +48,10 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a size such as nano, or a bundle's folder")
     parser.add_argument(
         "--engine",
-        choices=("onnx", "torch"),
+        choices=ENGINES,
         default="onnx",
-        help="'onnx' (the default), or 'torch', which runs the original",
+        help="'onnx' (the default), 'torch', which runs the original, or 'openvino', which "
+        "encodes in bfloat16 where the processor can",
     )
     parser.add_argument(
         "--coco",

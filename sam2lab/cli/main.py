@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "sam2lab") -> int:
         except ModuleNotFoundError as error:
             if error.name is not None and error.name.startswith("sam2lab"):
                 raise
+            if "pip install" in str(error):
+                return _fail(command, error, FAILED)
             extra = "lab" if error.name in accuracy.NEEDS else "torch"
             return _fail(command, f"{error}; try: pip install 'sam2lab[{extra}]'", FAILED)
         except (BundleError, OSError) as error:

@@ -199,10 +199,11 @@ def _arguments(name: str, opening: Opening) -> dict[str, Any]:
 
 def _modules(arguments: Mapping[str, Any]) -> list[str]:
     """What an engine imports, so that opening it is timed without that."""
-    return [
-        "sam2lab",
-        *(["sam2lab.reference.engine"] if arguments.get("engine") == "torch" else []),
-    ]
+    of_engine = {
+        "torch": ["sam2lab.reference.engine"],
+        "openvino": ["sam2lab.runtime.openvino_engine"],
+    }
+    return ["sam2lab", *of_engine.get(arguments.get("engine", "onnx"), [])]
 
 
 def _positive(name: str, value: int) -> None:

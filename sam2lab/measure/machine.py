@@ -17,7 +17,9 @@ from sam2lab.runtime.engine import Engine
 
 Facts = dict[str, str | int | float]
 
-LIBRARIES = ("sam2lab", "numpy", "onnxruntime", "torch", "torchvision", "scipy", "pillow")
+LIBRARIES = (
+    *("sam2lab", "numpy", "onnxruntime", "openvino", "torch", "torchvision", "scipy", "pillow"),
+)
 
 # Instructions that decide how fast a matrix product is, as Linux calls them.
 FLAGS = (

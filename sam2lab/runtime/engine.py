@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SIZES = ("nano", "tiny", "small", "base_plus", "large")
+
+EngineName = Literal["onnx", "torch", "openvino"]
+ENGINES = get_args(EngineName)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnxruntime as ort
 
 from sam2lab.runtime.bundle import GRAPHS, Bundle
-from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.bundle_engine import BundleEngine
+from sam2lab.runtime.engine import Float32
 
 CPU = "CPUExecutionProvider"
 PREFERRED = ("CUDAExecutionProvider", "DmlExecutionProvider", CPU)
@@ -54,7 +54,7 @@ class ProviderReport:
         return "\n".join(lines)
 
 
-class OnnxEngine:
+class OnnxEngine(BundleEngine):
     """Encode and decode with the graphs of a bundle, on the CPU or what onnxruntime offers.
 
     `providers` are onnxruntime's execution providers, most wanted first; the CPU takes what they
@@ -83,8 +83,7 @@ class OnnxEngine:
         providers: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> None:
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-        self.threads = threads
+        super().__init__(bundle, threads)
         available = tuple(ort.get_available_providers())
         asked = _asked(providers, available)
         options = _options(threads)
@@ -103,44 +102,17 @@ class OnnxEngine:
                 ProviderWarning,
                 stacklevel=2,
             )
-        self._no_mask = np.zeros((1, 1, *self.info.mask_size), np.float32)
-        self._no_mask.flags.writeable = False
-
-    @property
-    def info(self) -> ModelInfo:
-        """The model in the bundle."""
-        return self.bundle.info
 
     @property
     def key(self) -> str:
         """The graphs' bytes and the provider that runs them."""
         return f"onnx:{self.report.main}:{self.bundle.key}"
 
-    def encode(self, pixels: Float32) -> Features:
-        """Encode normalised RGB pixels (B, 3, H, W), H and W being `info.input_size`."""
-        self.info.check_pixels(pixels)
-        names = ("image_embed", "high_res_feats_0", "high_res_feats_1")
-        return Features(*self._sessions["encoder"].run(names, {"image": pixels}))
-
-    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        """Answer L prompts on one image, or on L, one each, by the batch of `features`."""
-        mask = self._no_mask if prompts.mask_input is None else prompts.mask_input
-        masks, scores, single_mask, single_score = self._sessions["decoder"].run(
-            ("masks", "iou_predictions", "single_mask", "single_iou"),
-            {
-                "image_embed": features.image_embed,
-                "high_res_feats_0": features.high_res_feats_0,
-                "high_res_feats_1": features.high_res_feats_1,
-                "point_coords": prompts.point_coords,
-                "point_labels": prompts.point_labels,
-                "mask_input": mask,
-                "has_mask_input": np.array([prompts.mask_input is not None], np.float32),
-            },
-        )
-        return Decoded(
-            np.concatenate([single_mask, masks], axis=1),
-            np.concatenate([single_score, scores], axis=1),
-        )
+    def _run(
+        self, graph: str, outputs: Sequence[str], inputs: Mapping[str, Float32]
+    ) -> list[Float32]:
+        arrays: list[Float32] = self._sessions[graph].run(outputs, inputs)
+        return arrays
 
 
 def _asked(providers: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
@@ -163,10 +135,6 @@ def _asked(providers: Sequence[str] | None, available: tuple[str, ...]) -> tuple
 def _options(threads: int | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
     if threads is not None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise ValueError(
-                f"threads is {threads!r}; wanted a number from 1 on, or None for all cores"
-            )
         options.intra_op_num_threads = threads
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options

@@ -1,0 +1,73 @@
+"""`BundleEngine`: what goes into a bundle's graphs and comes out, whichever library runs them."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+
+
+class BundleEngine(ABC):
+    """Encode and decode with the graphs of a bundle; a subclass runs them.
+
+    `threads` are those that one operator may use, None leaves it to the library.
+    """
+
+    def __init__(self, bundle: Bundle | str | os.PathLike[str], threads: int | None) -> None:
+        is_number = isinstance(threads, int) and not isinstance(threads, bool)
+        if threads is not None and (not is_number or threads < 1):
+            raise ValueError(
+                f"threads is {threads!r}; wanted a number from 1 on, or None for all cores"
+            )
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        self.threads = threads
+        self._no_mask = np.zeros((1, 1, *self.info.mask_size), np.float32)
+        self._no_mask.flags.writeable = False
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model in the bundle."""
+        return self.bundle.info
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Names the graphs and what runs them: equal keys mean interchangeable features."""
+
+    def encode(self, pixels: Float32) -> Features:
+        """Encode normalised RGB pixels (B, 3, H, W), H and W being `info.input_size`."""
+        self.info.check_pixels(pixels)
+        names = ("image_embed", "high_res_feats_0", "high_res_feats_1")
+        return Features(*self._run("encoder", names, {"image": pixels}))
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        """Answer L prompts on one image, or on L, one each, by the batch of `features`."""
+        mask = self._no_mask if prompts.mask_input is None else prompts.mask_input
+        masks, scores, single_mask, single_score = self._run(
+            "decoder",
+            ("masks", "iou_predictions", "single_mask", "single_iou"),
+            {
+                "image_embed": features.image_embed,
+                "high_res_feats_0": features.high_res_feats_0,
+                "high_res_feats_1": features.high_res_feats_1,
+                "point_coords": prompts.point_coords,
+                "point_labels": prompts.point_labels,
+                "mask_input": mask,
+                "has_mask_input": np.array([prompts.mask_input is not None], np.float32),
+            },
+        )
+        return Decoded(
+            np.concatenate([single_mask, masks], axis=1),
+            np.concatenate([single_score, scores], axis=1),
+        )
+
+    @abstractmethod
+    def _run(
+        self, graph: str, outputs: Sequence[str], inputs: Mapping[str, Float32]
+    ) -> list[Float32]:
+        """Run one graph; the arrays of `outputs`, in that order, own their memory."""
