@@ -18,7 +18,8 @@ from sam2lab.runtime.engine import Engine
 Facts = dict[str, str | int | float]
 
 LIBRARIES = (
-    *("sam2lab", "numpy", "onnxruntime", "openvino", "torch", "torchvision", "scipy", "pillow"),
+    *("sam2lab", "numpy", "onnxruntime", "openvino"),
+    *("torch", "torchvision", "scipy", "pillow"),
 )
 
 # Instructions that decide how fast a matrix product is, as Linux calls them.

@@ -24,7 +24,7 @@ class ProviderWarning(UserWarning):
 
 @dataclass(frozen=True)
 class ProviderReport:
-    """Which execution providers were asked for, which this onnxruntime has, and what runs where.
+    """Which execution providers were asked for, which the library has, and what runs where.
 
     `nodes` counts, for each graph, the nodes that each provider took when the graph was divided.
     """

@@ -7,38 +7,28 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.bundle_engine import BundleEngine
 from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.onnx_engine import ProviderReport
 
-
-@dataclass(frozen=True)
-class PrecisionReport:
-    """Which processor works, and how many nodes of each graph compute in which number format."""
-
-    device: str
-    precisions: Mapping[str, str]
-    nodes: Mapping[str, Mapping[str, int]]
-
-    def __str__(self) -> str:
-        lines = [f"device: {self.device}"]
-        for graph, taken in self.nodes.items():
-            shares = ", ".join(f"{count} of its nodes on {name}" for name, count in taken.items())
-            lines.append(f"{graph}: {self.precisions[graph]} where it can: {shares}")
-        return "\n".join(lines)
+DEVICE = "CPU"
 
 
 class OpenVinoEngine(BundleEngine):
     """Encode and decode with the graphs of a bundle, on the CPU, by OpenVINO.
 
-    `encoder_precision` is the number format that the encoder computes in: `"preferred"` is what
-    OpenVINO takes for this processor, bfloat16 (8 significant bits) where it multiplies that
-    natively, `"f32"` is float32. The decoder always computes in float32, in which a mask's edge
-    is decided. See `report`. `threads` is for one operator, OpenVINO's own choice without it.
+    `encoder_precision` says in what the encoder multiplies: `"preferred"` is what OpenVINO takes
+    for this processor, bfloat16 (8 significant bits) where that is fastest, and `"f32"` is
+    float32; the attribute of that name holds what it came to. The decoder, where a mask's edge
+    is decided, always works in float32. `threads` is for one operator, OpenVINO's own choice
+    without it. `report` counts the nodes of each number format.
+
+    Bundles of every precision are served. In fp16 only the weights are rounded, and those in
+    8 bits are no faster here than float ones in bfloat16.
 
     One engine may be used from several threads at once; their questions are answered in turn.
 
@@ -54,67 +44,65 @@ class OpenVinoEngine(BundleEngine):
         encoder_precision: Literal["preferred", "f32"] = "preferred",
         threads: int | None = None,
     ) -> None:
-        super().__init__(bundle, threads)
         if encoder_precision not in ("preferred", "f32"):
             raise ValueError(
                 f"encoder_precision is {encoder_precision!r}; wanted 'preferred' or 'f32'"
             )
         if openvino is None:
             raise ModuleNotFoundError(
-                "engine='openvino' takes openvino, which is not installed here. Install it (pip "
-                "install 'sam2lab[openvino]'), or leave engine out.",
+                "OpenVinoEngine takes openvino, which is not installed here. Install it "
+                "(pip install 'sam2lab[openvino]'), or use OnnxEngine, engine='onnx'.",
                 name="openvino",
             )
+        super().__init__(bundle, threads)
         core = openvino.Core()
-        common: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if threads is not None:
-            common["INFERENCE_NUM_THREADS"] = threads
-        exact = common | {"INFERENCE_PRECISION_HINT": "f32"}
-        options = {"encoder": common if encoder_precision == "preferred" else exact}
-        options["decoder"] = exact
+        told = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
+        exact = told | {"INFERENCE_PRECISION_HINT": "f32"}
+        options = {
+            "encoder": exact if encoder_precision == "f32" else told,
+            "decoder": exact,
+        }
         self._compiled = {
-            graph: core.compile_model(self.bundle.path(graph), "CPU", chosen)
+            graph: core.compile_model(self.bundle.path(graph), DEVICE, chosen)
             for graph, chosen in options.items()
         }
-        self.report = _report(core.get_property("CPU", "FULL_DEVICE_NAME"), self._compiled)
+        chosen = self._compiled["encoder"].get_property("INFERENCE_PRECISION_HINT")
+        self.encoder_precision: str = chosen.get_type_name()
+        self.report = ProviderReport(
+            asked=(f"{DEVICE} {self.encoder_precision}",),
+            available=tuple(core.available_devices),
+            nodes={graph: _formats(compiled) for graph, compiled in self._compiled.items()},
+        )
 
     @property
     def key(self) -> str:
-        """The graphs' bytes and the format that the encoder computes in."""
-        return f"openvino:{self.report.precisions['encoder']}:{self.bundle.key}"
+        """The graphs' bytes and what the encoder multiplies in."""
+        return f"openvino:{self.encoder_precision}:{self.bundle.key}"
 
     def _run(
         self, graph: str, outputs: Sequence[str], inputs: Mapping[str, Float32]
     ) -> list[Float32]:
-        # A request costs microseconds and owns the arrays that it answers with.
+        # A request of their own costs microseconds and lets the arrays keep their memory.
         request = self._compiled[graph].create_infer_request()
         answer = request.infer(inputs, share_inputs=True, share_outputs=True)
         return [answer[name] for name in outputs]
 
 
-def _report(device: str, compiled: Mapping[str, Any]) -> PrecisionReport:
-    precisions, nodes = {}, {}
-    for graph, model in compiled.items():
-        precisions[graph] = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        nodes[graph] = _formats(model)
-    return PrecisionReport(device.strip(), precisions, nodes)
-
-
-def _formats(model: Any) -> dict[str, int]:
+def _formats(compiled: Any) -> dict[str, int]:
     """How many nodes compute in each number format; constants and the graph's ends do not."""
     taken: Counter[str] = Counter()
-    for node in model.get_runtime_model().get_ops():
+    for node in compiled.get_runtime_model().get_ops():
         facts = node.get_rt_info()
         if facts["layerType"].astype(str) not in ("Const", "Input", "Output"):
-            taken["CPU " + facts["runtimePrecision"].astype(str)] += 1
+            taken[f"{DEVICE} {facts['runtimePrecision'].astype(str)}"] += 1
     return dict(taken)
 
 
 def _without_telemetry() -> ModuleType | None:
     """OpenVINO, or None where it is not installed.
 
-    Its import tells a server of its makers that it happened, unless `openvino_telemetry` is
-    missing; so that seems missing meanwhile.
+    Its import tells a server of its makers about itself and writes an identity into the user's
+    home, but does neither where `openvino_telemetry` is missing; so that seems missing meanwhile.
     """
     name = "openvino_telemetry"
     before = sys.modules.get(name)
