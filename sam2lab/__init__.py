@@ -15,11 +15,13 @@ from sam2lab.runtime.predictor import ImagePredictor
 from sam2lab.runtime.segmenter import Prediction, Segmenter
 
 if TYPE_CHECKING:
+    from sam2lab.runtime.everything import AutomaticMaskGenerator
     from sam2lab.widgets.clicker import Clicker as Clicker
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AutomaticMaskGenerator",
     "Bundle",
     "ImagePredictor",
     "OnnxEngine",
@@ -30,9 +32,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`Clicker` is imported when it is asked for: the rest must not need Jupyter's widgets."""
+    """What a first mask does without is imported when it is asked for."""
+    if name == "AutomaticMaskGenerator":
+        from sam2lab.runtime.everything import AutomaticMaskGenerator
+
+        return AutomaticMaskGenerator
     if name != "Clicker":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # The rest must not need Jupyter's widgets.
     try:
         from sam2lab.widgets.clicker import Clicker
     except ModuleNotFoundError as error:

@@ -24,7 +24,8 @@ BELOW = {
     "export": GROUND | {"scenes", "measure", "reference"},
     "opening": GROUND | {"reference", "export"},
     "train": GROUND | {"scenes", "reference", "export"},
-    "cli": GROUND | {"scenes", "measure", "reference", "export", "train", "opening"},
+    "peers": GROUND | {"scenes", "measure", "reference", "export"},
+    "cli": GROUND | {"scenes", "measure", "reference", "export", "train", "opening", "peers"},
     "__main__": {"cli"},
     "__init__": GROUND | {"opening", "widgets"},
 }
@@ -99,6 +100,10 @@ predictor = sam2lab.ImagePredictor(segmenter)
 predictor.set_image(photo)
 masks, scores, logits = predictor.predict(box=[10, 10, 60, 50], multimask_output=False)
 assert masks.shape == (1, 70, 90)
+everything = sam2lab.AutomaticMaskGenerator(
+    segmenter, 2, pred_iou_thresh=0, stability_score_thresh=0, min_mask_region_area=2
+)
+assert everything.generate(photo)[0]["segmentation"].shape == (70, 90)
 print(sam2lab.Bundle.open(folder).describe())
 assert not {heavy} & set(sys.modules)
 """

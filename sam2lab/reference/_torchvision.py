@@ -2,7 +2,8 @@
 
 torchvision's Linux wheels are CUDA builds. Beside a CPU torch their compiled operators
 cannot load, and `import torchvision` then fails for want of two schemas. They are declared
-here, where they are missing; a proper pair of torch and torchvision is not touched.
+here, where they are missing, and `nms`, which sam2's mask generator calls, is replaced by our
+own; a proper pair of torch and torchvision is not touched.
 
 `import sam2` sets up Hydra's global state, which belongs to the user. Here the package is
 entered without running its `__init__`, which does nothing else; that runs when someone
@@ -19,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+
+from sam2lab.runtime.boxes import nms
 
 _library = None
 
@@ -52,7 +55,7 @@ def _mend_torchvision() -> None:
     if "torchvision" in sys.modules or not _is_mismatched():
         return
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise
@@ -62,6 +65,13 @@ def _mend_torchvision() -> None:
             _library.define(
                 f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             )
+        import torchvision
+
+        torchvision.ops.boxes.nms = _nms
+
+
+def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+    return torch.from_numpy(nms(boxes.numpy(), scores.numpy(), iou_threshold))
 
 
 def _is_mismatched() -> bool:

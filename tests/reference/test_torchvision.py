@@ -94,6 +94,14 @@ def test_torchvision_can_be_imported_and_is_mended_only_if_it_has_no_operators()
     assert (_torchvision._library is None) == _has_ops()
 
 
+def test_sam2_s_mask_generator_finds_an_nms_with_operators_or_without():
+    from torchvision.ops.boxes import batched_nms
+
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10]])
+    kept = batched_nms(boxes, torch.tensor([0.5, 0.9, 0.7]), torch.zeros(3), iou_threshold=0.7)
+    assert kept.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("torch_cuda", "torchvision_version", "mismatched"),
     [

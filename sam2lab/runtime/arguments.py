@@ -1,0 +1,42 @@
+"""Numbers that people pass, refused where they cannot be meant."""
+
+from __future__ import annotations
+
+from math import inf
+from operator import index
+
+
+def whole(name: str, value: int, least: int) -> int:
+    """A whole number, `least` or more; numpy's do as well.
+
+    >>> whole("threads", 0, least=1)
+    Traceback (most recent call last):
+    ValueError: threads is 0; wanted a whole number, 1 or more
+    """
+    try:
+        given = index(value)
+    except TypeError:
+        given = least - 1
+    if given < least:
+        raise ValueError(f"{name} is {value!r}; wanted a whole number, {least} or more")
+    return given
+
+
+def number(name: str, value: float, least: float = -inf, most: float = inf) -> float:
+    """A finite number from `least` to `most`.
+
+    >>> number("share", 2, 0, 1)
+    Traceback (most recent call last):
+    ValueError: share is 2; wanted a number from 0 to 1
+    """
+    try:
+        given = float(value)
+    except (TypeError, ValueError):
+        given = inf
+    # Not the same as outside: NaN is in no interval.
+    if not least <= given <= most or abs(given) == inf:
+        bounds = "" if least == -inf else f", {least} or more"
+        if most < inf:
+            bounds = f" from {least} to {most}"
+        raise ValueError(f"{name} is {value!r}; wanted a number{bounds}")
+    return given

@@ -1,0 +1,271 @@
+"""`AutomaticMaskGenerator`: everything in a photo, without a single click.
+
+A grid of points is asked one by one, three candidates each, and what is bad or double is left
+out: as SAM 2's own `SAM2AutomaticMaskGenerator` does it, on any engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm.auto import tqdm
+
+from sam2lab.runtime import images, prompts
+from sam2lab.runtime import masks as low_res
+from sam2lab.runtime.arguments import number, whole
+from sam2lab.runtime.boxes import Box, around, is_cut_off, nms
+from sam2lab.runtime.cache import ImageEmbedding
+from sam2lab.runtime.crops import Crop, crops, grids
+from sam2lab.runtime.engine import Decoded, Engine, Float32
+from sam2lab.runtime.enlarge import Enlarged, Enlarger
+from sam2lab.runtime.rle import RunLengths, decode, encode
+from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter
+
+OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A mask of the whole photo and what is known of it, boxes and points in its pixels."""
+
+    runs: RunLengths
+    box: Box
+    score: np.float32
+    stability: np.float32
+    point: Float32
+    crop: Crop
+
+
+class AutomaticMaskGenerator:
+    """Finds the masks of everything in a photo.
+
+    `model` is a Segmenter or any engine; all other arguments are those of SAM 2's
+    `SAM2AutomaticMaskGenerator`, and so are the answers.
+
+    `points_per_side` squared points are asked, `points_per_batch` at a time, which matters for
+    time and memory only. A candidate stays if the model's own score is above `pred_iou_thresh`
+    and its stability at least `stability_score_thresh`: the IoU of the masks at
+    `mask_threshold` ± `stability_score_offset`. Of two whose boxes overlap by an IoU above
+    `box_nms_thresh` the better scored stays.
+
+    `crop_n_layers` asks again in 2 x 2 crops of the photo, then in 4 x 4 and so on, for what is
+    small; neighbours overlap by `crop_overlap_ratio` of the shorter side, layer n has
+    `crop_n_points_downscale_factor` ** n times fewer points a side, and of two crops' masks
+    that overlap by more than `crop_nms_thresh` the smaller crop's stays. `point_grids`, one
+    (N, 2) a layer, of (x, y) from 0 to 1, take the place of `points_per_side=None`.
+
+    `min_mask_region_area`, in low-resolution pixels, fills holes and drops islands up to this
+    area, which the original does only where its CUDA kernel was compiled. `use_m2m` shows the
+    model each mask again, to be refined. `multimask_output=False` takes one mask a point.
+
+    Beside the answer no more is held than one batch of low-resolution logits, one mask at the
+    photo's size, and run lengths.
+
+    ```python
+    generator = AutomaticMaskGenerator(segmenter, points_per_side=16)
+    records = generator.generate("photo.jpg")
+    ```
+    """
+
+    def __init__(
+        self,
+        model: Segmenter | Engine,
+        points_per_side: int | None = 32,
+        points_per_batch: int = 64,
+        pred_iou_thresh: float = 0.8,
+        stability_score_thresh: float = 0.95,
+        stability_score_offset: float = 1.0,
+        mask_threshold: float = 0.0,
+        box_nms_thresh: float = 0.7,
+        crop_n_layers: int = 0,
+        crop_nms_thresh: float = 0.7,
+        crop_overlap_ratio: float = 512 / 1500,
+        crop_n_points_downscale_factor: int = 1,
+        point_grids: Sequence[npt.ArrayLike] | None = None,
+        min_mask_region_area: float = 0,
+        output_mode: str = "binary_mask",
+        use_m2m: bool = False,
+        multimask_output: bool = True,
+    ) -> None:
+        self._segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
+        self.points_per_batch = whole("points_per_batch", points_per_batch, 1)
+        self.pred_iou_thresh = number("pred_iou_thresh", pred_iou_thresh, 0, 1)
+        self.stability_score_thresh = number("stability_score_thresh", stability_score_thresh, 0, 1)
+        self.stability_score_offset = number("stability_score_offset", stability_score_offset, 0)
+        self.mask_threshold = number("mask_threshold", mask_threshold)
+        self.box_nms_thresh = number("box_nms_thresh", box_nms_thresh, 0, 1)
+        self.crop_n_layers = whole("crop_n_layers", crop_n_layers, 0)
+        self.crop_nms_thresh = number("crop_nms_thresh", crop_nms_thresh, 0, 1)
+        self.crop_overlap_ratio = number("crop_overlap_ratio", crop_overlap_ratio, 0, 1)
+        self.min_mask_region_area = number("min_mask_region_area", min_mask_region_area, 0)
+        self._small_areas = (
+            self.min_mask_region_area or self._segmenter.max_hole_area,
+            self.min_mask_region_area or self._segmenter.max_sprinkle_area,
+        )
+        self.use_m2m = use_m2m
+        self.multimask_output = multimask_output
+        self.point_grids = grids(
+            points_per_side,
+            self.crop_n_layers + 1,
+            whole("crop_n_points_downscale_factor", crop_n_points_downscale_factor, 1),
+            point_grids,
+        )
+        self.output_mode = _output_mode(output_mode)
+
+    def generate(self, image: images.ImageLike) -> list[dict[str, Any]]:
+        """Every mask in a photo, one record each, as the original makes them.
+
+        `image` is a path, encoded bytes, a PIL image or an RGB array (H, W, 3). A record has:
+
+        - `segmentation`: (H, W) boolean, or run lengths, as `output_mode` says
+        - `area`: pixels in it
+        - `bbox`: [x, y, width, height], from the centre of its first pixel to that of its last,
+          so that a single pixel's is 0 wide
+        - `predicted_iou`: the model's own score
+        - `point_coords`: [[x, y]], the point it answers
+        - `stability_score`: see `stability_score_thresh`
+        - `crop_box`: [x, y, width, height] of the crop it was found in
+
+        They come best score first; with crops those of small crops first.
+        """
+        photo = images.read(image)
+        size = photo.shape[0], photo.shape[1]
+        parts = list(crops(size, self.crop_n_layers, self.crop_overlap_ratio))
+        points = sum(len(self.point_grids[crop.layer]) for crop in parts)
+        with tqdm(total=points, desc="points", leave=False) as bar:
+            found = [each for crop in parts for each in self._in_crop(photo, crop, bar)]
+        if len(parts) > 1:
+            areas = np.array([np.prod(each.crop.size) for each in found], np.float32)
+            found = _distinct(found, np.float32(1) / areas, self.crop_nms_thresh)
+        return [self._record(each) for each in found]
+
+    def _in_crop(self, photo: images.RGB, crop: Crop, bar: Any) -> list[_Found]:
+        """What is found in one crop, without doubles."""
+        x0, y0, x1, y1 = crop.box
+        # Whoever tries other thresholds asks about the whole photo again. Crops are many, and
+        # would drive all else out of the cache.
+        (embedding,) = self._segmenter.embed_images(
+            photo[y0:y1, x0:x1], use_embeddings_cache=crop.layer == 0
+        )
+        enlarge = Enlarger(self._segmenter.engine.info.mask_size, crop.size)
+        grid = (self.point_grids[crop.layer] * (x1 - x0, y1 - y0)).astype(np.float32)
+        size = photo.shape[0], photo.shape[1]
+        found = []
+        for start in range(0, len(grid), self.points_per_batch):
+            batch = grid[start : start + self.points_per_batch]
+            for logits, score, point in self._candidates(embedding, batch):
+                each = enlarge(logits, self.mask_threshold, self.stability_score_offset)
+                # An empty mask's stability is no number, which is no stability either.
+                if self.stability_score_thresh > 0 and not (
+                    each.stability >= self.stability_score_thresh
+                ):
+                    continue
+                box = _box(each, crop)
+                if not is_cut_off(box, crop.box, size):
+                    corner = (x0 + each.corner[0], y0 + each.corner[1])
+                    runs = encode(each.mask, corner, size)
+                    where = point + np.array([x0, y0], np.float32)
+                    found.append(_Found(runs, box, score, each.stability, where, crop))
+            bar.update(len(batch))
+        scores = np.array([each.score for each in found], np.float32)
+        return _distinct(found, scores, self.box_nms_thresh)
+
+    def _candidates(
+        self, embedding: ImageEmbedding, points: Float32
+    ) -> Iterator[tuple[Float32, np.float32, Float32]]:
+        """Logits (h, w), score and point of each candidate whose score will do."""
+        answered = self._ask(embedding, points, self.multimask_output)
+        if not self.use_m2m:
+            yield from self._well_scored(answered, points)
+            return
+        points = np.repeat(points, answered.scores.shape[1], axis=0)
+        hints = np.clip(answered.logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+        hints = hints.reshape(-1, 1, *hints.shape[-2:])
+        for start in range(0, len(points), self.points_per_batch):
+            batch = slice(start, start + self.points_per_batch)
+            refined = self._ask(embedding, points[batch], False, hints[batch])
+            yield from self._well_scored(refined, points[batch])
+
+    def _ask(
+        self,
+        embedding: ImageEmbedding,
+        points: Float32,
+        multimask_output: bool,
+        hints: Float32 | None = None,
+    ) -> Decoded:
+        """What the model answers to each point (L, 2) alone."""
+        batch = prompts.encode(
+            embedding.image_size,
+            self._segmenter.engine.info,
+            point_coordinates=points[:, None],
+            point_labels=np.ones((len(points), 1)),
+            mask_input=hints,
+        )
+        decoded = self._segmenter.engine.decode(embedding.features, batch)
+        return low_res.choose(decoded, multimask_output)
+
+    def _well_scored(
+        self, answered: Decoded, points: Float32
+    ) -> Iterator[tuple[Float32, np.float32, Float32]]:
+        logits, scores = answered
+        well = (scores > self.pred_iou_thresh) | (self.pred_iou_thresh == 0)
+        for at in zip(*np.nonzero(well), strict=True):
+            # Holes are those of the mask at 0 whatever `mask_threshold` is, as in the original.
+            yield low_res.clean(logits[at], 0.0, *self._small_areas), scores[at], points[at[0]]
+
+    def _record(self, found: _Found) -> dict[str, Any]:
+        segmentation: Any
+        if self.output_mode == "binary_mask":
+            segmentation = decode(found.runs)
+        elif self.output_mode == "uncompressed_rle":
+            segmentation = found.runs.uncompressed()
+        else:
+            segmentation = found.runs.compressed()
+        return {
+            "segmentation": segmentation,
+            "area": found.runs.area,
+            "bbox": _xywh(found.box),
+            "predicted_iou": float(found.score),
+            "point_coords": [found.point.tolist()],
+            "stability_score": float(found.stability),
+            "crop_box": _xywh(found.crop.box),
+        }
+
+
+def _box(found: Enlarged, crop: Crop) -> Box:
+    """The box of a crop's mask in the photo; one pixel at the crop's corner for an empty mask."""
+    x, y = crop.box[:2]
+    inside = around(found.mask)
+    if inside is None:
+        return x, y, x, y
+    x, y = x + found.corner[0], y + found.corner[1]
+    return x + inside[0], y + inside[1], x + inside[2], y + inside[3]
+
+
+def _distinct(found: list[_Found], scores: Float32, iou_threshold: float) -> list[_Found]:
+    boxes = np.array([each.box for each in found], np.float32).reshape(-1, 4)
+    return [found[i] for i in nms(boxes, scores, iou_threshold)]
+
+
+def _xywh(box: Box) -> list[float]:
+    x0, y0, x1, y1 = map(float, box)
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def _output_mode(mode: str) -> str:
+    if mode not in OUTPUT_MODES:
+        raise ValueError(
+            f"output_mode is {mode!r}; wanted one of {', '.join(map(repr, OUTPUT_MODES))}"
+        )
+    if mode == "coco_rle" and find_spec("pycocotools") is None:
+        raise ModuleNotFoundError(
+            "output_mode 'coco_rle' needs pycocotools, which is not installed here; install it "
+            "with: pip install pycocotools, or ask for 'uncompressed_rle'",
+            name="pycocotools",
+        )
+    return mode
