@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,13 @@ def test_the_original_is_measured_like_any_other() -> None:
     original = {"model": "nano", "engine": "torch", "weights": "random", "input_size": (64, 64)}
     table = fresh.cold_start({"original": original}, PHOTO, starts=1)
     assert table["import_ms"].item() > table["first_decode_ms"].item(), "torch is in the import"
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+def test_openvino_is_measured_like_any_other(nano_bundle: Path) -> None:
+    by_openvino = {"model": nano_bundle, "engine": "openvino"}
+    table = fresh.cold_start({"openvino": by_openvino}, PHOTO, starts=1)
+    assert table["series"].tolist() == ["openvino"]
 
 
 @pytest.mark.parametrize("opening", ["nano", {"engine": "torch"}, {"model": "nowhere"}, 3])
