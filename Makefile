@@ -16,10 +16,10 @@ TORCH := $(shell sed -n 's/^torch==//p' .ci/constraints.txt)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test slow bench clean
+.PHONY: help lab test slow bench bench-peers bench-clicks clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 lab: $(READY) ## set up, then open JupyterLab in notebooks/ (ARGS=--no-browser on a server)
 	$(BIN)/jupyter lab --config=sam2lab/jupyter/server_config.json $(AS_ROOT) $(ARGS) notebooks
@@ -33,7 +33,12 @@ test: $(READY) ## set up, then check everything: style, types, tests, doctests, 
 slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-bench: $(READY) ## time clicks in a browser, on a machine that does nothing else
+bench: bench-peers bench-clicks ## both of the following, on a machine that does nothing else
+
+bench-peers: $(READY) ## measure our export beside others: tables, and build/bench/peers.json
+	$(BIN)/python -m sam2lab peers --folder build/bench $(ARGS)
+
+bench-clicks: $(READY) ## time clicks in a browser
 	$(BIN)/python -m pytest -q -s tests/browser/bench_clicks.py
 
 clean: ## remove what this Makefile and the tests made; models and downloads stay
@@ -58,6 +63,6 @@ $(READY): pyproject.toml .ci/constraints.txt
 	  *) pins="torch==$$torch"; echo "Keeping torch $$torch, which $(VENV) brings." ;; \
 	esac; \
 	set -ex; \
-	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,test]'; \
+	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,peers,test]'; \
 	$(BIN)/python -m pip install --no-deps -c .ci/constraints.txt samexporter
 	@touch $@

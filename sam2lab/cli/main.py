@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sam2lab import __version__
-from sam2lab.cli import accuracy, commands, train
+from sam2lab.cli import accuracy, commands, peers, train
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.engine import SIZES
 
@@ -95,6 +95,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     _add_info(added, prog)
     text = accuracy.TEXT.format(prog=prog)
     accuracy.add(_add(added, "accuracy", accuracy.accuracy, accuracy.SUMMARY, text))
+    text = peers.TEXT.format(prog=prog)
+    peers.add(_add(added, "peers", peers.peers, peers.SUMMARY, text))
     text = train.TEXT.format(prog=prog)
     train.add(_add(added, "train", train.train, train.SUMMARY, text))
     return parser

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 Line = dict[str, Any]
 
@@ -41,7 +41,7 @@ class Journal:
         self._file.write(json.dumps(line).encode() + b"\n")
         self._file.flush()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

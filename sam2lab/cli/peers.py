@@ -1,0 +1,82 @@
+"""`sam2lab peers`: our export beside others' ways to run SAM 2, measured in turn."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+SUMMARY = "measure our export beside others"
+TEXT = """\
+Export one model with every exporter that is here, check that they all give the
+original's masks, and measure them in turn: encoding, one prompt and 64, memory, the
+way to the first mask. Prints tables in Markdown; who is missing says how to get it.
+
+Weights are random by default: they take as long as trained ones, and their masks
+mean nothing, but agree or do not. What is exported and measured is kept in the
+folder, the result as peers.json. After an interrupt the same command goes on.
+
+examples:
+  {prog} peers
+  {prog} peers nano --rounds 3 --starts 1
+  {prog} peers tiny --weights auto --folder my_bench
+"""
+
+
+def add(parser: ArgumentParser) -> None:
+    """What can be typed after `peers`."""
+    # `contenders` takes neither torch nor pandas.
+    from sam2lab.peers.contenders import NAMES
+    from sam2lab.runtime.engine import SIZES
+
+    parser.add_argument(
+        "size",
+        nargs="?",
+        default="tiny",
+        choices=SIZES,
+        metavar="SIZE",
+        help=f"{', '.join(SIZES)}; tiny by default",
+    )
+    parser.add_argument(
+        "--weights",
+        default="random",
+        metavar="WHICH",
+        help="'random' (the default), 'auto' for Meta's checkpoint, or the path of a file",
+    )
+    parser.add_argument(
+        "--version", default="2.1", choices=("2.1", "2.0"), help="of SAM 2: 2.1 (the default)"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"measure only this one beside ours; may be given again: {', '.join(NAMES)}",
+    )
+    parser.add_argument("--threads", type=int, help="of each of them; all cores by default")
+    parser.add_argument("--rounds", type=int, help="how often each is asked; 7 by default")
+    parser.add_argument("--starts", type=int, help="fresh processes of each; 4 by default")
+    parser.add_argument("--photo", type=Path, help="by default the cat that ships")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="for what is exported and measured; by default in the cache",
+    )
+
+
+def peers(arguments: Namespace) -> None:
+    """Measure and print."""
+    from sam2lab.peers.bench import compare
+    from sam2lab.peers.markdown import report
+
+    comparison = compare(
+        arguments.size,
+        arguments.only,
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        starts=arguments.starts,
+        photo=arguments.photo,
+        weights=arguments.weights,
+        version=arguments.version,
+        folder=arguments.folder,
+    )
+    print(report(comparison), end="")

@@ -1,0 +1,158 @@
+"""What a run of `compare` found: kept as JSON, told as tables."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sam2lab.measure import statistics, summaries
+from sam2lab.peers.contenders import OURS
+from sam2lab.runtime.files import replacing
+
+Line = dict[str, Any]
+
+FORMAT, VERSION = "sam2lab-peers", 1
+STATES = ("ran", "missing", "failed")
+
+# What is measured in rounds, and so has a ratio to ours, round by round.
+ROUNDS = ("encode_ms", "decode_ms", "many_ms")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """`about` is the machine, versions and settings; `contenders` who took part; `lines` all that
+    was measured, in order, each with its `phase`: answers, encode, decode, start or peak."""
+
+    about: Line
+    contenders: Sequence[Line]
+    lines: Sequence[Line]
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write everything as JSON, whole or not at all."""
+        path = Path(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "about": self.about,
+            "contenders": list(self.contenders),
+            "lines": list(self.lines),
+        }
+        with replacing(path) as beside:
+            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: str | os.PathLike[str]) -> Comparison:
+        """Read what `save` wrote."""
+        content = json.loads(Path(file).read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"{file} is no comparison; make one with sam2lab.peers.bench.compare")
+        if content.get("version") != VERSION:
+            raise ValueError(
+                f"{file} is of version {content.get('version')!r}, and this sam2lab reads "
+                f"{VERSION}; measure again"
+            )
+        return cls(content["about"], content["contenders"], content["lines"])
+
+    def times(self) -> pd.DataFrame:
+        """All rounds, in the form of `latency.measure`: `series`, `run`, `phase` and `ROUNDS`."""
+        rows = [
+            {"series": name, "run": line["round"], "phase": "steady"}
+            | {column: times.get(column) for column in ROUNDS}
+            for line in self.lines
+            if line["phase"] in ("encode", "decode")
+            for name, times in line["times"].items()
+        ]
+        table = pd.DataFrame(rows, columns=["series", "run", "phase", *ROUNDS])
+        return table.astype(dict.fromkeys(ROUNDS, float))
+
+    def starts(self) -> pd.DataFrame:
+        """All first masks: `series`, `run`, the steps in ms, `uses_torch`, `iou`."""
+        return self._of("start")
+
+    def peaks(self) -> pd.DataFrame:
+        """All peaks of memory while encoding: `series`, `run`, `peak_mb`."""
+        return self._of("peak")[["series", "run", "peak_mb"]]
+
+    def agreement(self) -> pd.DataFrame:
+        """The least IoU with the original by `series` and `kind` of prompt; `error` if none."""
+        rows = [
+            {
+                "series": line["contender"],
+                "kind": kind,
+                "iou": float("nan") if isinstance(found, str) else found,
+                "error": found if isinstance(found, str) else "",
+            }
+            for line in self.lines
+            if line["phase"] == "answers"
+            for kind, found in {**line["iou"], "several at once": line["several"]}.items()
+        ]
+        return pd.DataFrame(rows, columns=["series", "kind", "iou", "error"])
+
+    def ratios(self, column: str) -> pd.DataFrame:
+        """How many times as long as ours each other takes, with its interval.
+
+        `column` is one of `ROUNDS`, or `first_mask_ms`. See `summaries.ratios`.
+        """
+        table = self.times() if column in ROUNDS else self.starts().assign(phase="steady")
+        table = table.dropna(subset=[column])
+        if OURS not in set(table["series"]):
+            raise ValueError(f"there is no {column} of {OURS}; see the contenders' reasons")
+        return summaries.ratios(table, OURS, column)
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each contender, ours first.
+
+        `contender`, `state` and `reason`; medians `encode_ms`, `decode_ms` (one prompt),
+        `many_ms` (each of 64 prompts in one call), `first_mask_ms` (fresh process, from import,
+        own classes), each with `…_ratio`, `…_low`, `…_high`: as a multiple
+        of ours, with its 95 % interval; `peak_mb` (encoding in a fresh process), `files_mb`,
+        `iou` (the least with the original, of all kinds of prompt) and `own_iou` (of the mask
+        that its own classes made of the photo).
+        """
+        rows = pd.DataFrame(self.contenders).set_index("contender", drop=False)
+        rows.index.name = None
+        times, starts, peaks = self.times(), self.starts(), self.peaks()
+        for column in (*ROUNDS, "first_mask_ms"):
+            table = times if column in ROUNDS else starts
+            table = table.dropna(subset=[column])
+            rows[column] = table.groupby("series")[column].median()
+            found = self.ratios(column).set_index("series")
+            stem = column.removesuffix("_ms")
+            for ours, theirs in (("ratio", "ratio"), ("low", "ratio_low"), ("high", "ratio_high")):
+                rows[f"{stem}_{ours}"] = found[theirs].astype(float)
+        rows["peak_mb"] = peaks.groupby("series")["peak_mb"].median()
+        rows["iou"] = self._least_iou()
+        rows["own_iou"] = starts.groupby("series")["iou"].min()
+        return rows.reset_index(drop=True)
+
+    def many_share(self) -> pd.DataFrame:
+        """Each of 64 prompts in one call, as a share of one alone: paired, by `series`."""
+        times = self.times().dropna(subset=["many_ms"])
+        rows = []
+        for name, group in times.groupby("series", sort=False):
+            found = statistics.median_interval((group["many_ms"] / group["decode_ms"]).to_numpy())
+            rows.append(
+                {"series": name, "share": found.value, "low": found.low, "high": found.high}
+            )
+        return pd.DataFrame(rows, columns=["series", "share", "low", "high"])
+
+    def _least_iou(self) -> pd.Series:
+        found = self.agreement()
+        return found[found["kind"] != "several at once"].groupby("series")["iou"].min()
+
+    def _of(self, phase: str) -> pd.DataFrame:
+        rows = [
+            {"series": line["contender"], "run": line["round"]}
+            | {k: v for k, v in line.items() if k not in ("phase", "contender", "round")}
+            for line in self.lines
+            if line["phase"] == phase
+        ]
+        columns = ["series", "run", "first_mask_ms", "uses_torch", "peak_mb", "iou"]
+        return pd.DataFrame(rows, columns=None if rows else columns)
