@@ -132,7 +132,7 @@ def untrained(size: str, seed: int = 0) -> ZooModel:
 
 
 def _instantiate(size: str, version: str) -> SAM2Base:
-    config = OmegaConf.load(_config_file(size, version)).model
+    config = OmegaConf.load(config_file(size, version)).model
     config.image_encoder.trunk._target_ = "sam2lab.reference.anysize.AnySizeHiera"
     config.image_encoder.neck._target_ = "sam2lab.reference.anysize.AnySizeNeck"
     config.sam_mask_decoder_extra_args = {
@@ -156,7 +156,8 @@ class _NoInitialisation(TorchFunctionMode):
         return (torch.empty if func is torch.randn else func)(*args, **kwargs)
 
 
-def _config_file(size: str, version: str) -> Any:
+def config_file(size: str, version: str) -> Any:
+    """The YAML file of an architecture: sam2's own, or for nano ours."""
     if size == "nano":
         return files("sam2lab.reference") / "nano.yaml"
     family = "sam2" if version == "2.0" else "sam2.1"
