@@ -19,7 +19,7 @@ PATIENCE_S = 600.0
 Line = dict[str, Any]
 
 
-class ChildError(RuntimeError):
+class ChildError(ChildProcessError):
     """A child process ended, or said what went wrong: the first line of that."""
 
 

@@ -58,6 +58,8 @@ class Workshop:
             "config": str(zoo.config_file(size, version)),
             "side": SIDE,
         }
+        # Once, so that a run that is long goes on with the files that it began with.
+        self._sources = _sources(p for part in SOURCES for p in (PACKAGE / part).rglob("*.py"))
         self.photo_digest = hashlib.sha256(photo.tobytes()).hexdigest()[:8]
         self.photo = self.folder / f"photo-{self.photo_digest}.npy"
         np.save(self.photo, photo)
@@ -69,7 +71,7 @@ class Workshop:
         made_of: list[Any] = [contender.files, contender.versions(), self.job | {"checkpoint": ""}]
         made_of.append(_sources([PACKAGE / "peers" / "making.py"]))
         if contender.files.startswith("sam2lab"):
-            made_of.append(_sources(p for part in SOURCES for p in (PACKAGE / part).rglob("*.py")))
+            made_of.append(self._sources)
             # The same files, whoever runs them.
             made_of[1] = {k: v for k, v in contender.versions().items() if k != "openvino"}
         return self.folder / f"{_slug(contender.files)}-{_digest(made_of)[:12]}"

@@ -10,6 +10,7 @@ from sam2lab.plots.devices import among_chipsets, speed_against_memory
 from sam2lab.plots.fresh import cold_start, peak_memory
 from sam2lab.plots.latency import run_order, time_ecdf, time_ratios, time_study, time_violins
 from sam2lab.plots.parity import error_growth, flip_map, iou_by_prompt, tensor_errors
+from sam2lab.plots.peers import peer_masses, peer_ratios
 from sam2lab.plots.photo import candidates
 from sam2lab.plots.quantize import block_damage, pareto
 from sam2lab.plots.training import learning, outlined, parts
@@ -31,6 +32,8 @@ __all__ = [
     "pareto",
     "parts",
     "peak_memory",
+    "peer_masses",
+    "peer_ratios",
     "run_order",
     "speed_against_memory",
     "tensor_errors",
