@@ -24,25 +24,24 @@ class Attention(nn.Module):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         attn = self.attn
-        q = Regroup.apply(attn.q_proj(q), self.split).transpose(1, 2)
-        k = Regroup.apply(attn.k_proj(k), self.split).transpose(1, 2)
-        v = Regroup.apply(attn.v_proj(v), self.split).transpose(1, 2)
+        q = Regroup.apply(attn.q_proj(q), (0, -1, *self.split)).transpose(1, 2)
+        k = Regroup.apply(attn.k_proj(k), (0, -1, *self.split)).transpose(1, 2)
+        v = Regroup.apply(attn.v_proj(v), (0, -1, *self.split)).transpose(1, 2)
         x = attend(q, k, v, self.split[1]).transpose(1, 2)
-        return attn.out_proj(Regroup.apply(x, (attn.internal_dim,)))
+        return attn.out_proj(Regroup.apply(x, (0, -1, attn.internal_dim)))
 
 
 class Regroup(torch.autograd.Function):
-    """Reshape all but the first two dimensions.
+    """Reshape to sizes, of which 0 stands for "as it was" and -1 for "what is left".
 
-    ONNX can say "as it was" of a dimension and torch cannot: left to the exporter, each of these
-    reshapes drags seven nodes along that find the two sizes out at run time.
+    ONNX can say the first of a dimension and torch cannot: left to the exporter, each of these
+    reshapes drags seven nodes along that find the sizes out at run time.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        return x.reshape(*x.shape[:2], *sizes)
+        return x.reshape([size or x.shape[i] for i, size in enumerate(sizes)])
 
     @staticmethod
     def symbolic(g: Any, x: Any, sizes: Sequence[int]) -> Any:
-        # 0 copies a size. The second could be 0 too, but torch's exporter wants a -1 beside it.
-        return g.op("Reshape", x, g.op("Constant", value_t=torch.tensor([0, -1, *sizes])))
+        return g.op("Reshape", x, g.op("Constant", value_t=torch.tensor(sizes)))

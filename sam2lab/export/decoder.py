@@ -1,7 +1,10 @@
 """The decoder's graph: prompts, the two-way transformer and the mask heads, wired for export.
 
-Built of the model's own layers: nothing is copied and nothing is patched. An image is never
-repeated per prompt, because a batch of one broadcasts; position encodings are constants.
+Built of the model's own layers and weights, of which some are laid out anew: nothing is patched.
+Maps are rows of pixels with channels last all the way, so that each step is a product, an addition
+or a LayerNormalization of what the step before left; only the features that come in are turned,
+once for all prompts. An image is never repeated per prompt, because a batch of one broadcasts;
+position encodings are constants.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
+from sam2lab.export.absorbed import ImageToTokens, TokensToImage
 from sam2lab.export.attention import Attention
+from sam2lab.export.upscaling import Upscaling
 
 Size = tuple[int, int]
 
@@ -51,7 +56,7 @@ class Decoder(nn.Module):
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         points = self.points(point_coords, point_labels)
-        image = image_embed + self.masks(mask_input, has_mask_input)
+        image = image_embed.flatten(2).transpose(1, 2) + self.masks(mask_input, has_mask_input)
         tokens, image = self.transformer(points, image)
         return self.heads(tokens, image, high_res_feats_0, high_res_feats_1)
 
@@ -81,44 +86,54 @@ class PointEmbedding(nn.Module):
 
 
 class MaskEmbedding(nn.Module):
-    """Masks (M, 1, 4h, 4w), which count where `has_mask` (N) is 1 → (M or N, C, h, w)."""
+    """Masks (M, 1, 4h, 4w), which count where `has_mask` (N) is 1 → (M or N, h * w, C)."""
 
     def __init__(self, prompts: nn.Module) -> None:
         super().__init__()
-        self.mask_downscaling = prompts.mask_downscaling
-        self.no_mask = nn.Buffer(prompts.no_mask_embed.weight.detach().reshape(1, -1, 1, 1))
+        *layers, last = prompts.mask_downscaling
+        self.mask_downscaling = nn.Sequential(*layers)
+        self.last = nn.Buffer(last.weight.detach().flatten(1).transpose(0, 1).contiguous())
+        self.mask = nn.Buffer(last.bias.detach().reshape(1, 1, -1))
+        self.no_mask = nn.Buffer(prompts.no_mask_embed.weight.detach().reshape(1, 1, -1))
 
     def forward(self, masks: Tensor, has_mask: Tensor) -> Tensor:
         # Not left as (N): with L = 2 that would broadcast against the width of the mask.
-        has_mask = has_mask.reshape(-1, 1, 1, 1)
-        return has_mask * self.mask_downscaling(masks) + (1 - has_mask) * self.no_mask
+        has_mask = has_mask.reshape(-1, 1, 1)
+        # What is said of every pixel is said while there are few channels.
+        seen = has_mask * self.mask_downscaling(masks).flatten(2)
+        offset = has_mask * self.mask + (1 - has_mask) * self.no_mask
+        return seen.transpose(1, 2) @ self.last + offset
 
 
 class TwoWay(nn.Module):
-    """The two-way transformer: points (L, P, C), image (1 or L, C, h, w) → tokens and image.
+    """The two-way transformer: points (L, P, C), image (1 or L, h * w, C) → tokens and image.
 
-    The tokens (L, 6 + P, C) are objectness, IoU, four masks and the points; the image (L, h * w,
-    C) is the last thing to get a batch of L where it came with 1.
+    Within, the tokens (L, 6 + P, C) are objectness, IoU, four masks and the points. Returned are
+    (L, 5, C), IoU and masks, for nobody asks what the others see at last. The image (L, h * w, C)
+    is the last thing to get a batch of L where it came with 1.
     """
 
     def __init__(self, decoder: nn.Module, image_pe: Tensor) -> None:
         super().__init__()
         transformer = decoder.transformer
         self.image_pe = nn.Buffer(image_pe)
-        self.pixels, self.width = image_pe.shape[1:]
         rows = [decoder.obj_score_token] if decoder.pred_obj_scores else []
         rows += [decoder.iou_token, decoder.mask_tokens]
         self.output_tokens = nn.Buffer(torch.cat([row.weight for row in rows]).detach()[None])
-        self.layers = nn.ModuleList(TwoWayLayer(layer) for layer in transformer.layers)
-        self.final_attn = Attention(transformer.final_attn_token_to_image)
+        # All but the first, where that is the object's.
+        self.asked = slice(len(rows) - 2, len(rows) - 1 + decoder.num_mask_tokens)
+        pixels = image_pe.shape[1]
+        self.layers = nn.ModuleList(TwoWayLayer(layer, pixels) for layer in transformer.layers)
+        self.final_attn = TokensToImage(transformer.final_attn_token_to_image)
         self.norm_final_attn = transformer.norm_final_attn
 
     def forward(self, points: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         outputs = self.output_tokens.repeat(points.shape[0], 1, 1)
         prompt = torch.cat([outputs, points], dim=1)
-        tokens, image = prompt, image.reshape(-1, self.width, self.pixels).transpose(1, 2)
+        tokens = prompt
         for layer in self.layers:
             tokens, image = layer(tokens, image, prompt, self.image_pe)
+        tokens, prompt = tokens[:, self.asked], prompt[:, self.asked]
         attended = self.final_attn(tokens + prompt, image + self.image_pe, image)
         return self.norm_final_attn(tokens + attended), image
 
@@ -126,12 +141,12 @@ class TwoWay(nn.Module):
 class TwoWayLayer(nn.Module):
     """Tokens attend to themselves, then to the image, then the image to them."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: nn.Module, pixels: int) -> None:
         super().__init__()
         self.layer = layer
         self.self_attn = Attention(layer.self_attn)
-        self.token_to_image = Attention(layer.cross_attn_token_to_image)
-        self.image_to_token = Attention(layer.cross_attn_image_to_token)
+        self.token_to_image = TokensToImage(layer.cross_attn_token_to_image)
+        self.image_to_token = ImageToTokens(layer.cross_attn_image_to_token, pixels)
 
     def forward(
         self, tokens: Tensor, image: Tensor, prompt: Tensor, image_pe: Tensor
@@ -151,30 +166,23 @@ class TwoWayLayer(nn.Module):
 
 
 class MaskHeads(nn.Module):
-    """Tokens (L, 6 + P, C) and image (L, h * w, C) → the decoder's four outputs."""
+    """Tokens (L, 5, C) and image (L, h * w, C) → the decoder's four outputs."""
 
     def __init__(self, decoder: nn.Module, embed_size: Size) -> None:
         super().__init__()
-        self.embed_size = embed_size
-        self.width = decoder.transformer_dim
-        self.iou_token = 1 if decoder.pred_obj_scores else 0
-        self.upscaling = decoder.output_upscaling
+        self.mask_size = 4 * embed_size[0], 4 * embed_size[1]
+        self.upscaling = Upscaling(decoder.output_upscaling, embed_size)
         self.hypernetworks = decoder.output_hypernetworks_mlps
         self.iou_head = decoder.iou_prediction_head
 
     def forward(
         self, tokens: Tensor, image: Tensor, high_res_feats_0: Tensor, high_res_feats_1: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        height, width = self.embed_size
-        grow1, norm, act1, grow2, act2 = self.upscaling
-        image = image.transpose(1, 2).reshape(-1, self.width, height, width)
-        image = act1(norm(grow1(image) + high_res_feats_1))
-        image = act2(grow2(image) + high_res_feats_0)
-        image = image.reshape(-1, self.width // 8, 16 * height * width)
+        image = self.upscaling(image, high_res_feats_0, high_res_feats_1)
         kernels = torch.stack(
-            [head(tokens[:, self.iou_token + 1 + i]) for i, head in enumerate(self.hypernetworks)],
-            dim=1,
+            [head(tokens[:, 1 + i]) for i, head in enumerate(self.hypernetworks)], dim=1
         )
-        scores = self.iou_head(tokens[:, self.iou_token])
-        masks = (kernels @ image).reshape(-1, len(self.hypernetworks), 4 * height, 4 * width)
+        scores = self.iou_head(tokens[:, 0])
+        masks = kernels @ image.transpose(1, 2)
+        masks = masks.reshape(-1, len(self.hypernetworks), *self.mask_size)
         return masks[:, 1:], scores[:, 1:], masks[:, :1], scores[:, :1]

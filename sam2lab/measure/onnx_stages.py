@@ -31,8 +31,8 @@ SCOPES = {
         (r"layers.\1 tokens", r"/transformer/layers\.(\d+)/norm3/"),
         (r"layers.\1 image", r"/transformer/layers\.(\d+)/norm4/"),
         ("final tokens", r"/transformer/norm_final_attn/"),
-        ("upscaled 2x", r"/heads/upscaling\.2/"),
-        ("upscaled 4x", r"/heads/upscaling\.4/"),
+        ("upscaled 2x", r"/heads/upscaling/act1/"),
+        ("upscaled 4x", r"/heads/upscaling/act2/"),
         (r"kernels.\1", r"/heads/hypernetworks\.(\d+)/"),
     ),
 }

@@ -57,13 +57,16 @@ def _watched(module: Any) -> Iterator[tuple[Any, Naming]]:
 
     yield (
         module.sam_prompt_encoder,
-        lambda output: {"prompt tokens": output[0], "prompt mask": output[1]},
+        lambda output: {"prompt tokens": output[0], "prompt mask": _rows(output[1])},
     )
     for index, layer in enumerate(decoder.transformer.layers):
         yield layer, _named(f"layers.{index} tokens", f"layers.{index} image")
-    yield decoder.transformer, lambda output: {"final tokens": output[0]}
-    yield decoder.output_upscaling[2], _named("upscaled 2x")
-    yield decoder.output_upscaling[4], _named("upscaled 4x")
+    # Those that are asked for anything: after the object's come IoU and masks, then the points.
+    first = int(decoder.pred_obj_scores)
+    asked = slice(first, first + 1 + decoder.num_mask_tokens)
+    yield decoder.transformer, lambda output: {"final tokens": output[0][:, asked]}
+    yield decoder.output_upscaling[2], lambda output: {"upscaled 2x": _rows(output)}
+    yield decoder.output_upscaling[4], lambda output: {"upscaled 4x": _rows(output)}
     for index, head in enumerate(decoder.output_hypernetworks_mlps):
         yield head, _named(f"kernels.{index}")
 
@@ -71,3 +74,8 @@ def _watched(module: Any) -> Iterator[tuple[Any, Naming]]:
 def _named(*names: str) -> Naming:
     """Names for what a module returns: one tensor, or a tuple with one for each name."""
     return lambda output: dict(zip(names, output if len(names) > 1 else (output,), strict=True))
+
+
+def _rows(output: Any) -> Any:
+    """A map (L, C, h, w) as rows of pixels (L, h * w, C), which is how the exported graph has it."""
+    return output.flatten(2).transpose(1, 2)
