@@ -7,6 +7,7 @@ are those of Okabe and Ito, which people of any colour vision can tell apart.
 
 from sam2lab.plots.accuracy import beside_truth, iou_by_clicks, iou_by_size, jaccard_boxes
 from sam2lab.plots.devices import among_chipsets, speed_against_memory
+from sam2lab.plots.everything import filtered, painted
 from sam2lab.plots.fresh import cold_start, peak_memory
 from sam2lab.plots.latency import run_order, time_ecdf, time_ratios, time_study, time_violins
 from sam2lab.plots.parity import error_growth, flip_map, iou_by_prompt, tensor_errors
@@ -22,6 +23,7 @@ __all__ = [
     "candidates",
     "cold_start",
     "error_growth",
+    "filtered",
     "flip_map",
     "iou_by_clicks",
     "iou_by_prompt",
@@ -29,6 +31,7 @@ __all__ = [
     "jaccard_boxes",
     "learning",
     "outlined",
+    "painted",
     "pareto",
     "parts",
     "peak_memory",
