@@ -92,7 +92,7 @@ FULL = Recipe(
         Phase(256, 8, 6, 2269),
         Phase(512, 4, 6, 250),
         Phase(256, 8, 6, 2000),
-        Phase(512, 4, 6, 1400),
+        Phase(512, 4, 6, 1050),
     ),
 )
 """What models/nano was trained with: a first run of three phases, and two more to carry it on.
