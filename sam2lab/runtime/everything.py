@@ -48,7 +48,8 @@ class AutomaticMaskGenerator:
     `SAM2AutomaticMaskGenerator`, and so are the answers.
 
     `points_per_side` squared points are asked, `points_per_batch` at a time, which matters for
-    time and memory only. A candidate stays if the model's own score is above `pred_iou_thresh`
+    time and memory only: on a processor the original's 64 are no faster than 16 and take twice
+    the memory. A candidate stays if the model's own score is above `pred_iou_thresh`
     and its stability at least `stability_score_thresh`: the IoU of the masks at
     `mask_threshold` ± `stability_score_offset`. Of two whose boxes overlap by an IoU above
     `box_nms_thresh` the better scored stays.
@@ -76,7 +77,7 @@ class AutomaticMaskGenerator:
         self,
         model: Segmenter | Engine,
         points_per_side: int | None = 32,
-        points_per_batch: int = 64,
+        points_per_batch: int = 16,
         pred_iou_thresh: float = 0.8,
         stability_score_thresh: float = 0.95,
         stability_score_offset: float = 1.0,
