@@ -96,9 +96,8 @@ def _plain_ratio(axes: Any) -> None:
     low, high = axes.get_xlim()
     # Within a decade, powers of ten alone would leave the axis with a single number.
     if high < 10 * low:
-        wanted = "2345" if high > 4 * low else "123456789"
         axes.xaxis.set_minor_formatter(
-            FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in wanted else "")
+            FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "2357" else "")
         )
     else:
         axes.xaxis.set_minor_formatter(NullFormatter())
