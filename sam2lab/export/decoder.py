@@ -82,7 +82,10 @@ class PointEmbedding(nn.Module):
         angles = 2 * math.pi * angles
         position = torch.cat([angles.sin(), angles.cos()], dim=-1)
         # One row of the table per point, by a product: exact, and an unknown label adds nothing.
-        return position * (labels != -1) + (labels == self.labels).float() @ self.by_label
+        return (
+            position * (labels != -1)
+            + (labels == self.labels).to(self.by_label.dtype) @ self.by_label
+        )
 
 
 class MaskEmbedding(nn.Module):

@@ -77,5 +77,5 @@ def _named(*names: str) -> Naming:
 
 
 def _rows(output: Any) -> Any:
-    """A map (L, C, h, w) as rows of pixels (L, h * w, C), which is how the exported graph has it."""
+    """A map (L, C, h, w) as rows of pixels (L, h * w, C), which is how an export has it."""
     return output.flatten(2).transpose(1, 2)
