@@ -18,10 +18,10 @@ from sam2lab.runtime.files import replacing
 Line = dict[str, Any]
 
 FORMAT, VERSION = "sam2lab-peers", 1
-STATES = ("ran", "missing", "failed")
 
 # What is measured in rounds, and so has a ratio to ours, round by round.
 ROUNDS = ("encode_ms", "decode_ms", "many_ms")
+RATIOS = ["series", "baseline", "rounds", "ratio", "ratio_low", "ratio_high"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,8 @@ class Comparison:
         table = table.dropna(subset=[column])
         if OURS not in set(table["series"]):
             raise ValueError(f"there is no {column} of {OURS}; see the contenders' reasons")
-        return summaries.ratios(table, OURS, column)
+        # Named, since without anybody else there is not even an empty column.
+        return summaries.ratios(table, OURS, column).reindex(columns=RATIOS)
 
     def summary(self) -> pd.DataFrame:
         """One row for each contender, ours first.
