@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,6 @@ import pytest
 from sam2lab import open_segmenter, settings
 from sam2lab.cli import main
 from sam2lab.export.onnx import export
-from sam2lab.export.quantize import calibrate
-from sam2lab.export.recipe import Recipe
-from sam2lab.export.sweep import ALL
 from sam2lab.measure import parity
 from sam2lab.measure.devices import placement
 from sam2lab.measure.machine import engine_facts
@@ -213,30 +211,24 @@ def test_one_thread_is_enough(nano_bundle: Path, exact: OpenVinoEngine, features
     assert_same(found.logits, wanted.logits)
 
 
-@pytest.fixture(scope="module")
-def smaller(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
-    """Bundles of less than float32, by precision."""
-    folder = tmp_path_factory.mktemp("smaller")
+def test_a_bundle_in_fp16_is_served_too(tmp_path: Path) -> None:
     model = zoo.load("nano", weights="random", input_size=(64, 96))
-    in_8_bits = calibrate(export(model, folder / "float"), ALL, count=1)
-    return {
-        "fp16": export(model, folder / "fp16", precision="fp16"),
-        "w8a8": in_8_bits.write(Recipe(), folder / "w8a8"),
-    }
-
-
-@pytest.mark.parametrize("precision", ["fp16", "w8a8"])
-def test_smaller_bundles_are_served_too(smaller: dict[str, Bundle], precision: str) -> None:
-    bundle = smaller[precision]
+    bundle = export(model, tmp_path / "fp16", precision="fp16")
     pixels = np.random.default_rng(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
     found, wanted = (
         arrays_of(engine.encode(pixels))
         for engine in (OpenVinoEngine(bundle, "f32"), OnnxEngine(bundle))
     )
     for one, other in zip(found, wanted, strict=True):
-        # 8 bits are 48 dB for one tensor, which each library rounds in places of its own; eight
-        # blocks of them leave more than 20.
-        assert ((one - other) ** 2).sum() < 0.01 * (other**2).sum()
+        # onnxruntime rounds in places to 11 significant bits, 66 dB; many layers leave 40.
+        assert ((one - other) ** 2).sum() < 1e-4 * (other**2).sum()
+
+
+def test_a_bundle_in_8_bits_is_refused(nano_bundle: Path) -> None:
+    exact = Bundle.open(nano_bundle)
+    in_8_bits = replace(exact, info=replace(exact.info, precision="w8a8"))
+    with pytest.raises(ValueError, match=r"is w8a8, .*wanted a bundle in float or fp16.*'onnx'"):
+        OpenVinoEngine(in_8_bits)
 
 
 def test_the_one_door_opens_it(nano_bundle: Path, preferred: OpenVinoEngine) -> None:
