@@ -79,13 +79,11 @@ def agreement(
             if isinstance(earlier, str):
                 continue
             try:
-                logits = running.decode(features, batch)
+                theirs = masks.restore_masks(running.decode(features, batch), size, 0.0)[0]
+                pairs = zip(kept[f"masks {number}"], theirs, strict=True)
+                found[case.kind] = min(earlier, *(iou(a, b) for a, b in pairs))
             except Exception as error:
                 found[case.kind] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-                continue
-            theirs = masks.restore_masks(logits, size, 0.0)[0]
-            pairs = zip(kept[f"masks {number}"], theirs, strict=True)
-            found[case.kind] = min(earlier, *(iou(a, b) for a, b in pairs))
     return found
 
 

@@ -210,6 +210,9 @@ def _encode(plan: _Plan, journal: _Notes) -> None:
                 if entry.name not in answered:
                     features = str(plan.workshop.features(entry.contender))
                     told = child.ask(do="answer", reference=reference, features=features)
+                    # Without an answer there is nothing whose time could be compared.
+                    if isinstance(told["iou"]["1 point"], str):
+                        raise ChildError(told["iou"]["1 point"])
                     journal.add({"phase": "answers", "contender": entry.name, **told})
                 # Twice in all before the first round, so that it is like the others.
                 child.ask(do="encode")
@@ -280,15 +283,17 @@ def _begin(plan: _Plan, journal: _Notes) -> None:
                     bar.update()
                     done = journal.have(phase=phase, round=number, contender=entry.name)
                     if not done and entry.name not in slow:
-                        with _dropping(entry):
+                        # Its own classes may fail where its files do well: those stay measured.
+                        try:
                             told = _fresh(plan, entry, encodes, last)
-                            if last == "decode":
-                                told["iou"] = _agreement(told.pop("mask"), wanted)
-                            journal.add(
-                                {"phase": phase, "round": number, "contender": entry.name, **told}
-                            )
-                            done = [told]
-                    if done and done[0]["first_mask_ms"] > SLOW_START_MS:
+                        except ChildError as error:
+                            told = {"error": str(error)}
+                        if "mask" in told:
+                            told["iou"] = _agreement(told.pop("mask"), wanted)
+                        line = {"phase": phase, "round": number, "contender": entry.name, **told}
+                        journal.add(line)
+                        done = [line]
+                    if done and done[0].get("first_mask_ms", np.inf) > SLOW_START_MS:
                         slow.add(entry.name)
 
 

@@ -95,6 +95,18 @@ class Comparison:
         ]
         return pd.DataFrame(rows, columns=["series", "kind", "iou", "error"])
 
+    def troubles(self) -> pd.DataFrame:
+        """What went wrong with whoever ran: `series`, `where` and `error`."""
+        answers = self.agreement().rename(columns={"kind": "where"}).query("error != ''")
+        own = [
+            {"series": line["contender"], "where": "own classes", "error": line["error"]}
+            for line in self.lines
+            if line["phase"] in ("start", "peak") and "error" in line
+        ]
+        columns = ["series", "where", "error"]
+        found = pd.concat([answers[columns], pd.DataFrame(own, columns=columns)])
+        return found.drop_duplicates(ignore_index=True)
+
     def ratios(self, column: str) -> pd.DataFrame:
         """How many times as long as ours each other takes, with its interval.
 
@@ -153,7 +165,7 @@ class Comparison:
             {"series": line["contender"], "run": line["round"]}
             | {k: v for k, v in line.items() if k not in ("phase", "contender", "round")}
             for line in self.lines
-            if line["phase"] == phase
+            if line["phase"] == phase and "error" not in line
         ]
         columns = ["series", "run", "first_mask_ms", "uses_torch", "peak_mb", "iou"]
         return pd.DataFrame(rows, columns=None if rows else columns)

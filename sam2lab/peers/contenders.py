@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -46,7 +47,12 @@ class Contender:
 
     def versions(self) -> dict[str, str]:
         """What is installed of it, by distribution."""
-        return {name: metadata.version(name) for name in self.distributions}
+        found = {}
+        for name in self.distributions:
+            # A module without a distribution, put there by hand, has no version.
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(name)
+        return found
 
 
 _TORCH = "pip install -e '.[torch]'"

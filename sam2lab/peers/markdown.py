@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
@@ -60,7 +61,7 @@ def _heading(comparison: Comparison) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
         f"{about['size']} {about['version']} at {about['side']} x {about['side']}, "
-        f"{weights_in_words(about['weights'])}; {about['threads']} threads; {about['rounds']} "
+        f"{weights_in_words(about['weights'])}; threads: {about['threads']}; {about['rounds']} "
         f"rounds, {about['starts']} starts; {about['date']}, {facts}; {versions}."
     )
 
@@ -91,8 +92,8 @@ def _masses(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "": rows["contender"],
-            "memory (MB)": rows["peak_mb"].map("{:,.0f}".format),
-            "files (MB)": rows["files_mb"].map("{:,.1f}".format),
+            "memory (MB)": rows["peak_mb"].map(_megabytes),
+            "files (MB)": rows["files_mb"].map(_megabytes),
             "least IoU": rows["iou"].map(_share),
             "IoU, own classes": rows["own_iou"].map(_share),
         }
@@ -131,10 +132,9 @@ def _remarks(comparison: Comparison) -> Sequence[str]:
         f"- {row.contender} gives wrong masks: IoU {row.iou:.3f} with the original."
         for row in wrong.itertuples()
     ]
-    table = comparison.agreement()
     remarks += [
-        f"- {row.series}, {row.kind}: {row.error}"
-        for row in table[table["error"] != ""].itertuples()
+        f"- {row.series}, {row.where}: {textwrap.shorten(row.error, 160, placeholder=' …')}"
+        for row in comparison.troubles().itertuples()
     ]
     return ["\n".join(remarks)] if remarks else []
 
@@ -146,7 +146,13 @@ def _ratio(value: float, low: float, high: float) -> str:
     return f"{_number(value)}{interval}"
 
 
+def _megabytes(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:,.0f}"
+
+
 def _number(value: float) -> str:
+    if pd.isna(value):
+        return ""
     return f"{value:.2f}" if value < 9.95 else f"{value:.1f}"
 
 

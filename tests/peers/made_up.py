@@ -74,6 +74,8 @@ def comparison() -> Comparison:
             lines.append(
                 {"phase": "peak", "round": number, "contender": name, "peak_mb": peak_mb + number}
             )
+    error = "RuntimeError: wrong width"
+    lines.append({"phase": "start", "round": 4, "contender": "samexporter", "error": error})
     return Comparison(
         ABOUT,
         [

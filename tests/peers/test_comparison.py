@@ -91,6 +91,10 @@ class TestReport:
         assert "- samexporter gives wrong masks: IoU 0.500 with the original." in text
         assert "- samexporter, several at once: Fail: Reshape" in text
 
+    def test_says_whose_own_classes_fail_and_keeps_what_its_files_did(self) -> None:
+        assert "- samexporter, own classes: RuntimeError: wrong width" in report(comparison())
+        assert comparison().summary().loc[1, "state"] == "ran"
+
     def test_gives_ours_as_a_share_of_the_others_too(self) -> None:
         lines = report(comparison()).splitlines()
         (row,) = [line for line in lines if line.startswith("| samexporter | 0.50 [0.50, 0.50] |")]
