@@ -1,23 +1,23 @@
 """The encoder's graph: Hiera and its neck, wired for export.
 
-Built of the model's own layers: nothing is copied and nothing is patched. What differs from
-upstream's wiring is what a graph should not carry. Sizes are Python integers, so that the batch is
-all a reshape has to find out; position encodings are constants; the neck's nearest upsampling is a
-broadcast addition. Each block is a module of its own, which gives its tensors stable names:
-`/blocks.3/Add_1_output_0` leaves block 3.
+Built of the model's own layers and weights. What differs from upstream's wiring is what a graph
+should not carry. Sizes are Python integers, so that the batch is all a reshape has to find out;
+position encodings are constants; the neck's nearest upsampling is a broadcast addition, and where
+one linear layer follows another, the two are one. Each block is a module of its own, which gives
+its tensors stable names: what `/blocks.3/` computes last leaves block 3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
-from sam2lab.export.attention import attend
-
-Size = tuple[int, int]
+from sam2lab.export.hiera import HieraBlock, Linear
+from sam2lab.export.order import Order, Size, orders
 
 
 class Encoder(nn.Module):
@@ -30,91 +30,77 @@ class Encoder(nn.Module):
 
     def __init__(self, model: SAM2Base, input_size: Size) -> None:
         super().__init__()
-        trunk = model.image_encoder.trunk
-        grid = input_size[0] // 4, input_size[1] // 4
+        trunk, neck = model.image_encoder.trunk, model.image_encoder.neck
+        self.grid = input_size[0] // 4, input_size[1] // 4
         self.patch_embed = trunk.patch_embed
-        self.pos_embed = nn.Buffer(trunk._get_pos_embed(grid).detach())
-        self.blocks = nn.ModuleList()
+        self.pos_embed = nn.Buffer(trunk._get_pos_embed(self.grid).detach())
         self.stage_ends = trunk.stage_ends
-        stage_grids = []
-        for index, block in enumerate(trunk.blocks):
-            self.blocks.append(HieraBlock(block, grid))
-            grid = self.blocks[-1].grid_out
-            if index in self.stage_ends:
-                stage_grids.append(grid)
-        self.neck = Neck(model.image_encoder.neck, stage_grids)
-        self.embed_level = len(stage_grids) - 1 - model.image_encoder.scalp
-        self.conv_s0 = model.sam_mask_decoder.conv_s0
-        self.conv_s1 = model.sam_mask_decoder.conv_s1
+        blocks = list(trunk.blocks)
+        taken = orders([b.window_size for b in blocks], [bool(b.pool) for b in blocks], self.grid)
+        self.blocks = nn.ModuleList(map(HieraBlock, blocks, taken))
+        laterals = list(neck.convs)[::-1]
+        decoder = model.sam_mask_decoder
+        self.conv_s0 = _in_one(laterals[0].conv, decoder.conv_s0)
+        self.conv_s1 = _in_one(laterals[1].conv, decoder.conv_s1)
+        grids = [self.blocks[end].order_out.grid for end in self.stage_ends]
+        self.neck = Neck(neck, grids, lowest=2)
+        self.embed_level = len(grids) - 1 - model.image_encoder.scalp
         self.no_mem_embed = model.no_mem_embed if model.directly_add_no_mem_embed else None
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = self.patch_embed(image) + self.pos_embed
+        order: Order = self.blocks[0].order
+        x = order.arrange(self.patch_embed(image) + self.pos_embed)
         stages = []
         for index, block in enumerate(self.blocks):
-            x = block(x)
+            if block.order != order:
+                x = block.order.arrange(order.restore(x))
+            x, order = block(x), block.order_out
             if index in self.stage_ends:
-                stages.append(x.permute(0, 3, 1, 2))
-        levels = self.neck(stages)
-        embed = levels[self.embed_level]
+                stages.append((x, order))
+        fine = [
+            _map(conv(x), order)
+            for conv, (x, order) in zip((self.conv_s0, self.conv_s1), stages, strict=False)
+        ]
+        embed = self.neck([_map(*stage) for stage in stages[2:]])[self.embed_level - 2]
         if self.no_mem_embed is not None:
             embed = embed + self.no_mem_embed.reshape(1, -1, 1, 1)
-        return self.conv_s0(levels[0]), self.conv_s1(levels[1]), embed
+        return fine[0], fine[1], embed
 
-
-class HieraBlock(nn.Module):
-    """One block of the trunk on tokens (B, h, w, C) of the known grid (h, w)."""
-
-    def __init__(self, block: nn.Module, grid: Size) -> None:
-        super().__init__()
-        self.block = block
-        self.grid = grid
-        self.step = 2 if block.pool else 1
-        self.grid_out = grid[0] // self.step, grid[1] // self.step
-
-    def forward(self, x: Tensor) -> Tensor:
-        block, window = self.block, self.block.window_size
-        normed = block.norm1(x)
-        shortcut = _pool(block.proj(normed), block.pool) if block.dim != block.dim_out else x
-        if window:
-            windows = _partition(normed, self.grid, window, block.dim)
-            windows = self.attention(windows, (window, window))
-            rows, columns = (-(-side // window) for side in self.grid)
-            attended = _unpartition(
-                windows, (rows, columns), self.grid_out, window // self.step, block.dim_out
-            )
-        else:
-            attended = self.attention(normed, self.grid)
-        x = shortcut + attended
-        return x + block.mlp(block.norm2(x))
-
-    def attention(self, x: Tensor, size: Size) -> Tensor:
-        """Self-attention within each map (h, w) of a batch (N, h, w, C); queries are pooled."""
-        attn = self.block.attn
-        heads, width = attn.num_heads, attn.dim_out // attn.num_heads
-        size_out = size[0] // self.step, size[1] // self.step
-        q, k, v = attn.qkv(x).split(attn.dim_out, dim=-1)
-        q = _pool(q, attn.q_pool).reshape(-1, size_out[0] * size_out[1], heads, width)
-        k = k.reshape(-1, size[0] * size[1], heads, width)
-        v = v.reshape(-1, size[0] * size[1], heads, width)
-        x = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), width)
-        return attn.proj(x.transpose(1, 2).reshape(-1, *size_out, attn.dim_out))
+    def ways_back(self) -> dict[str, dict[str, Any]]:
+        """How the tokens that leave each block become a map again, see `Order.way_back`."""
+        return {
+            f"blocks.{index}": block.order_out.way_back(block.dim)
+            for index, block in enumerate(self.blocks)
+        }
 
 
 class Neck(nn.Module):
-    """The stages' maps (B, C_i, h_i, w_i), finest first → as many levels of one width."""
+    """The coarse stages' maps (B, C_i, h_i, w_i), finest first → as many levels of one width.
 
-    def __init__(self, neck: nn.Module, grids: Sequence[Size]) -> None:
+    `grids` are all stages'; those below `lowest` are left out.
+    """
+
+    def __init__(self, neck: nn.Module, grids: Sequence[Size], lowest: int) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(list(neck.convs)[::-1])
+        if min(neck.fpn_top_down_levels, default=lowest) < lowest:
+            raise ValueError(
+                f"the model's neck has top-down levels {neck.fpn_top_down_levels}, but levels "
+                f"below {lowest} are exported as they come from their stage"
+            )
+        # Named by their stage, as upstream counts them.
+        laterals = list(neck.convs)[::-1]
+        self.laterals = nn.ModuleDict(
+            {str(level): laterals[level] for level in range(lowest, len(grids))}
+        )
         self.grids = grids
+        self.lowest = lowest
         self.width = neck.d_model
         self.top_down_levels = neck.fpn_top_down_levels
 
     def forward(self, stages: Sequence[Tensor]) -> list[Tensor]:
         levels: list[Tensor] = []
-        for level in reversed(range(len(stages))):
-            x = self.laterals[level](stages[level])
+        for level in reversed(range(self.lowest, len(self.grids))):
+            x = self.laterals[str(level)](stages[level - self.lowest])
             if levels and level in self.top_down_levels:
                 x = self.add_upsampled(x, levels[0], self.grids[level])
             levels.insert(0, x)
@@ -133,32 +119,16 @@ class Neck(nn.Module):
         fine = fine.reshape(-1, self.width, height, 2, width, 2)
         fine = fine + coarse.reshape(-1, self.width, height, 1, width, 1)
         fine = fine.reshape(-1, self.width, 2 * height, 2 * width)
-        return _crop(fine, grid, dim=2) if odd else fine
+        return fine[:, :, : grid[0], : grid[1]] if odd else fine
 
 
-def _pool(x: Tensor, layer: nn.Module | None) -> Tensor:
-    """Max pooling of channels-last maps (N, h, w, C), where there is a layer for it."""
-    return x if layer is None else layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+def _in_one(first: nn.Conv2d, second: nn.Conv2d) -> Linear:
+    """Two 1x1 convolutions, one after the other, as one linear layer on rows."""
+    a, b = (conv.weight.detach().flatten(1).double() for conv in (first, second))
+    bias = b @ first.bias.detach().double() + second.bias.detach().double()
+    return Linear((b @ a).to(first.weight.dtype), bias.to(first.weight.dtype))
 
 
-def _partition(x: Tensor, grid: Size, window: int, channels: int) -> Tensor:
-    """(B, h, w, C) → windows (B * n, window, window, C), padded with zeros where they stand out."""
-    rows, columns = -(-grid[0] // window), -(-grid[1] // window)
-    below, right = rows * window - grid[0], columns * window - grid[1]
-    if below or right:
-        x = F.pad(x, (0, 0, 0, right, 0, below))
-    x = x.reshape(-1, rows, window, columns, window, channels).transpose(2, 3)
-    return x.reshape(-1, window, window, channels)
-
-
-def _unpartition(x: Tensor, windows: Size, grid: Size, window: int, channels: int) -> Tensor:
-    """`windows` rows and columns of windows (B * n, window, window, C) → (B, h, w, C)."""
-    rows, columns = windows
-    x = x.reshape(-1, rows, columns, window, window, channels).transpose(2, 3)
-    x = x.reshape(-1, rows * window, columns * window, channels)
-    return _crop(x, grid, dim=1) if grid != (rows * window, columns * window) else x
-
-
-def _crop(x: Tensor, grid: Size, dim: int) -> Tensor:
-    """Keep the first rows and columns, dimensions `dim` and `dim + 1`."""
-    return x.narrow(dim, 0, grid[0]).narrow(dim + 1, 0, grid[1])
+def _map(rows: Tensor, order: Order) -> Tensor:
+    """Rows of tokens → (B, C, h, w)."""
+    return order.restore(rows).permute(0, 3, 1, 2)

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import os
 import tempfile
 import warnings
@@ -45,10 +46,11 @@ from sam2lab.export.encoder import Encoder
 from sam2lab.export.half import to_half
 from sam2lab.export.quantize import quantize
 from sam2lab.export.recipe import Recipe
+from sam2lab.export.shrink import factor
 from sam2lab.export.writing import appearing, check_free, write_graph
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
-from sam2lab.runtime.bundle import GRAPHS, Bundle
+from sam2lab.runtime.bundle import GRAPHS, ORDERS, Bundle
 
 OPSET = 20
 PRECISIONS = ("float", "fp16", "w8a8")
@@ -103,9 +105,10 @@ def export(
     with appearing(folder) as unfinished, torch.no_grad():
         graphs = {}
         with tqdm(total=3 * len(GRAPHS), desc=f"export {info.name}") as progress:
-            for name, traced in _trace_both(copy.deepcopy(model.module), info.input_size):
+            for name, traced, says in _trace_both(copy.deepcopy(model.module), info.input_size):
                 progress.update()
-                graph = onnxslim.slim(traced)
+                graph = factor(onnxslim.slim(traced))
+                onnx.helper.set_model_props(graph, says)
                 progress.update()
                 if precision == "fp16":
                     graph = to_half(graph)
@@ -128,17 +131,22 @@ def export(
 
 def _trace_both(
     module: SAM2Base, input_size: tuple[int, int]
-) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """The encoder's and the decoder's raw graph, one after the other to save memory."""
+) -> Iterator[tuple[str, onnx.ModelProto, dict[str, str]]]:
+    """The encoder's and the decoder's raw graph, one after the other to save memory.
+
+    With each, what the graph says of itself.
+    """
     module = module.cpu().float().eval()
     image = torch.zeros(1, 3, *input_size)
+    encoder = Encoder(module, input_size).eval()
     yield (
         "encoder",
         _trace(
-            Encoder(module, input_size).eval(),
+            encoder,
             {"image": (image, {0: "B"})},
             {name: {0: "B"} for name in ENCODER_OUTPUTS},
         ),
+        {ORDERS: json.dumps(encoder.ways_back())},
     )
     height, width = input_size[0] // 16, input_size[1] // 16
     channels = module.sam_mask_decoder.transformer_dim
@@ -164,6 +172,7 @@ def _trace_both(
             },
             {name: {0: "L"} for name in DECODER_OUTPUTS},
         ),
+        {},
     )
 
 

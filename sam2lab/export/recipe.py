@@ -15,7 +15,7 @@ _PARTS = {
     "encoder": (
         (r"/patch_embed/", "encoder.patch_embed"),
         (r"/blocks\.(\d+)/MatMul", r"encoder.blocks.\1.attention"),
-        (r"/blocks\.(\d+)/mlp/", r"encoder.blocks.\1.mlp"),
+        (r"/blocks\.(\d+)/mlp[_/]", r"encoder.blocks.\1.mlp"),
         (r"/blocks\.(\d+)/", r"encoder.blocks.\1.projections"),
         (r"/(neck|conv_s[01])/", "encoder.neck"),
     ),

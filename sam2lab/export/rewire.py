@@ -2,9 +2,9 @@
 
 onnxruntime multiplies bytes fastest as `Gemm` of two-dimensional tensors, whose bias it adds in the
 same pass; and only a product whose factors have ranges of their own can be quantised well. So
-linear layers become Gemm, the joint projection to queries, keys and values becomes three, and the
-queries' scaling moves into their weights. Nothing here quantises anything: the graph stays float32
-and standard ONNX, and is as fast as it was.
+linear layers become Gemm, and queries' scaling moves into their weights. Each range costs a pass
+over its tensor, so what the float graph computes in bands is computed at once. Nothing here
+quantises anything: the graph stays float32 and standard ONNX.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from onnx import NodeProto, helper, numpy_helper
 
 # Operators that move numbers, or choose among them, and change none.
 MOVES = {"Reshape", "Transpose", "MaxPool", "Slice", "Pad", "Unsqueeze", "Squeeze"}
+# Operators that a band is computed by; what else it reads is not its own.
+_BANDED = {"Gemm", "MatMul", "Add", "Gelu", "Softmax", "LayerNormalization"}
 
 Array = npt.NDArray[np.float32]
 
@@ -58,8 +60,13 @@ class Wiring:
         self._index()
 
     def finish(self) -> onnx.ModelProto:
-        """The graph as a model again, with only the constants that are still read."""
+        """The graph as a model again, with only the nodes and constants that are still read."""
         graph = self.model.graph
+        needed = set(self.outputs)
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+        self.nodes = [node for node in self.nodes if needed.intersection(node.output)]
         read = {name for node in self.nodes for name in node.input}
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self.nodes)
@@ -75,16 +82,19 @@ class Wiring:
 
 
 def rewire(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with separate queries, keys and values, and linear layers as Gemm."""
+    """A copy that computes nothing in bands, with linear layers as Gemm."""
     wiring = Wiring(model)
-    for split in [node for node in wiring.nodes if node.op_type == "Split"]:
-        _separate(wiring, split)
+    # Bands within bands come first.
+    for concat in [node for node in wiring.nodes if node.op_type == "Concat"]:
+        _join_bands(wiring, concat)
     wiring = Wiring(wiring.finish())
     for scaling in [node for node in wiring.nodes if node.op_type == "Mul"]:
         _absorb(wiring, scaling)
     flat: dict[str, str] = {}
     for product in [node for node in wiring.nodes if node.op_type == "MatMul"]:
         _flatten(wiring, product, flat)
+    for product in [node for node in wiring.nodes if node.op_type == "MatMul"]:
+        _as_gemm(wiring, product)
     return wiring.finish()
 
 
@@ -108,32 +118,43 @@ def linear_layer(wiring: Wiring, output: str) -> tuple[NodeProto, NodeProto, str
     return None
 
 
-def _separate(wiring: Wiring, split: NodeProto) -> None:
-    """One linear layer whose result is split at once → a linear layer for each part."""
-    found = linear_layer(wiring, split.input[0])
-    if found is None or len(wiring.readers[split.input[0]]) != 1:
+def _join_bands(wiring: Wiring, concat: NodeProto) -> None:
+    """Compute at once what the float graph computes in bands, part of a tensor by part.
+
+    The first band's nodes take the whole of what was split, and the other bands go.
+    """
+    cut = _axis(concat), len(concat.input)
+    band: list[NodeProto] = []
+    whole: dict[str, str] = {}
+    behind = [concat.input[0]]
+    while behind:
+        name = behind.pop()
+        maker = wiring.maker.get(name)
+        if maker is None:
+            continue
+        if maker.op_type == "Split" and (_axis(maker), len(maker.output)) == cut:
+            whole[name] = maker.input[0]
+        elif maker.op_type in _BANDED and all(maker is not node for node in band):
+            band.append(maker)
+            behind += maker.input
+    if not whole:
         return
-    product, add, weight, bias = found
-    columns = np.split(wiring.values(weight), len(split.output), axis=1)
-    shares = np.split(wiring.values(bias), len(split.output))
-    nodes = []
-    for output, part, column, share in zip(split.output, "qkv", columns, shares, strict=True):
-        scope = f"{_scope(product)}.{part}"
-        nodes += [
-            helper.make_node(
-                "MatMul",
-                [product.input[0], wiring.add_weight(f"{weight}.{part}", column)],
-                [f"{scope}/MatMul_output_0"],
-                f"{scope}/MatMul",
-            ),
-            helper.make_node(
-                "Add",
-                [f"{scope}/MatMul_output_0", wiring.add_weight(f"{bias}.{part}", share)],
-                [output],
-                f"{scope}/Add",
-            ),
-        ]
-    wiring.replace([product, add, split], nodes)
+    for node in band:
+        node.input[:] = [whole.get(name, name) for name in node.input]
+    wiring.maker[concat.input[0]].output[:] = concat.output
+    wiring.replace([concat], [])
+
+
+def _axis(node: NodeProto) -> int:
+    return next(attribute.i for attribute in node.attribute if attribute.name == "axis")
+
+
+def _as_gemm(wiring: Wiring, product: NodeProto) -> None:
+    """A product of rows and weights, as Gemm."""
+    source, weight = product.input
+    if weight in wiring.weights and len(wiring.shapes.get(source, ())) == 2:
+        gemm = helper.make_node("Gemm", product.input, product.output, f"{_scope(product)}/Gemm")
+        wiring.replace([product], [gemm])
 
 
 def _absorb(wiring: Wiring, scaling: NodeProto) -> None:

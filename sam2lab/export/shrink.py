@@ -6,6 +6,8 @@ what the file holds, so that none of this takes time later.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -16,15 +18,30 @@ _LARGE = 4096
 # What factors may leave out, in shares of the constant's norm: less than float32 rounds off.
 _TOLERANCE = 1e-7
 
+_FACTORS = ("_left", "_right")
+
 Array = npt.NDArray[np.float32]
+Stored = tuple[list[TensorProto], list[NodeProto]]
 
 
-def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with large float constants stored as two factors, or else in half precision.
+def factor(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with maps stored as two factors where those are far smaller.
 
     Hiera's position encoding, a background enlarged from 7x7 and a window repeated, is of rank 15
     at any size: 25 MB of tiny's encoder become 1.5.
     """
+    return _stored(model, _factors)
+
+
+def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with large float constants stored in half precision."""
+    return _stored(model, _half)
+
+
+def _stored(
+    model: onnx.ModelProto, store: Callable[[str, Array], Stored | None]
+) -> onnx.ModelProto:
+    """A copy whose large float constants are stored otherwise, where `store` has a way."""
     shrunk = onnx.ModelProto()
     shrunk.CopyFrom(model)
     graph = shrunk.graph
@@ -32,10 +49,8 @@ def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes: list[NodeProto] = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _LARGE:
-            kept.append(tensor)
-            continue
-        stored, made = _factors(tensor.name, values) or _half(tensor.name, values)
+        large = values.dtype == np.float32 and values.size >= _LARGE
+        stored, made = (store(tensor.name, values) if large else None) or ([tensor], [])
         kept += stored
         nodes += made
     nodes += list(graph.node)
@@ -45,15 +60,16 @@ def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
     return shrunk
 
 
-def _half(name: str, values: Array) -> tuple[list[TensorProto], list[NodeProto]]:
-    if np.abs(values).max() > np.finfo(np.float16).max:
-        return [numpy_helper.from_array(values, name)], []
+def _half(name: str, values: Array) -> Stored | None:
+    # Factors keep float32: their product rounds off what both of them lose.
+    if name.endswith(_FACTORS) or np.abs(values).max() > np.finfo(np.float16).max:
+        return None
     half = values.astype(np.float16)
     cast = helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_half", to=TensorProto.FLOAT)
     return [numpy_helper.from_array(half, f"{name}_half")], [cast]
 
 
-def _factors(name: str, values: Array) -> tuple[list[TensorProto], list[NodeProto]] | None:
+def _factors(name: str, values: Array) -> Stored | None:
     """A map (1, h, w, C) as the product (h, r) by (r, w * C), where that is far smaller."""
     if values.ndim != 4 or values.shape[0] != 1:
         return None
@@ -72,6 +88,6 @@ def _factors(name: str, values: Array) -> tuple[list[TensorProto], list[NodeProt
         numpy_helper.from_array((left.T @ flat).astype(np.float32), f"{name}_right"),
         numpy_helper.from_array(np.array(values.shape), f"{name}_shape"),
     ], [
-        helper.make_node("MatMul", [f"{name}_left", f"{name}_right"], [f"{name}_flat"]),
-        helper.make_node("Reshape", [f"{name}_flat", f"{name}_shape"], [name]),
+        helper.make_node("MatMul", [f"{name}_left", f"{name}_right"], [f"{name}_flat"], name),
+        helper.make_node("Reshape", [f"{name}_flat", f"{name}_shape"], [name], f"{name}_map"),
     ]

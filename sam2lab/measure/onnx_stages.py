@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sam2lab.runtime.bundle import ORDERS
 from sam2lab.runtime.engine import Float32
 from sam2lab.runtime.onnx_engine import OnnxEngine
 
@@ -73,11 +75,16 @@ class _Recorder:
             providers=session.get_providers(),
         )
         self._stages = stages
+        says = {entry.key: entry.value for entry in model.metadata_props}
+        self._ways_back = json.loads(says.get(ORDERS, "{}"))
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
         outputs = self._session.run([*names, *self._tensors.values()], feeds)
         inside = outputs[len(names) :]
         for stage, tensor in zip(self._tensors, inside, strict=True):
+            way = self._ways_back.get(stage)
+            if way is not None:
+                tensor = tensor.reshape(way["shape"]).transpose(way["axes"]).reshape(way["map"])
             self._stages[stage] = tensor.astype(np.float32)
         return list(outputs[: len(names)])
 

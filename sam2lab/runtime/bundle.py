@@ -17,6 +17,9 @@ BUNDLE_FILE = "bundle.json"
 FORMAT = "sam2lab-bundle"
 VERSION = 1
 GRAPHS = ("encoder", "decoder")
+# What an encoder's file says, in its metadata, of how the tokens that leave each block become a
+# map: JSON {block: {"shape": ..., "axes": ..., "map": ...}}, a reshape, a transposition, a reshape.
+ORDERS = "token_orders"
 
 
 class BundleError(ValueError):

@@ -139,7 +139,7 @@ def test_weights_are_signed_and_have_a_range_for_each_channel(
         # Rounded to the nearest, so off by half a step of the channel's own.
         assert (np.abs(values * scale - weights) <= 0.501 * scale).all()
         seen += 1
-    assert seen == 8 * 6 + 3
+    assert seen == 8 * 6 + 3 + 2
 
 
 def test_what_comes_first_is_unsigned_and_what_comes_second_is_signed(
@@ -161,11 +161,11 @@ def test_what_comes_first_is_unsigned_and_what_comes_second_is_signed(
 
 def test_the_runtime_joins_everything_to_integer_operators(bundle: Bundle, tmp_path: Path) -> None:
     operators = optimised(bundle.path("encoder"), tmp_path)
-    assert operators.count("QGemm") == 8 * 6 + 3
+    assert operators.count("QGemm") == 8 * 6 + 3 + 2
     assert operators.count("MatMulIntegerToFloat") == operators.count("QLinearMatMul") == 8
     assert not {"Gemm", "MatMul", "FusedMatMul"} & set(operators)
-    # The neck's four levels and two projections; the patches' convolution stays float.
-    assert (operators.count("QLinearConv"), operators.count("Conv")) == (6, 1)
+    # The neck's two coarse levels; the patches' convolution stays float.
+    assert (operators.count("QLinearConv"), operators.count("Conv")) == (2, 1)
     # What has no integer kernel is still one operator each, and no heap of little ones.
     assert operators.count("Gelu") == operators.count("Softmax") == 8
     assert operators.count("LayerNormalization") == 16
