@@ -32,7 +32,7 @@ DECODES = 5
 SLOW_START_MS = 20_000
 # Memory that an allocator keeps for the next call counts too: the first call alone is too low.
 ENCODES_FOR_PEAK = 3
-PEAKS = 2
+PEAKS = 1
 
 JOURNAL, RESULT = "peers.journal", "peers.json"
 

@@ -13,7 +13,7 @@ YES, NO, UNKNOWN = "yes", "no", "?"
 # gave for a single click, are the same feature; one that is ignored changes far more.
 NEAR = 0.05
 # A photo that is shrunk in another way changes few pixels of a mask; rounding changes fewer.
-VERY_NEAR = 0.002
+VERY_NEAR = 0.0005
 
 _OURS = ("sam2lab", "sam2lab w8a8", "OpenVINO f32", "OpenVINO bf16")
 _ONNXRUNTIME = ("onnxruntime's exporter", "onnxruntime's --optimize")
