@@ -148,11 +148,14 @@ class Quantisable:
 
 def quantisable(model: onnx.ModelProto, graph: str) -> list[Quantisable]:
     """The nodes of a graph, encoder or decoder, that can be quantised."""
-    weights = {tensor.name for tensor in model.graph.initializer}
+    weights = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
     found = []
     for node in model.graph.node:
         part = part_of(graph, node.name)
         if part is None or node.op_type not in _OPERATORS:
+            continue
+        # A stack of matrices cannot have a range for each channel.
+        if node.op_type == "MatMul" and weights.get(node.input[1], 2) > 2:
             continue
         # Convolutions have an integer kernel only where what leaves them is quantised too.
         leaving = (node.output[0],) if node.op_type == "Conv" else ()
