@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from sam2lab.export.onnx import export
 from sam2lab.reference import zoo
@@ -27,7 +27,8 @@ def ship(trainer: Trainer, folder: Path) -> Bundle:
     folder.mkdir(parents=True, exist_ok=True)
     half = {key: value.half() for key, value in trainer.averaged().module.state_dict().items()}
     with replacing(folder / zoo.NANO_WEIGHTS) as beside:
-        save_file({key: value.contiguous() for key, value in half.items()}, beside)
+        # Not save_file: its files can be read by nobody but their owner.
+        beside.write_bytes(save({key: value.contiguous() for key, value in half.items()}))
     with as_file(files("sam2lab.reference") / CONFIG) as config:
         shutil.copyfile(config, folder / CONFIG)
     if trainer.folder is not None:
