@@ -189,7 +189,7 @@ class Bands(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, bands: int, dim: int) -> tuple[Tensor, ...]:
-        return tuple(part.clone() for part in x.split(-(-x.shape[dim] // bands), dim))
+        return tuple(part.clone() for part in x.chunk(bands, dim))
 
     @staticmethod
     def symbolic(g: Any, x: Any, bands: int, dim: int) -> Any:

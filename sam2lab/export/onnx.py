@@ -105,11 +105,11 @@ def export(
         with tqdm(total=3 * len(GRAPHS), desc=f"export {info.name}") as progress:
             for name, traced, says in _trace_both(copy.deepcopy(model.module), info.input_size):
                 progress.update()
-                graph = factor(onnxslim.slim(traced))
+                graph = onnxslim.slim(traced)
                 onnx.helper.set_model_props(graph, says)
                 progress.update()
-                if precision == "fp16":
-                    graph = to_half(graph)
+                # A processor multiplies factors when it opens the file, but not in half precision.
+                graph = to_half(graph) if precision == "fp16" else factor(graph)
                 graphs[name] = write_graph(graph, unfinished / f"{name}.onnx")
                 progress.update()
         Bundle(

@@ -67,7 +67,7 @@ def test_bands_are_split_at_run_time_whatever_the_batch() -> None:
 
     class Sums(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return in_bands(lambda part: part + part.cumsum(1), (x,), 3)
+            return in_bands(lambda part: part + part.abs(), (x,), 3)
 
     graph = _trace(Sums(), {"x": (torch.zeros(7, 2), {0: "N"})}, {"y": {0: "N"}})
     session = ort.InferenceSession(graph.SerializeToString())

@@ -87,8 +87,8 @@ def test_a_graph_is_one_file_and_names_no_place_on_this_machine(case: Exported) 
 def test_half_precision_halves_the_files(exported: Export) -> None:
     full, half = (exported("nano", None, p).bundle.graphs for p in ("float", "fp16"))
     for name in ("encoder", "decoder"):
-        # Node names and shapes do not shrink.
-        assert half[name].bytes < 0.55 * full[name].bytes
+        # Node names and shapes do not shrink, and position encodings are factors in float32 only.
+        assert half[name].bytes < 0.65 * full[name].bytes
 
 
 def test_the_bundle_says_what_it_is_and_where_it_came_from(exported: Export) -> None:
