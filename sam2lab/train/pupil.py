@@ -61,8 +61,9 @@ class Pupil(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """All four masks of every prompt, (K, 4, side / 4, side / 4), and their scores, (K, 4).
 
-        Both are logits: a score's sigmoid is the overlap that is expected of its mask. `levels` has one entry a prompt. `previous` are logits of an earlier answer,
-        (K, 1, side / 4, side / 4), handed back as a mask prompt.
+        Both are logits: a score's sigmoid is the overlap that is expected of its mask. `levels`
+        has one entry a prompt. `previous` are logits of an earlier answer, (K, 1, side / 4,
+        side / 4), handed back as a mask prompt.
         """
         encoder = self._prompt_encoder(side)
         sparse, dense = encoder(points=(points, labels), boxes=None, masks=previous)
