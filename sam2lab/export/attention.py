@@ -1,4 +1,4 @@
-"""Attention as both graphs write it."""
+"""The attention of few tokens among themselves, as the decoder's graph has it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, width: int) -> Tensor:
-    """Scaled dot-product attention over (..., tokens, width)."""
-    return torch.softmax((q * width**-0.5) @ k.transpose(-2, -1), dim=-1) @ v
 
 
 class Attention(nn.Module):
@@ -27,8 +22,9 @@ class Attention(nn.Module):
         q = Regroup.apply(attn.q_proj(q), (0, -1, *self.split)).transpose(1, 2)
         k = Regroup.apply(attn.k_proj(k), (0, -1, *self.split)).transpose(1, 2)
         v = Regroup.apply(attn.v_proj(v), (0, -1, *self.split)).transpose(1, 2)
-        x = attend(q, k, v, self.split[1]).transpose(1, 2)
-        return attn.out_proj(Regroup.apply(x, (0, -1, attn.internal_dim)))
+        weights = torch.softmax((q * self.split[1] ** -0.5) @ k.transpose(-2, -1), dim=-1)
+        x = Regroup.apply((weights @ v).transpose(1, 2), (0, -1, attn.internal_dim))
+        return attn.out_proj(x)
 
 
 class Regroup(torch.autograd.Function):

@@ -65,9 +65,9 @@ class OnnxEngine(BundleEngine):
     better. Threads that wait by spinning are the one close call: without, a decode takes 1.1 to
     1.3 times as long on an idle machine, and 0.7 times as long on one that others keep busy, where
     `threads=1` helps as much. Without the memory arena an encode takes 1.1 to 1.2 times as long
-    and peaks at 1.3 GB instead of 0.9. Memory patterns and optimisation levels change nothing
-    beyond noise. Keeping the optimised graph would open tiny in 0.21 s instead of 0.26 s, which is
-    not worth another 155 MB.
+    and peaks higher. Memory patterns and optimisation levels change nothing beyond noise. Keeping
+    the optimised graph saves a few hundredths of a second of opening, which is not worth a second
+    copy of the weights.
 
     One engine may be used from several threads at once.
 
