@@ -16,8 +16,10 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     Whoever reads `target` meanwhile finds what was there before, and so does everybody where
     writing is interrupted.
 
-    >>> with replacing("note.txt") as beside:  # doctest: +SKIP
-    ...     beside.write_text("whole", encoding="utf-8")
+    ```python
+    with replacing("note.txt") as beside:
+        beside.write_text("whole", encoding="utf-8")
+    ```
     """
     target = Path(target)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")

@@ -77,7 +77,7 @@ class Recipe:
 
 
 TOY = Recipe(
-    geometry_steps=500,
+    geometry_steps=650,
     geometry_side=64,
     phases=(Phase(64, 8, 6, 120),),
     rate=1e-3,

@@ -415,7 +415,7 @@ class TestAsTheOriginal:
         original = theirs(**how).generate(rgb.copy())
         # A pixel on an edge may decide whether a box is another's double.
         assert abs(len(found) - len(original)) <= 1
-        assert len(found) > 5
+        assert len(found) > 3
         overlaps = []
         for record in original:
             each = max(found, key=lambda r: iou(r["segmentation"], record["segmentation"]))

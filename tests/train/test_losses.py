@@ -69,5 +69,8 @@ def test_a_score_that_is_stuck_at_zero_is_still_pulled_up() -> None:
     loss, overlaps = answer_loss(torch.ones(1, 4, 4, 4), scores, target)
     loss.backward()
     assert overlaps.min() == 1
-    # Of the mean over four scores, a quarter each: all that cross-entropy ever pulls.
-    torch.testing.assert_close(scores.grad, torch.full((1, 4), -0.25))
+    # One stuck score is pulled as hard as one that knows nothing, and twice as hard: it is further.
+    unsure = torch.zeros(1, 4, requires_grad=True)
+    answer_loss(torch.ones(1, 4, 4, 4), unsure, target)[0].backward()
+    torch.testing.assert_close(scores.grad, 2 * unsure.grad)
+    assert (unsure.grad < 0).all()
