@@ -160,23 +160,24 @@ def _photos(np: Any, job: Job) -> Iterator[Any]:
 
 def _original(job: Job) -> Any:
     """`original.py` by its path: as a part of the package it would bring onnxruntime along."""
-    spec = importlib.util.spec_from_file_location("original", f"{job['home']}/peers/original.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = _by_path(f"{job['home']}/peers/original.py")
     module.enter()
     return module
 
 
 def _peak_mb(home: str) -> float:
     """The most memory held so far, in 10^6 bytes, by the measure of `sam2lab.measure.fresh`."""
-    spec = importlib.util.spec_from_file_location("child", f"{home}/measure/_fresh_child.py")
+    return float(_by_path(f"{home}/measure/_fresh_child.py").peak_mb())
+
+
+def _by_path(file: str) -> Any:
+    """A module that is not looked for in a package."""
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return float(module.peak_mb())
+    return module
 
 
 WAYS = {

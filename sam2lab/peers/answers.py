@@ -83,7 +83,7 @@ def agreement(
                 pairs = zip(kept[f"masks {number}"], theirs, strict=True)
                 found[case.kind] = min(earlier, *(iou(a, b) for a, b in pairs))
             except Exception as error:
-                found[case.kind] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                found[case.kind] = _in_a_line(error)
     return found
 
 
@@ -93,7 +93,7 @@ def several(running: Running, features: Features) -> float | str:
     try:
         together = running.decode(features, batch)
     except Exception as error:
-        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        return _in_a_line(error)
     alone = [
         running.decode(features, PromptBatch(batch.point_coords[[i]], batch.point_labels[[i]]))
         for i in range(batch.objects)
@@ -122,3 +122,7 @@ def kept(file: Path) -> Features:
 
 def _flat(logits: Float32) -> Float32:
     return logits.reshape(-1, *logits.shape[2:])
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

@@ -28,7 +28,7 @@ class OpenVinoEngine(BundleEngine):
     is decided, always works in float32. `threads` is for one operator, OpenVINO's own choice
     without it. `report` counts the nodes of each number format.
 
-    In bfloat16 an encode of tiny takes half of OnnxEngine's time, in float32 0.93 of it, and a
+    In bfloat16 an encode of tiny takes half of OnnxEngine's time, in float32 nine tenths, and a
     decode as long. Points may come and go freely, but the first answer takes a third of a second
     longer, and the first for another number of objects a third longer.
 
