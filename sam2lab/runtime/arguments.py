@@ -6,19 +6,20 @@ from math import inf
 from operator import index
 
 
-def whole(name: str, value: int, least: int) -> int:
-    """A whole number, `least` or more; numpy's do as well.
+def whole(name: str, value: int, least: int, most: float = inf) -> int:
+    """A whole number from `least` to `most`; numpy's do as well, booleans do not.
 
     >>> whole("threads", 0, least=1)
     Traceback (most recent call last):
     ValueError: threads is 0; wanted a whole number, 1 or more
     """
     try:
-        given = index(value)
+        given = least - 1 if isinstance(value, bool) else index(value)
     except TypeError:
         given = least - 1
-    if given < least:
-        raise ValueError(f"{name} is {value!r}; wanted a whole number, {least} or more")
+    if not least <= given <= most:
+        bounds = f", {least} or more" if most == inf else f" from {least} to {most}"
+        raise ValueError(f"{name} is {value!r}; wanted a whole number{bounds}")
     return given
 
 
@@ -31,7 +32,7 @@ def number(name: str, value: float, least: float = -inf, most: float = inf) -> f
     """
     try:
         given = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         given = inf
     # Not the same as outside: NaN is in no interval.
     if not least <= given <= most or abs(given) == inf:

@@ -12,10 +12,17 @@ def test_a_whole_number_comes_back_as_an_int(value: int) -> None:
     assert type(whole("n", value, 1)) is int
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, 2.0, "2", None, float("nan")])
+@pytest.mark.parametrize("value", [0, -1, 1.5, 2.0, "2", None, float("nan"), True, np.True_])
 def test_what_is_no_whole_number_from_the_least_on_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"n is .*; wanted a whole number, 1 or more"):
         whole("n", value, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [-1, 10, 2.0])
+def test_a_whole_number_may_have_a_most(value: int) -> None:
+    assert whole("n", 9, 0, 9) == 9
+    with pytest.raises(ValueError, match=rf"n is {value}; wanted a whole number from 0 to 9"):
+        whole("n", value, 0, 9)
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.5, np.float32(0.25)])
@@ -34,6 +41,7 @@ def test_a_number_within_its_bounds_comes_back_as_a_float(value: float) -> None:
         ((), float("-inf"), "wanted a number$"),
         ((), float("nan"), "wanted a number$"),
         ((), "much", "wanted a number$"),
+        ((), 10**400, "wanted a number$"),
         ((), None, "wanted a number$"),
         ((), [1, 2], "wanted a number$"),
     ],
