@@ -107,13 +107,12 @@ def _exported(
     weights: str | Path,
     version: str,
     input_size: tuple[int, int] | None,
-) -> Bundle:
+) -> Bundle | Path:
     name = bundle_name(size, precision, weights, version, input_size)
     folder = settings.nano_folder() if name == "nano" else settings.models_folder() / name
     if (folder / BUNDLE_FILE).is_file():
-        bundle = Bundle.open(folder)
-        _check_same(bundle, size, precision, version, input_size)
-        return bundle
+        _check_same(Bundle.open(folder, verify=False), size, precision, version, input_size)
+        return folder
     _require_torch(f"{folder} does not exist yet and exporting {size} takes torch")
     from sam2lab.export.onnx import export
     from sam2lab.reference import zoo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, Prompt
 class BundleEngine(ABC):
     """Encode and decode with the graphs of a bundle; a subclass runs them.
 
-    `threads` are those that one operator may use, None leaves it to the library.
+    `threads` are those that one operator may use, None leaves it to the library. A bundle is taken
+    as it is; the graphs of a folder are compared with their seals while a subclass opens them,
+    which it does within `self._verified`.
     """
 
     def __init__(self, bundle: Bundle | str | os.PathLike[str], threads: int | None) -> None:
@@ -24,7 +27,11 @@ class BundleEngine(ABC):
             raise ValueError(
                 f"threads is {threads!r}; wanted a number from 1 on, or None for all cores"
             )
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        self._verified: AbstractContextManager[None] = nullcontext()
+        if not isinstance(bundle, Bundle):
+            bundle = Bundle.open(bundle, verify=False)
+            self._verified = bundle.verified_meanwhile()
+        self.bundle = bundle
         self.threads = threads
         self._no_mask = np.zeros((1, 1, *self.info.mask_size), np.float32)
         self._no_mask.flags.writeable = False

@@ -61,13 +61,16 @@ class OnnxEngine(BundleEngine):
     leave. Without them the first of CUDA and DirectML that is there is used, or else the CPU; see
     `report`. `threads` is for one operator on the CPU, all cores without it.
 
+    Memory is not planned ahead, but taken from the arena and given back as tensors come and go.
+    It runs as fast, and an encode of tiny peaks a third lower, 64 prompts at once too. The plan
+    is also half of what opening tiny's encoder takes: for each tensor it looks at all before it.
+
     All else is left as onnxruntime has it, since on two cores, tiny and nano, nothing measured
     better. Threads that wait by spinning are the one close call: without, a decode takes 1.1 to
     1.3 times as long on an idle machine, and 0.7 times as long on one that others keep busy, where
     `threads=1` helps as much. Without the memory arena an encode takes 1.1 to 1.2 times as long
-    and peaks higher. Memory patterns and optimisation levels change nothing beyond noise. Keeping
-    the optimised graph saves a few hundredths of a second of opening, which is not worth a second
-    copy of the weights.
+    and peaks higher. Optimisation levels change nothing beyond noise. Keeping the optimised graph
+    saves a few hundredths of a second of opening, which is not worth a second copy of the weights.
 
     One engine may be used from several threads at once.
 
@@ -87,12 +90,13 @@ class OnnxEngine(BundleEngine):
         available = tuple(ort.get_available_providers())
         asked = _asked(providers, available)
         options = _options(threads)
-        self._sessions = {
-            graph: ort.InferenceSession(
-                str(self.bundle.path(graph)), options, providers=[*dict.fromkeys([*asked, CPU])]
-            )
-            for graph in GRAPHS
-        }
+        with self._verified:
+            self._sessions = {
+                graph: ort.InferenceSession(
+                    str(self.bundle.path(graph)), options, providers=[*dict.fromkeys([*asked, CPU])]
+                )
+                for graph in GRAPHS
+            }
         nodes = {graph: _placement(session) for graph, session in self._sessions.items()}
         self.report = ProviderReport(asked, available, nodes)
         if providers is not None and set(self.report.idle) - {CPU}:
@@ -134,6 +138,7 @@ def _asked(providers: Sequence[str] | None, available: tuple[str, ...]) -> tuple
 
 def _options(threads: int | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
+    options.enable_mem_reuse = options.enable_mem_pattern = False
     if threads is not None:
         options.intra_op_num_threads = threads
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")

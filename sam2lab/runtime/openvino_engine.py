@@ -73,10 +73,11 @@ class OpenVinoEngine(BundleEngine):
             "encoder": exact if encoder_precision == "f32" else told,
             "decoder": exact,
         }
-        self._compiled = {
-            graph: core.compile_model(self.bundle.path(graph), DEVICE, chosen)
-            for graph, chosen in options.items()
-        }
+        with self._verified:
+            self._compiled = {
+                graph: core.compile_model(self.bundle.path(graph), DEVICE, chosen)
+                for graph, chosen in options.items()
+            }
         chosen = self._compiled["encoder"].get_property("INFERENCE_PRECISION_HINT")
         self.encoder_precision: str = chosen.get_type_name()
         self.report = ProviderReport(

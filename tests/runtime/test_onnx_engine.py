@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.bundle import Bundle, BundleError
 from sam2lab.runtime.engine import Engine, Features, PromptBatch
 from sam2lab.runtime.onnx_engine import CPU, OnnxEngine, ProviderReport, ProviderWarning
 
@@ -47,6 +48,22 @@ def test_it_is_an_engine(engine: OnnxEngine, nano_bundle: Path) -> None:
 def test_a_bundle_does_as_well_as_its_folder(nano_bundle: Path, engine: OnnxEngine) -> None:
     assert OnnxEngine(Bundle.open(nano_bundle)).key == engine.key
     assert OnnxEngine(str(nano_bundle)).key == engine.key
+
+
+@pytest.mark.parametrize("damage", ["of a weight", "of all"])
+def test_a_changed_graph_is_told_of_whatever_onnxruntime_says_to_it(
+    nano_bundle: Path, tmp_path: Path, damage: str
+) -> None:
+    folder = Path(shutil.copytree(nano_bundle, tmp_path / "changed"))
+    graph = folder / "decoder.onnx"
+    content = bytearray(graph.read_bytes())
+    if damage == "of a weight":  # which leaves a graph that can be opened
+        content[len(content) // 2] ^= 1
+    else:
+        content[:] = bytes(len(content))
+    graph.write_bytes(content)
+    with pytest.raises(BundleError, match=r"decoder\.onnx was changed after it was sealed"):
+        OnnxEngine(folder)
 
 
 def test_features_and_answers_have_the_promised_shapes(
