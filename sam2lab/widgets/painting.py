@@ -91,7 +91,8 @@ def sample(packed: PackedMask, view: Viewport) -> tuple[npt.NDArray[np.bool_], i
     rows, from_y = _nearest(down, view.top, view.scale)
     # Rows first, while they are bits: a large photo's mask is never unpacked as a whole.
     wanted = np.unpackbits(packed.bits[np.clip(rows - y0, 0, y1 - y0 - 1)], axis=1, count=x1 - x0)
-    inside = wanted[:, np.clip(columns - x0, 0, x1 - x0 - 1)].view(bool)
+    # Not by an index: its result lies in memory column by column, and all that follows reads rows.
+    inside = np.take(wanted, np.clip(columns - x0, 0, x1 - x0 - 1), axis=1).view(bool)
     inside[(rows < y0) | (rows >= y1)] = False
     inside[:, (columns < x0) | (columns >= x1)] = False
     return inside, from_x, from_y

@@ -56,6 +56,14 @@ def test_a_mask_is_painted_exactly_where_its_pixels_are_seen(
     np.testing.assert_array_equal(shown[..., 3] > 0, under_each_canvas_pixel(mask, view))
 
 
+def test_a_mask_lies_in_memory_row_by_row_as_all_that_follows_reads_it() -> None:
+    # Column by column, outlining and encoding a mask of a large canvas take four times as long.
+    view = Viewport.fitted((90, 60), (180, 120))
+    seen = painting.sample(PackedMask.of(disc(90, 60, 30, 45, 20)), view)
+    assert seen is not None
+    assert seen[0].flags.c_contiguous
+
+
 def test_the_inside_is_as_opaque_as_asked_and_the_outline_opaque() -> None:
     view = Viewport.fitted((100, 100), (100, 100))
     packed = PackedMask.of(disc(100, 100, 50, 50, 30))
