@@ -30,6 +30,7 @@ from sam2lab.measure.ground_truth import Labelled, Sample, Samples, Skipped, sam
 from sam2lab.measure.journal import Journal
 from sam2lab.measure.overlap import boundary_f, size_class
 from sam2lab.measure.parity import iou
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engine import Engine
 from sam2lab.runtime.images import ImageError
 from sam2lab.scenes.scene import Scene
@@ -85,8 +86,7 @@ def evaluate(
     ```
     """
     questions = Questions(tuple([kinds] if isinstance(kinds, str) else kinds), clicks, seed)
-    if isinstance(in_flight, bool) or not isinstance(in_flight, int) or in_flight < 1:
-        raise ValueError(f"in_flight is {in_flight!r}; wanted a whole number from 1 on")
+    in_flight = whole("in_flight", in_flight, least=1)
     used = _checked(engines, elsewhere=executor is not None)
     about = {
         "engines": {name: machine.engine_facts(_engine(name, one)) for name, one in used.items()},

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sam2lab.measure import clicks
 from sam2lab.measure.clicks import Click, Mask
 from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.cache import ImageEmbedding
 from sam2lab.runtime.engine import Engine, Float32
 from sam2lab.runtime.segmenter import Segmenter
@@ -39,8 +40,9 @@ class Questions:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise ValueError(f"kinds is {self.kinds!r}; wanted some of: {', '.join(KINDS)}")
-        if isinstance(self.clicks, bool) or not isinstance(self.clicks, int) or self.clicks < 1:
-            raise ValueError(f"clicks is {self.clicks!r}; wanted a whole number from 1 on")
+        # As Python's own whole numbers they can be written down.
+        object.__setattr__(self, "clicks", whole("clicks", self.clicks, least=1))
+        object.__setattr__(self, "seed", whole("seed", self.seed, least=0))
 
 
 class Answer(NamedTuple):

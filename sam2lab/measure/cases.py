@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sam2lab.runtime import images as photos
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engine import Float32
 
 KINDS = ("1 point", "point + negative", "3 points", "box", "box + point", "refine")
@@ -64,8 +65,7 @@ def cases(
     ['box', '3 points']
     """
     wanted = known_kinds(kinds)
-    if prompts_per_kind < 1:
-        raise ValueError(f"prompts_per_kind is {prompts_per_kind}; wanted 1 or more")
+    prompts_per_kind = whole("prompts_per_kind", prompts_per_kind, least=1)
     drawn = []
     for index, image in enumerate(images):
         size = photos.read(image).shape[:2]

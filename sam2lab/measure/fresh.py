@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from sam2lab import settings
 from sam2lab.measure import machine
 from sam2lab.measure.questions import Question
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import BUNDLE_FILE
 
 Opening = str | os.PathLike[str] | Mapping[str, Any]
@@ -60,7 +61,7 @@ def cold_start(
     """
     if starts is None:
         starts = 3 if settings.budget() == "ci" else 10
-    _positive("starts", starts)
+    starts = whole("starts", starts, least=1)
     rows = []
     turns = [(start, name) for start in range(starts) for name in engines]
     with _Workshop(engines, image, prompt) as workshop, contextlib.suppress(KeyboardInterrupt):
@@ -83,7 +84,7 @@ def peak_memory(
     So each phase holds what was there before it, but `decode` nothing of the encoder's work.
     Arguments as in `cold_start`.
     """
-    _positive("repeats", repeats)
+    repeats = whole("repeats", repeats, least=1)
     rows = []
     # In this order, since `decode` takes the features that `encode` leaves.
     turns = [(run, name, phase) for run in range(repeats) for name in engines for phase in PHASES]
@@ -204,11 +205,6 @@ def _modules(arguments: Mapping[str, Any]) -> list[str]:
         "openvino": ["sam2lab.runtime.openvino_engine"],
     }
     return ["sam2lab", *of_engine.get(arguments.get("engine", "onnx"), [])]
-
-
-def _positive(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is {value!r}; wanted a whole number from 1 on")
 
 
 def _with_machine(table: pd.DataFrame) -> pd.DataFrame:

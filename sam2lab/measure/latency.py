@@ -24,6 +24,7 @@ from sam2lab import settings
 from sam2lab.measure import machine, questions
 from sam2lab.measure.questions import Question, Timing
 from sam2lab.measure.records import Recorder
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engine import Engine
 
 STAGES = ("encode_ms", "decode_ms", "pre_ms", "post_ms", "total_ms", "cpu_ms")
@@ -63,9 +64,8 @@ def measure(
     """
     if not isinstance(series, Mapping) or not series:
         raise ValueError(f"series is {series!r}; wanted at least one named Series")
-    runs = default_runs() if runs is None else runs
-    if isinstance(runs, bool) or not isinstance(runs, int) or runs < 1:
-        raise ValueError(f"runs is {runs!r}; wanted a whole number from 1 on")
+    runs = default_runs() if runs is None else whole("runs", runs, least=1)
+    seed = whole("seed", seed, least=0)
     about = {"machine": machine.fingerprint(), "engines": {}, "seed": seed, "interrupted": False}
     recorder = Recorder(COLUMNS, about, save_to)
     rng = np.random.default_rng(seed)

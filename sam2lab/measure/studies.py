@@ -18,6 +18,7 @@ import pandas as pd
 from sam2lab.measure.latency import Series, measure
 from sam2lab.measure.machine import fingerprint
 from sam2lab.measure.questions import Question, by_file
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engine import Engine
 from sam2lab.runtime.onnx_engine import OnnxEngine
@@ -109,7 +110,8 @@ def local_and_remote(
     return measure(series, **options)
 
 
-def _counts(counts: Sequence[int]) -> Sequence[int]:
-    if not len(counts) or min(counts) < 1 or len(set(counts)) < len(counts):
-        raise ValueError(f"counts is {list(counts)}; wanted different numbers from 1 on")
-    return counts
+def _counts(counts: Iterable[int]) -> list[int]:
+    listed = [whole("counts", count, least=1) for count in counts]
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(f"counts is {listed}; wanted different numbers from 1 on")
+    return listed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import operator
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from sam2lab import settings
 from sam2lab.reference import fetch
 from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import sha256_of
 from sam2lab.runtime.engine import SIZES, ModelInfo
 
@@ -64,7 +64,7 @@ def load(
     if version not in versions and version in VERSIONS:
         raise ValueError(f"version is {version!r}, but {size} exists as {' and '.join(versions)}")
     _check_choice("version", version, versions)
-    seed = _check_seed(seed)
+    seed = whole("seed", seed, 0, 2**63 - 1)
 
     if input_size is not None:
         input_size = check_input_size(input_size)
@@ -223,16 +223,6 @@ def _check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
             f"{argument} is {value!r}; wanted one of {', '.join(map(repr, choices))}"
             f"{_did_you_mean(str(value), choices)}"
         )
-
-
-def _check_seed(seed: int) -> int:
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < 2**63:
-        raise ValueError(f"seed is {seed!r}; wanted a whole number from 0 to 2**63 - 1")
-    return number
 
 
 def _did_you_mean(value: str, choices: tuple[str, ...]) -> str:

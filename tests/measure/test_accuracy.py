@@ -207,6 +207,12 @@ def test_a_study_is_taken_up_where_it_was_interrupted(tmp_path: Path) -> None:
     same(resumed, evaluate({"known": KnownEngine()}, scenes(6), clicks=2))
 
 
+def test_numpys_numbers_can_be_written_down_as_well(tmp_path: Path) -> None:
+    options = {"seed": np.int64(1), "clicks": np.int64(2), "in_flight": np.int64(3)}
+    found = evaluate({"known": KnownEngine()}, scenes(1), keep_in=tmp_path / "j", **options)
+    same(found, evaluate({"known": KnownEngine()}, scenes(1), clicks=2, seed=1))
+
+
 def test_what_was_skipped_is_remembered_too(tmp_path: Path) -> None:
     samples = coco(tmp_path)
     (tmp_path / "0.png").unlink()

@@ -171,8 +171,9 @@ def test_the_first_click_is_in_the_centre() -> None:
     [
         ({"kinds": ("boxes",)}, r"kinds is \('boxes',\); wanted some of: clicks, random click"),
         ({"kinds": ()}, "kinds is"),
-        ({"clicks": 0}, "clicks is 0; wanted a whole number from 1 on"),
+        ({"clicks": 0}, "clicks is 0; wanted a whole number, 1 or more"),
         ({"clicks": 2.0}, "clicks is 2.0"),
+        ({"seed": -1}, "seed is -1; wanted a whole number, 0 or more"),
     ],
 )
 def test_other_questions_are_refused(options: dict[str, Any], message: str) -> None:

@@ -59,6 +59,12 @@ def test_what_cannot_be_opened_at_once_is_refused(opening) -> None:
         fresh.cold_start({"x": opening}, PHOTO)
 
 
+@pytest.mark.parametrize("starts", [0, 1.5, True])
+def test_a_number_of_starts_that_is_none_is_refused(nano_bundle: Path, starts) -> None:
+    with pytest.raises(ValueError, match="starts is .*wanted a whole number, 1 or more"):
+        fresh.cold_start({"x": nano_bundle}, PHOTO, starts=starts)
+
+
 def test_no_engines_are_refused() -> None:
     with pytest.raises(ValueError, match=r"engines is \{\}; wanted names"):
         fresh.peak_memory({}, PHOTO)

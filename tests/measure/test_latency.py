@@ -281,7 +281,7 @@ class TestStudies:
         assert table["encode_ms"].notna().all()
         assert table.attrs["engines"]["there"]["engine"] == "RemoteEngine"
 
-    @pytest.mark.parametrize("counts", [(), (0, 1), (2, 2)])
+    @pytest.mark.parametrize("counts", [(), (0, 1), (2, 2), (1.5,)])
     def test_counts_that_make_no_study_are_refused(self, counts) -> None:
         with pytest.raises(ValueError, match="counts is"):
             studies.points(SleepyEngine(), PHOTO, counts=counts)
@@ -334,10 +334,23 @@ class TestRecords:
         assert engine.encoded == 0
 
 
-@pytest.mark.parametrize("runs", [0, -1, 2.5, True])
+@pytest.mark.parametrize("runs", [0, -1, 2.5, True, "10"])
 def test_a_number_of_runs_that_is_none_is_refused(runs) -> None:
     with pytest.raises(ValueError, match="runs is"):
         compare({"a": SleepyEngine()}, PHOTO, runs=runs)
+
+
+def test_a_seed_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="seed is -1"):
+        compare({"a": SleepyEngine()}, PHOTO, runs=1, seed=-1)
+
+
+def test_numpys_numbers_do_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "runs.csv"
+    runs, seed = np.int64(2), np.int64(3)
+    table = compare({"a": SleepyEngine()}, PHOTO, runs=runs, seed=seed, save_to=file)
+    assert len(table) == 2
+    assert records.load(file).attrs["seed"] == 3
 
 
 def test_no_series_are_refused() -> None:

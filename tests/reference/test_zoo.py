@@ -335,6 +335,7 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
         ({"size": "nano", "weights": None}, ["weights is 'None'"]),
         ({"size": "nano", "weights": "random", "seed": -1}, ["seed is -1"]),
         ({"size": "nano", "weights": "random", "seed": 0.5}, ["seed is 0.5"]),
+        ({"size": "nano", "weights": "random", "seed": 2**63}, ["seed is", f"to {2**63 - 1}"]),
     ],
 )
 def test_a_wrong_argument_is_named_with_the_choices(arguments, words):
