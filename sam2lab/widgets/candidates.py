@@ -42,6 +42,12 @@ class Candidates:
         self._small: tuple[npt.NDArray[np.uint8], Viewport] | None = None
         self._shown: tuple[PackedMask, ...] = ()
         self._colour = ""
+        self.show(None, "")
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is something to choose from."""
+        return bool(self._box.layout.display != "none")
 
     def open(self, photo: RGB) -> None:
         """Another photo: shrink it once for all thumbnails."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, Protocol
 
-from ipywidgets import HTML, HBox, VBox
+from ipywidgets import HTML, DOMWidget, HBox, VBox
 
 from sam2lab.runtime.images import ImageLike
 from sam2lab.widgets import object_list, overlay, stage
@@ -96,6 +96,13 @@ class Screen:
         right = [panel.widget for panel in (self.candidates, self.list, self.display, self.engine)]
         body = named(HBox([named(VBox(left), "stage"), named(VBox(right), "side")]), "body")
         self.widgets: list[Any] = [stylesheet(), self.toolbar.widget, body]
+
+    @property
+    def after_photo(self) -> DOMWidget:
+        """What is nearest to the photo: answers to choose from, an object, or another photo."""
+        if self.candidates.is_shown:
+            return self.candidates.buttons[0]
+        return self.list.rows[0].select if self.list.rows else self.photo.upload
 
     def say(self, words: str) -> None:
         """Tell people something."""

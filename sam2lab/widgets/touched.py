@@ -62,7 +62,7 @@ class Touched:
         self._clicker._set_preview(None)
 
     def select(self, object_id: int) -> None:
-        self._do(lambda: self._session.select(object_id))
+        self._do_in_row(object_id, self._session.select)
 
     def rename(self, object_id: int, name: str) -> None:
         self._do(lambda: self._session.rename(object_id, name))
@@ -75,7 +75,7 @@ class Touched:
         self._do(lambda: (self._session.show if hidden else self._session.hide)(object_id))
 
     def delete(self, object_id: int) -> None:
-        self._do(lambda: self._session.delete(object_id))
+        self._do_in_row(object_id, self._session.delete)
 
     def act(self, name: str) -> None:
         session, stage = self._session, self._screen.stage
@@ -102,7 +102,7 @@ class Touched:
         """A key, while the canvas has the focus, from which ipycanvas lets none go on."""
         screen = self._screen
         if key == "Tab":
-            (screen.toolbar.last if shift else screen.list.rows[0].select).focus()
+            (screen.toolbar.last if shift else screen.after_photo).focus()
         elif key == "Escape":
             screen.stage.cancel()
             screen.stage.layers.canvas.blur()
@@ -161,6 +161,19 @@ class Touched:
 
     def _do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
         self._clicker._do(action, mark)
+
+    def _do_in_row(self, object_id: int, action: Callable[[int], None]) -> None:
+        """Act from an object's row; should the row go, the last one that stays has the focus."""
+
+        def act() -> None:
+            session, rows = self._session, self._screen.list.rows
+            here = session.objects.index(session.state.item(object_id))
+            action(object_id)
+            left = len(session.objects)
+            if here >= left:
+                rows[left - 1].select.focus()
+
+        self._do(act)
 
     def _take_keys(self) -> None:
         # The photo takes the keys from here on, which JupyterLab would else take for its cells.

@@ -560,7 +560,43 @@ def test_tab_leaves_the_photo_which_else_keeps_every_key(
     robot.click(40, 25)
     focused.clear()
     robot.key("Tab", shift=True)
-    assert focused == [buttons["next"]]
+    robot.key("Tab")
+    assert focused == [buttons["next"], clicker._screen.candidates.buttons[0]]
+
+
+def test_without_a_photo_there_is_nothing_to_choose_from_and_tab_goes_on_to_the_upload(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clicker = Clicker(Segmenter(FakeEngine()))
+    assert clicker._screen.candidates._box.layout.display == "none"
+    focused: list[Any] = []
+    monkeypatch.setattr(ipywidgets.DOMWidget, "focus", lambda self: focused.append(self))
+    Robot(clicker).key("Tab")
+    assert focused == [clicker._screen.photo.upload]
+
+
+def test_a_row_that_goes_leaves_the_focus_to_the_last_one_that_stays(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = three_objects(robot)
+    focused: list[Any] = []
+    monkeypatch.setattr(ipywidgets.DOMWidget, "focus", lambda self: focused.append(self))
+    send(rows[1].delete, {"event": "click"})
+    assert focused == [], "the next object has moved up into that row"
+    send(rows[1].delete, {"event": "click"})
+    assert focused == [rows[0].select]
+
+
+def test_an_empty_object_that_is_left_leaves_the_focus_to_the_last_row(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = three_objects(robot)
+    robot.press("clear")
+    focused: list[Any] = []
+    monkeypatch.setattr(ipywidgets.DOMWidget, "focus", lambda self: focused.append(self))
+    send(rows[2].select, {"event": "click"})
+    assert [item.id for item in robot.clicker.objects] == [2, 3]
+    assert focused == [rows[1].select]
 
 
 def test_a_button_that_has_nothing_more_to_do_leaves_the_focus_to_the_photo(
@@ -648,6 +684,16 @@ def test_without_widgets_the_rest_of_the_package_works_and_the_clicker_says_what
     )
     assert "sam2lab[lab]" in done.stdout, done.stderr
     assert sam2lab.Clicker is Clicker
+
+
+def three_objects(robot: Robot) -> Any:
+    """The rows of three objects, the first of them active."""
+    for x in (20, 40, 60):
+        robot.click(x, 30)
+        robot.press("next")
+    rows = robot.clicker._screen.list.rows
+    send(rows[0].select, {"event": "click"})
+    return rows
 
 
 def drawn(clicker: Clicker) -> Any:
