@@ -58,8 +58,12 @@ def named(widget: W, *names: str) -> W:
 
 
 def button(name: str, label: str, tooltip: str, do: Callable[[], None], icon: str = "") -> Button:
-    """A button that says what it does."""
-    made = Button(description=label, tooltip=tooltip, icon=icon)
+    """A button that says what it does: without a label by its icon, and in words when spoken."""
+    if icon and not label:
+        made = named(Button(description=tooltip, icon=icon), "icon")
+    else:
+        made = Button(description=label, icon=icon)
+    made.tooltip = tooltip
     made.on_click(lambda _: do())
     return named(made, name)
 

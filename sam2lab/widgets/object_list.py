@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from ipywidgets import HTML, Button, ColorPicker, HBox, Text, VBox
+from ipywidgets import HTML, ColorPicker, HBox, Text, VBox
 
 from sam2lab.widgets.answers import Answer
-from sam2lab.widgets.controls import named, section
+from sam2lab.widgets.controls import button, named, section
 from sam2lab.widgets.objects import Item
 
 
@@ -67,12 +67,14 @@ class _Row:
     def __init__(self, doing: Doing) -> None:
         self._id = -1
         self._is_showing = False
-        self.select = _icon("select", "hand-pointer-o", lambda: doing.select(self._id))
+        self.select = button(
+            "object-select", "", "", lambda: doing.select(self._id), "hand-pointer-o"
+        )
         self.colour = named(ColorPicker(concise=True), "object-colour")
         self.name = named(Text(continuous_update=False), "object-name")
         self.figures = named(HTML(), "object-figures")
-        self.hide = _icon("hide", "eye", lambda: doing.toggle(self._id))
-        self.delete = _icon("delete", "trash", lambda: doing.delete(self._id))
+        self.hide = button("object-hide", "", "", lambda: doing.toggle(self._id), "eye")
+        self.delete = button("object-delete", "", "", lambda: doing.delete(self._id), "trash")
         self.name.observe(self._on_change(doing.rename), "value")
         self.colour.observe(self._on_change(doing.recolour), "value")
         self.widget = named(
@@ -89,12 +91,15 @@ class _Row:
             self.colour.value = item.colour
         finally:
             self._is_showing = False
-        self.name.tooltip = f"Name of {item.name}"
-        self.colour.tooltip = f"Colour of {item.name}"
-        self.select.tooltip = f"Go on clicking on {item.name}"
-        self.delete.tooltip = f"Delete {item.name}"
         self.hide.icon = "eye-slash" if item.hidden else "eye"
-        self.hide.tooltip = f"{'Show' if item.hidden else 'Hide'} {item.name}"
+        for control, words in (
+            (self.name, "Name of"),
+            (self.colour, "Colour of"),
+            (self.select, "Go on clicking on"),
+            (self.hide, "Show" if item.hidden else "Hide"),
+            (self.delete, "Delete"),
+        ):
+            control.tooltip = control.description = f"{words} {item.name}"
         self.figures.value = _figures(item, answer)
         change = self.widget.add_class if entry.is_active else self.widget.remove_class
         change("sam2lab-is-active")
@@ -105,12 +110,6 @@ class _Row:
                 do(self._id, change["new"])
 
         return changed
-
-
-def _icon(name: str, icon: str, do: Callable[[], None]) -> Button:
-    made = named(Button(icon=icon), f"object-{name}")
-    made.on_click(lambda _: do())
-    return made
 
 
 def _figures(item: Item, answer: Answer | None) -> str:

@@ -40,7 +40,8 @@ class PhotoPanel:
         self.upload = named(
             FileUpload(
                 accept="image/*",
-                description="Upload a picture",
+                # Shown without its end by the style. ipywidgets adds the number of files, "(0)".
+                description="Upload a picture; files chosen:",
                 tooltip="A picture file of the computer that the browser runs on, of up to 100 MB; "
                 "a larger one by its path",
             ),

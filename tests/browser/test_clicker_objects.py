@@ -72,6 +72,52 @@ def test_objects_are_named_hidden_reopened_and_deleted(clicker: ClickerPage) -> 
     expect(rows).to_have_count(2)
 
 
+def test_whoever_works_by_keyboard_stays_in_the_list_when_its_last_row_goes(
+    clicker: ClickerPage,
+) -> None:
+    rows = clicker.page.locator(".sam2lab-object")
+    clicker.click(150, 130)
+    clicker.find("next").click()
+    expect(rows).to_have_count(2)
+    clicker.click(500, 400)
+    with clicker.changing():
+        rows.nth(0).locator(".sam2lab-object-select").click()
+    with clicker.changing():
+        rows.nth(1).locator(".sam2lab-object-delete").press("Enter")
+    expect(rows).to_have_count(1)
+    expect(rows.nth(0).locator(".sam2lab-object-select")).to_be_focused()
+
+
+def test_controls_without_visible_words_have_a_name_for_those_who_hear_them(
+    clicker: ClickerPage,
+) -> None:
+    for role, name in [
+        ("button", "See more to the left"),
+        ("button", "Go on clicking on object 1"),
+        ("button", "Hide object 1"),
+        ("button", "Delete object 1"),
+        ("textbox", "Name of object 1"),
+        ("button", "Upload a picture; files chosen: (0)"),
+    ]:
+        expect(clicker.page.get_by_role(role, name=name)).to_have_count(1)
+
+
+def test_a_click_moves_nothing_beside_a_tall_photo(clicker: ClickerPage) -> None:
+    clicker.show("clicker = sam2lab.Clicker(discs, photo.swapaxes(0, 1))")
+    before = clicker.find("objects").bounding_box()
+    clicker.click(100, 100)
+    expect(clicker.find("candidate-0")).to_be_visible()
+    assert clicker.find("objects").bounding_box() == before
+
+
+def test_in_a_narrow_window_the_objects_come_before_other_photos(clicker: ClickerPage) -> None:
+    clicker.page.set_viewport_size({"width": 800, "height": 1250})
+    tops = [clicker.find(name).bounding_box()["y"] for name in ("view", "objects", "below")]
+    clicker.lab.screenshot("clicker-narrow")
+    clicker.page.set_viewport_size({"width": 1500, "height": 1250})
+    assert tops == sorted(tops)
+
+
 def test_a_reload_of_the_page_keeps_the_view_even_while_the_kernel_draws(
     clicker: ClickerPage,
 ) -> None:
