@@ -96,7 +96,8 @@ def coco(annotations: Path, images: Path | None = None, held_out: bool = False) 
     folder = CocoFolder(*place)
     chosen = [image for image in folder.images if is_held_out(image) or not held_out]
     skipped = [Skipped(None, None, problem) for problem in folder.problems]
-    return Samples(chosen, partial(_load_coco, place), sha256_of(folder.file), skipped)
+    key = sha256_of(folder.file)
+    return Samples(chosen, partial(_load_coco, place, key), key, skipped)
 
 
 def drawn(mixture: Mixture, count: int, size: tuple[int, int], first: int = 0) -> Samples:
@@ -111,8 +112,8 @@ def samples(source: Iterable[Sample | Scene]) -> Iterator[Sample]:
         yield Sample(number, partial(_from_scene, one, number)) if isinstance(one, Scene) else one
 
 
-def _load_coco(place: tuple[str, str | None], image: int) -> Labelled:
-    folder = _folder(place)
+def _load_coco(place: tuple[str, str | None], key: str, image: int) -> Labelled:
+    folder = _folder(place, key)
     photo = folder.read(image)
     found = folder.objects(image)
     crowds = [Skipped(image, each.id, "crowd") for each in found if each.iscrowd]
@@ -136,7 +137,8 @@ def _from_scene(scene: Scene, image: int) -> Labelled:
     return Labelled(scene.image, visible, hidden)
 
 
-# An index of COCO takes seconds to read, and a worker needs the same one thousands of times.
+# An index of COCO takes seconds to read, and a worker needs the same one thousands of times. By its
+# key it is read again where someone has mended it meanwhile.
 @lru_cache(maxsize=2)
-def _folder(place: tuple[str, str | None]) -> CocoFolder:
+def _folder(place: tuple[str, str | None], key: str) -> CocoFolder:
     return CocoFolder(*place)

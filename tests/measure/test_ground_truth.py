@@ -71,6 +71,14 @@ def test_crowds_and_broken_annotations_are_skipped_and_told_each_time(tmp_path: 
         assert all(f"annotation {n} " in " ".join(told) for n in (3, 4, 5))
 
 
+def test_a_set_that_was_mended_is_read_again(tmp_path: Path) -> None:
+    larger = [[0, 0, 20, 0, 20, 16, 0, 16]]
+    for segmentation, area in ((SQUARE, 64), (larger, 320)):
+        place = folder(tmp_path, [annotation(1, segmentation=segmentation)])
+        (sample,) = ground_truth.coco(place)
+        assert np.count_nonzero(sample.load().masks[1]) == area
+
+
 def test_problems_of_one_photo_are_not_told_of_another(tmp_path: Path) -> None:
     annotations = [annotation(1, image=1, segmentation="?"), annotation(2, image=11)]
     samples = ground_truth.coco(folder(tmp_path, annotations, images=11))
