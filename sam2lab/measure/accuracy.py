@@ -94,7 +94,8 @@ def evaluate(
         "ground_truth": ground_truth.key if isinstance(ground_truth, Samples) else None,
     }
     finished: dict[int, _Outcome] = {}
-    order: list[int] = []
+    # In the order in which they came.
+    seen: dict[int, None] = {}
     with contextlib.ExitStack() as stack:
         journal = None
         if keep_in is not None:
@@ -104,7 +105,12 @@ def evaluate(
 
         def missing() -> Iterator[Sample]:
             for sample in samples(ground_truth):
-                order.append(sample.image)
+                if sample.image in seen:
+                    raise ValueError(
+                        f"ground_truth has two photos numbered {sample.image}, which no table can "
+                        "tell apart; evaluate sets of photos one by one"
+                    )
+                seen[sample.image] = None
                 if sample.image in finished:
                     bar.update()
                 else:
@@ -122,7 +128,7 @@ def evaluate(
                 bar.update()
         except KeyboardInterrupt:
             interrupted = True
-    kept = [finished[image] for image in order if image in finished]
+    kept = [finished[image] for image in seen if image in finished]
     beforehand = ground_truth.skipped if isinstance(ground_truth, Samples) else ()
     return _together(kept, beforehand, {**about, "interrupted": interrupted})
 
@@ -248,7 +254,17 @@ def _checked(engines: Mapping[str, Engine | Place], elsewhere: bool) -> dict[str
                 f"engines[{name!r}] is {one!r}; wanted an Engine, a bundle's folder, or arguments "
                 'of open_segmenter such as {"model": "nano", "engine": "torch"}'
             )
-        used[str(name)] = pickle.dumps(place if callable(place) else dict(place))
+        if callable(place) and not elsewhere:
+            # Any function will do, those too that cannot be sent.
+            used[str(name)] = place()
+            continue
+        try:
+            used[str(name)] = pickle.dumps(place if callable(place) else dict(place))
+        except (pickle.PicklingError, AttributeError, TypeError) as reason:
+            raise ValueError(
+                f"engines[{name!r}] cannot be sent to an executor's workers ({reason}); give a "
+                "function that a module defines, or arguments of open_segmenter"
+            ) from None
     return used
 
 

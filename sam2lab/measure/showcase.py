@@ -71,13 +71,13 @@ def again(
             break
     if missing:
         raise ValueError(f"rows is about images {sorted(missing)}, which ground_truth has not")
-    cases = []
+    cases, asked = [], opened(engines)
     for row in rows.itertuples():
         truth = found[row.image].masks[row.object]
         questions = Questions((row.kind,), max(row.clicks, 1), rows.attrs["seed"])
         photo = found[row.image].photo
         answers = {}
-        for name, engine in opened(engines).items():
+        for name, engine in asked.items():
             *_, last = ask(engine, photo, {row.object: truth}, questions, row.image)
             answers[name] = last
         cases.append(

@@ -178,6 +178,13 @@ def test_a_photo_without_objects_is_counted_and_never_encoded() -> None:
     assert result.skipped["reason"].tolist()[-1] == "no object"
 
 
+def test_two_photos_of_one_number_are_refused_and_not_taken_for_one(tmp_path: Path) -> None:
+    first, second = coco(tmp_path, 2)
+    for twice, number in (([first, first], 0), ([second, scene(5), scene(6)], 1)):
+        with pytest.raises(ValueError, match=f"two photos numbered {number}.* one by one"):
+            evaluate({"known": KnownEngine()}, twice, ("box",))
+
+
 def test_nothing_to_measure_on_gives_an_empty_table() -> None:
     result = evaluate({"known": KnownEngine()}, [])
     assert list(result.table.columns) == accuracy.COLUMNS
@@ -268,6 +275,17 @@ def test_thousands_of_photos_are_not_gone_through_before_the_first_is_done() -> 
     with pytest.raises(ZeroDivisionError), ThreadPoolExecutor(1) as executor:
         evaluate({"known": open_known}, endless(), executor=executor, in_flight=5)
     assert len(asked) == 5
+
+
+def test_any_function_opens_an_engine_here_but_some_cannot_be_sent() -> None:
+    engines = {"known": lambda: KnownEngine()}
+    found = evaluate(engines, scenes(1), ("box",))
+    same(found, evaluate({"known": KnownEngine()}, scenes(1), ("box",)))
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(ValueError, match=r"engines\['known'\] cannot be sent to an executor's"),
+    ):
+        evaluate(engines, scenes(1), ("box",), executor=pool)
 
 
 def test_an_open_engine_is_not_sent_to_workers() -> None:
