@@ -186,10 +186,9 @@ def _heard(process: subprocess.Popen[str], start: float) -> Iterator[Step]:
 def _arguments(name: str, opening: Opening) -> dict[str, Any]:
     given = {"model": opening} if isinstance(opening, str | os.PathLike) else opening
     is_mapping = isinstance(given, Mapping) and "model" in given
-    if is_mapping and given.get("engine") == "torch":
-        return dict(given)
+    by_torch = is_mapping and given.get("engine") == "torch"
     # A size that was never exported would be exported by the first process, and timed.
-    if not is_mapping or not (Path(given["model"]) / BUNDLE_FILE).is_file():
+    if not by_torch and not (is_mapping and (Path(given["model"]) / BUNDLE_FILE).is_file()):
         raise ValueError(
             f"engines[{name!r}] is {opening!r}; wanted a bundle's folder, or arguments of "
             'open_segmenter such as {"model": "models/tiny", "threads": 1} or {"model": "tiny", '

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sam2lab import settings
 from sam2lab.measure import fresh
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -41,7 +42,8 @@ def test_each_phase_holds_at_least_what_came_before_it(nano_bundle: Path) -> Non
 
 
 def test_the_original_is_measured_like_any_other() -> None:
-    original = {"model": "nano", "engine": "torch", "weights": "random", "input_size": (64, 64)}
+    weights = settings.nano_folder() / "weights.safetensors"
+    original = {"model": "nano", "engine": "torch", "weights": weights, "input_size": (64, 64)}
     table = fresh.cold_start({"original": original}, PHOTO, starts=1)
     assert table["import_ms"].item() > table["first_decode_ms"].item(), "torch is in the import"
 
@@ -61,7 +63,7 @@ def test_what_cannot_be_opened_at_once_is_refused(opening) -> None:
 
 @pytest.mark.parametrize("starts", [0, 1.5, True])
 def test_a_number_of_starts_that_is_none_is_refused(nano_bundle: Path, starts) -> None:
-    with pytest.raises(ValueError, match="starts is .*wanted a whole number, 1 or more"):
+    with pytest.raises(ValueError, match=r"starts is .*wanted a whole number, 1 or more"):
         fresh.cold_start({"x": nano_bundle}, PHOTO, starts=starts)
 
 
