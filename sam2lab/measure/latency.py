@@ -64,6 +64,12 @@ def measure(
     """
     if not isinstance(series, Mapping) or not series:
         raise ValueError(f"series is {series!r}; wanted at least one named Series")
+    for name, one in series.items():
+        if not isinstance(one.engine, Engine) and not callable(one.engine):
+            raise ValueError(
+                f"engines[{name!r}] is {one.engine!r}; wanted an Engine, such as "
+                "open_segmenter(...).engine, or a function that opens one"
+            )
     runs = default_runs() if runs is None else whole("runs", runs, least=1)
     seed = whole("seed", seed, least=0)
     about = {"machine": machine.fingerprint(), "engines": {}, "seed": seed, "interrupted": False}
@@ -106,6 +112,10 @@ def compare(
     table = compare({"torch": TorchEngine(model), "onnx": OnnxEngine(folder)}, "photo.jpg")
     ```
     """
+    if not isinstance(engines, Mapping) or not engines:
+        raise ValueError(
+            f'engines is {engines!r}; wanted at least one by its name: {{"a": engine}}'
+        )
     question = Question.about(image, prompt)
     return measure(
         {name: Series(engine, question) for name, engine in engines.items()}, runs, seed, save_to

@@ -44,7 +44,8 @@ def load(file: str | os.PathLike[str]) -> pd.DataFrame:
             )
     try:
         about: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        table = pd.read_csv(path, dtype=about.pop("dtypes"))
+        # An engine may be called "none", which pandas would take for nothing.
+        table = pd.read_csv(path, dtype=about.pop("dtypes"), keep_default_na=False, na_values=[""])
     except (ValueError, KeyError, AttributeError, TypeError) as reason:
         raise ValueError(
             f"{path.name} and {beside.name} are not what save() wrote ({reason}); measure again, "
