@@ -19,6 +19,7 @@ from sam2lab.remote.connections import Connections, FeaturesGone, RefusedError, 
 from sam2lab.remote.features import Kept, RemoteFeatures
 from sam2lab.remote.network import SimulatedNetwork
 from sam2lab.remote.wire import Arrays, WireError
+from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.engine import Decoded, Features, Float32, PromptBatch
 
 
@@ -81,7 +82,12 @@ class RemoteEngine:
         network: SimulatedNetwork | None = None,
         timeout_s: float = 120.0,
     ) -> None:
-        self.url = url
+        if not isinstance(network, SimulatedNetwork | None):
+            raise ValueError(
+                f"network is {network!r}; wanted a SimulatedNetwork, such as one of "
+                "ASSUMED_NETWORKS.values(), or None"
+            )
+        self.url = str(url).rstrip("/")
         self.network = network
         self._connections = Connections(url, token, timeout_s)
         self._lock = threading.Lock()
@@ -149,6 +155,11 @@ class RemoteEngine:
         `photo` is a JPEG or PNG file or its bytes, and goes up as it is. Prompts are those of
         `Segmenter.segment_images` for one image, in pixels of the photo.
         """
+        if not isinstance(photo, str | os.PathLike | bytes):
+            raise ValueError(
+                f"photo is {type(photo).__name__}; wanted the path of a JPEG or PNG file, or the "
+                "file's bytes; arrays and pictures in memory go through Segmenter(remote)"
+            )
         file = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
         asked: Arrays = {
             "photo": np.frombuffer(file, np.uint8),
@@ -236,7 +247,7 @@ class RemoteEngine:
 
 def _numbers(name: str, prompt: npt.ArrayLike) -> npt.NDArray[Any]:
     """A prompt in the numbers it travels in; what the numbers say the server checks."""
-    array = np.asarray(prompt)
+    array = prompting.as_array(name, prompt)
     kinds, dtype = ("f", np.float32) if name == "mask_input" else ("biuf", np.float64)
     if array.dtype.kind not in kinds:
         raise ValueError(

@@ -8,6 +8,7 @@ import threading
 from typing import NamedTuple
 
 from sam2lab.remote import wire
+from sam2lab.runtime.arguments import number
 
 
 class RemoteError(RuntimeError):
@@ -37,7 +38,7 @@ class Connections:
     """
 
     def __init__(self, url: str, token: str, timeout_s: float) -> None:
-        address = re.fullmatch(r"http://(127\.0\.0\.1):([0-9]{1,5})/?", url)
+        address = re.fullmatch(r"http://(127\.0\.0\.1):([0-9]{1,5})/?", str(url))
         if address is None or not 0 < int(address[2]) <= 65535:
             raise ValueError(
                 f"url is {url!r}; wanted server.url, such as 'http://127.0.0.1:40123'. A server on "
@@ -45,16 +46,14 @@ class Connections:
             )
         if not isinstance(token, str) or not re.fullmatch("[!-~]+", token):
             raise ValueError("token is not what a server draws; wanted server.token")
-        if not timeout_s > 0:
-            raise ValueError(f"timeout_s is {timeout_s}; wanted seconds above 0")
         self._address = address[1], int(address[2])
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": wire.ARRAYS_TYPE}
-        self._timeout_s = timeout_s
+        self._timeout_s = number("timeout_s", timeout_s, *wire.WAITING_S)
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
 
     def request(self, method: str, route: str, body: bytes | None = None) -> Reply:
-        """Ask once; a second time only where the server hung up before anything was asked."""
+        """Ask once, and once more where the server has hung up on a connection that was kept."""
         with self._lock:
             used = self._idle.pop() if self._idle else None
         if used is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sam2lab.runtime.arguments import number, whole
+
 # What a packet carries on an Ethernet path: 1500 bytes less the headers of IP and TCP.
 PACKET_BYTES = 1460
 
@@ -39,25 +41,26 @@ class SimulatedNetwork:
     name: str = "network"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.delay_ms < math.inf:
-            raise ValueError(f"delay_ms is {self.delay_ms}; wanted milliseconds, 0 or more")
-        if not 0 <= self.jitter_ms <= self.delay_ms:
+        for name in ("delay_ms", "jitter_ms", "loss"):
+            number(name, getattr(self, name), 0)
+        if self.jitter_ms > self.delay_ms:
             raise ValueError(
                 f"jitter_ms is {self.jitter_ms}; wanted 0 to delay_ms, {self.delay_ms}: nothing "
                 "arrives before it is sent"
             )
-        if not 0 <= self.loss <= 0.5:
+        if self.loss > 0.5:
             raise ValueError(
                 f"loss is {self.loss}; wanted a share from 0 to 0.5, such as 0.01 for one packet "
                 "in a hundred"
             )
-        if not self.bandwidth_mbps > 0:
+        if self.bandwidth_mbps != math.inf:
+            number("bandwidth_mbps", self.bandwidth_mbps)
+        if self.bandwidth_mbps <= 0:
             raise ValueError(
                 f"bandwidth_mbps is {self.bandwidth_mbps}; wanted megabits per second above 0, or "
                 "math.inf for no limit"
             )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed is {self.seed!r}; wanted a whole number, 0 or more")
+        whole("seed", self.seed, 0)
 
     def seconds(self, nbytes: int, crossing: int) -> float:
         """How long `nbytes` take one way; equal `seed` and `crossing` give equal chance."""

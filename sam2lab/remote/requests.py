@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from sam2lab.remote import wire
 from sam2lab.remote.wire import FEATURES, Arrays
 from sam2lab.runtime import images as photos
+from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.engine import Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.images import RGB, ImageError
 
@@ -41,7 +43,7 @@ class Limits:
     `points` points in all (a box is two), and answers have at most `answer_bytes` before they
     are packed. When `connections` are open, others wait. A request must have arrived
     `request_s` after its first byte, an answer must be taken in that time, and a connection on
-    which nothing is asked for `idle_s` is closed.
+    which nothing is asked for `idle_s` is closed; both are in seconds, a day at most.
     """
 
     features_bytes: int = 1024 * MIB
@@ -56,8 +58,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise ValueError(f"{name} is {value!r}; wanted more than 0")
+            if name.endswith("_s"):
+                number(name, value, *wire.WAITING_S)
+            else:
+                whole(name, value, 1)
 
 
 def read_photo(file: bytes, limits: Limits) -> RGB:

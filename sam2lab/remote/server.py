@@ -16,6 +16,7 @@ from typing import Any
 from sam2lab.remote.handler import Handler
 from sam2lab.remote.requests import Limits
 from sam2lab.remote.service import Service
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bounded import CacheInfo
 from sam2lab.runtime.engine import Engine
 
@@ -47,8 +48,7 @@ def serve(engine: Engine, *, port: int = 0, limits: Limits | None = None) -> Ser
         raise ValueError(
             f"engine is {type(engine).__name__}; wanted an Engine, such as segmenter.engine"
         )
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise ValueError(f"port is {port!r}; wanted a number up to 65535, or 0 for any free one")
+    port = whole("port", port, 0, 65535)
     return Server(HttpServer(Service(engine, limits or Limits()), port))
 
 

@@ -23,6 +23,9 @@ FORMAT = "sam2lab remote 1"
 ARRAYS_TYPE = "application/x-safetensors"
 FEATURES = ("image_embed", "high_res_feats_0", "high_res_feats_1")
 
+# The least and the most that either side may be told to wait: sockets cannot wait for ever.
+WAITING_S = (0.001, 86_400)
+
 # A dozen names and shapes take far less; a header is parsed before anything in it is checked.
 MAX_HEADER_BYTES = 16 * 1024
 

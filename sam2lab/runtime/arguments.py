@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 from operator import index
 
@@ -23,15 +24,30 @@ def whole(name: str, value: int, least: int, most: float = inf) -> int:
     return given
 
 
+def height_and_width(name: str, value: Iterable[int]) -> tuple[int, int]:
+    """Two whole numbers of pixels, whatever holds them.
+
+    >>> height_and_width("input_size", [720, 1280])
+    (720, 1280)
+    """
+    try:
+        height, width = (index(side) for side in value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} is {value!r}; wanted (height, width), two whole numbers of pixels"
+        ) from None
+    return height, width
+
+
 def number(name: str, value: float, least: float = -inf, most: float = inf) -> float:
-    """A finite number from `least` to `most`.
+    """A finite number from `least` to `most`; neither text nor a boolean, which float() takes.
 
     >>> number("share", 2, 0, 1)
     Traceback (most recent call last):
     ValueError: share is 2; wanted a number from 0 to 1
     """
     try:
-        given = float(value)
+        given = inf if isinstance(value, (str, bytes, bool)) else float(value)
     except (TypeError, ValueError, OverflowError):
         given = inf
     # Not the same as outside: NaN is in no interval.

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-import numpy as np
+from sam2lab.runtime.arguments import whole
 
 
 class CacheInfo(NamedTuple):
@@ -34,23 +34,23 @@ V = TypeVar("V", bound=HasBytes)
 
 
 class BoundedMap(Generic[K, V]):
-    """A thread-safe map of at most `max_entries` values and `max_bytes` bytes.
+    """A thread-safe map of at most `max_entries` values and `max_bytes` bytes, 0 for none.
 
     What was used longest ago leaves first. Looking up and counting are two calls, because a
     cache built on this map may have another place to look before a lookup has failed.
 
     >>> kept = BoundedMap(max_entries=2, max_bytes=100)
-    >>> kept.put("a", np.zeros(10, np.uint8)), kept.put("b", np.zeros(20, np.uint8))
+    >>> kept.put("a", memoryview(bytes(10))), kept.put("b", memoryview(bytes(20)))
     ([], [])
     >>> kept.get("a").nbytes
     10
-    >>> kept.put("c", np.zeros(30, np.uint8))
+    >>> kept.put("c", memoryview(bytes(30)))
     ['b']
     """
 
     def __init__(self, max_entries: int, max_bytes: int) -> None:
-        self.max_entries = _bound("max_entries", max_entries)
-        self.max_bytes = _bound("max_bytes", max_bytes)
+        self.max_entries = whole("max_entries", max_entries, 0)
+        self.max_bytes = whole("max_bytes", max_bytes, 0)
         self._lock = Lock()
         # Sizes are kept beside values, so that the sum stays right whatever a value says later.
         self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
@@ -113,11 +113,3 @@ class BoundedMap(Generic[K, V]):
         """The keys kept, the least recently used first."""
         with self._lock:
             return list(self._kept)
-
-
-def _bound(name: str, value: int) -> int:
-    if not isinstance(value, (int, np.integer)) or value < 0:
-        raise ValueError(
-            f"{name} must be a whole number, 0 or more, not {value!r}; 0 switches the cache off."
-        )
-    return int(value)

@@ -128,7 +128,7 @@ def _mask(mask_input: npt.ArrayLike | None, mask_size: tuple[int, int]) -> Float
     """Logits (L or 1, 1, h, w)."""
     if mask_input is None:
         return None
-    array = _as_array("mask_input", mask_input)
+    array = as_array("mask_input", mask_input)
     height, width = mask_size
     if array.dtype.kind != "f":
         raise PromptError(
@@ -218,7 +218,7 @@ def _scale(
 
 def _numbers(name: str, value: npt.ArrayLike, kinds: str) -> Float64:
     """Finite numbers of one of numpy's dtype kinds, as float64."""
-    array = _as_array(name, value)
+    array = as_array(name, value)
     if array.dtype.kind not in kinds:
         raise PromptError(f"{name} is of dtype {array.dtype}; wanted an array or list of numbers")
     with np.errstate(over="ignore"):
@@ -228,7 +228,8 @@ def _numbers(name: str, value: npt.ArrayLike, kinds: str) -> Float64:
     return numbers
 
 
-def _as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.generic]:
+def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    """What a user passed as `name`, as an array of whatever it holds."""
     try:
         return np.asarray(value)
     # Any class may refuse to become an array, in its own words.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sam2lab.runtime import images as photos
 from sam2lab.runtime import masks as low_res
 from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.cache import EmbeddingCache, ImageEmbedding, LowResMaskCache, content_key
 from sam2lab.runtime.engine import Engine, Float32, PromptBatch
 
@@ -68,12 +69,10 @@ class Segmenter:
                 f"engine is {type(engine).__name__}; wanted an Engine such as "
                 "OnnxEngine(folder) or TorchEngine(model): see sam2lab.open_segmenter"
             )
-        if max_batch_size < 1:
-            raise ValueError(f"max_batch_size is {max_batch_size}; wanted 1 or more")
         self.engine = engine
-        self.max_hole_area = max_hole_area
-        self.max_sprinkle_area = max_sprinkle_area
-        self.max_batch_size = max_batch_size
+        self.max_hole_area = number("max_hole_area", max_hole_area, 0)
+        self.max_sprinkle_area = number("max_sprinkle_area", max_sprinkle_area, 0)
+        self.max_batch_size = whole("max_batch_size", max_batch_size, 1)
         self.embeddings_cache = EmbeddingCache() if embeddings_cache is None else embeddings_cache
         self.mask_cache = LowResMaskCache() if mask_cache is None else mask_cache
 
@@ -190,6 +189,7 @@ class Segmenter:
         mask_threshold: float = 0.0,
     ) -> Prediction:
         """Answer encoded prompts on one embedding: the one way from prompt to mask."""
+        mask_threshold = number("mask_threshold", mask_threshold)
         chosen = low_res.choose(self.engine.decode(embedding.features, prompts), multi_mask_output)
         cleaned = low_res.clean(
             chosen.logits, mask_threshold, self.max_hole_area, self.max_sprinkle_area

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -378,6 +379,35 @@ def test_stopping_ends_every_thread_and_frees_the_port(engine: FakeEngine) -> No
         each.close()
 
 
+def test_a_prompt_that_makes_no_array_is_named(remote: RemoteEngine, photo_file: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^boxes makes no array"):
+        remote.segment(photo_file, boxes=[[1, 2, 3, 4], [5, 6]])
+
+
+def test_a_photo_in_memory_is_not_sent(remote: RemoteEngine, photo: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"^photo is ndarray; .*Segmenter"):
+        remote.segment(photo, boxes=[0, 0, 5, 5])
+    assert remote.last_trip is None
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf, 1e12, None, "3"])
+def test_a_time_that_nobody_can_wait_is_refused_by_name(server: Server, timeout_s: object) -> None:
+    with pytest.raises(ValueError, match=r"^timeout_s is .*; wanted a number from 0\.001 to 86400"):
+        RemoteEngine(server.url, server.token, timeout_s=timeout_s)
+
+
+def test_the_name_of_a_line_is_not_the_line(server: Server) -> None:
+    with pytest.raises(ValueError, match=r"^network is '4G \(assumed\)'; .*ASSUMED_NETWORKS"):
+        RemoteEngine(server.url, server.token, network="4G (assumed)")
+
+
+def test_an_address_may_end_in_a_slash(server: Server, remote: RemoteEngine) -> None:
+    features = remote.encode(np.zeros((1, 3, *remote.info.input_size), np.float32))
+    prompts = PromptBatch(np.ones((1, 1, 2), np.float32), np.ones((1, 1), np.float32))
+    with RemoteEngine(f"{server.url}/", server.token) as same:
+        same.decode(features, prompts)
+
+
 @pytest.mark.parametrize("port", [-1, 70000, "80", True])
 def test_a_port_that_is_none_is_refused(engine: FakeEngine, port: object) -> None:
     with pytest.raises(ValueError, match=r"^port is"):
@@ -388,9 +418,21 @@ def test_other_machines_cannot_reach_a_server(server: Server) -> None:
     assert server._http.socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_limits_of_nothing_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="body_bytes is 0"):
-        Limits(body_bytes=0)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("body_bytes", 0),
+        ("features_bytes", 1e9),
+        ("connections", 2.5),
+        ("objects", True),
+        ("photo_pixels", None),
+        ("idle_s", math.inf),
+        ("request_s", "20"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} is "):
+        Limits(**{name: value})
 
 
 def test_only_engines_are_served(engine: FakeEngine) -> None:

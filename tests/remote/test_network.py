@@ -58,7 +58,12 @@ def test_equal_seeds_give_equal_chance_and_others_do_not() -> None:
         ({"delay_ms": 5, "jitter_ms": 6}, "jitter_ms"),
         ({"delay_ms": 5, "loss": 0.9}, "loss"),
         ({"delay_ms": 5, "bandwidth_mbps": 0}, "bandwidth_mbps"),
+        ({"delay_ms": 5, "bandwidth_mbps": math.nan}, "bandwidth_mbps"),
+        ({"delay_ms": 5, "bandwidth_mbps": "fast"}, "bandwidth_mbps"),
+        ({"delay_ms": "5"}, "delay_ms"),
+        ({"delay_ms": 5, "loss": None}, "loss"),
         ({"delay_ms": 5, "seed": -1}, "seed"),
+        ({"delay_ms": 5, "seed": True}, "seed"),
     ],
 )
 def test_figures_that_no_line_has_are_refused_by_name(figures: dict[str, float], name: str) -> None:

@@ -41,6 +41,8 @@ def test_a_number_within_its_bounds_comes_back_as_a_float(value: float) -> None:
         ((), float("-inf"), "wanted a number$"),
         ((), float("nan"), "wanted a number$"),
         ((), "much", "wanted a number$"),
+        ((0, 1), "0.5", "wanted a number from 0 to 1"),
+        ((0, 1), True, "wanted a number from 0 to 1"),
         ((), 10**400, "wanted a number$"),
         ((), None, "wanted a number$"),
         ((), [1, 2], "wanted a number$"),

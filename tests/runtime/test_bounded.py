@@ -105,7 +105,7 @@ def test_clearing_sets_the_counts_to_zero() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_entries", "max_bytes"])
-@pytest.mark.parametrize("value", [-1, 1.5, 1e9, "8", None])
+@pytest.mark.parametrize("value", [-1, 1.5, 1e9, "8", None, True])
 def test_a_bad_bound_is_named(name, value) -> None:
     bounds = {"max_entries": 1, "max_bytes": 1, name: value}
     with pytest.raises(ValueError, match=f"{name} .*{value}"):

@@ -138,6 +138,28 @@ def test_images_go_to_the_encoder_in_bounded_batches() -> None:
     assert engine.encoded == [2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_batch_size", 0),
+        ("max_batch_size", 2.5),
+        ("max_batch_size", None),
+        ("max_hole_area", -1),
+        ("max_sprinkle_area", float("nan")),
+        ("max_sprinkle_area", "8"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} is .*; wanted a "):
+        Segmenter(FakeEngine(), **{name: value})
+
+
+@pytest.mark.parametrize("value", [None, "0.5", [0.0], float("nan"), float("inf")])
+def test_a_threshold_that_is_no_number_is_refused_by_name(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^mask_threshold is .*; wanted a number$"):
+        Segmenter(FakeEngine()).segment_images(photo(), boxes=[0, 0, 5, 5], mask_threshold=value)
+
+
 def test_embeddings_replace_images() -> None:
     engine = FakeEngine()
     segmenter = Segmenter(engine)
