@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +33,12 @@ _OUTLINE_SHARE = 1 / 300  # of the photo's longer side
 
 
 def painted(
-    photo: npt.NDArray[np.uint8],
+    photo: npt.NDArray[Any],
     found: Sequence[npt.NDArray[np.bool_]],
     *more: Sequence[npt.NDArray[np.bool_]],
     titles: Sequence[str] = (),
 ) -> Figure:
-    """The photo (H, W, 3), and beside it the same with masks (N, H, W) on it.
+    """The photo (H, W, 3), 8-bit or in [0, 1], and beside it the same with masks (N, H, W) on it.
 
     Each has a colour and an outline; the largest is painted first, so that what lies on it
     stays to be seen. Every further sequence of masks gets a picture of its own.
@@ -83,15 +84,16 @@ def filtered(
 
 
 def _paint(
-    photo: npt.NDArray[np.uint8], masks: Sequence[npt.NDArray[np.bool_]]
+    photo: npt.NDArray[Any], masks: Sequence[npt.NDArray[np.bool_]]
 ) -> npt.NDArray[np.uint8]:
-    canvas = photo.astype(np.float32)
+    bare = photo.astype(np.float32) * (1 if photo.dtype == np.uint8 else 255)
+    canvas = bare.copy()
     width = max(1, round(max(photo.shape) * _OUTLINE_SHARE))
     by_size = sorted(masks, key=np.count_nonzero, reverse=True)
     for mask, name in zip(by_size, cycle(_COLOURS)):
         colour = 255 * np.array(to_rgb(name), np.float32)
         # From the photo, not from the canvas: what lies below would mix into another colour.
-        canvas[mask] = (1 - _OPACITY) * photo[mask] + _OPACITY * colour
+        canvas[mask] = (1 - _OPACITY) * bare[mask] + _OPACITY * colour
         inside = ndimage.binary_erosion(mask, iterations=width, border_value=1)
         canvas[mask & ~inside] = colour
     return np.rint(canvas).astype(np.uint8)

@@ -34,15 +34,17 @@ EXACT = 1e-9
 def tensor_errors(table: pd.DataFrame) -> Figure:
     """Bars of the relative error, one for each tensor of `compare_tensors`.
 
-    Where a tensor was compared on several images, the worst of them counts.
+    Where a tensor was compared on several images, the worst of them counts. An infinite error,
+    that of a constant tensor, is drawn beyond all others.
     """
     worst = table.groupby("tensor", sort=False)["relative_error"].max()
     figure = Picture(figsize=(7, 0.8 + 0.35 * len(worst)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
-    bars = axes.barh(worst.index, worst, left=EXACT, color=BLUE)
+    end = max(30 * worst.to_numpy()[np.isfinite(worst)].max(initial=0), 1e-4)
+    bars = axes.barh(worst.index, worst.clip(upper=end / 10), left=EXACT, color=BLUE)
     axes.bar_label(bars, [_number(value) for value in worst], padding=4)
-    axes.set_xlim(EXACT, max(worst.max() * 30, 1e-4))
+    axes.set_xlim(EXACT, end)
     axes.invert_yaxis()
     axes.set_xlabel("largest error (standard deviations of the tensor)")
     axes.set_ylabel("tensor")

@@ -24,11 +24,16 @@ def candidates(
     Points (P, 2), (x, y) in pixels, are drawn as a green disc where the label is 1 and as a
     red cross where it is 0.
     """
+    clicks = np.reshape(np.asarray(points, float), (-1, 2))
+    positive = np.asarray(labels).reshape(-1) == 1
+    if len(positive) != len(clicks):
+        raise ValueError(
+            f"labels has {len(positive)} entries for {len(clicks)} points; wanted one each, 1 on "
+            "the object and 0 beside it"
+        )
     height, width = photo.shape[:2]
     figure = Picture(figsize=(10, 0.6 + 10 * height / width / len(masks)), layout="constrained")
     panels = figure.subplots(1, len(masks), squeeze=False)[0]
-    clicks = np.reshape(np.asarray(points, float), (-1, 2))
-    positive = np.asarray(labels).reshape(-1) == 1
     for axes, mask, score in zip(panels, masks, scores, strict=True):
         axes.imshow(photo)
         axes.imshow(np.where(mask[..., None], to_rgba(SKY, 0.65), 0.0))

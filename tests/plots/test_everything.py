@@ -39,6 +39,13 @@ def test_outlines_are_stronger_than_what_they_enclose_and_the_photo_s_edge_has_n
     assert (whole == whole[0, 0]).all()
 
 
+def test_a_photo_of_more_than_eight_bits_is_painted_as_light_as_it_is() -> None:
+    deep = (PHOTO / np.float32(255)).astype(np.float32)
+    one_of_each = zip(plots.painted(deep, squares(10)).axes, shown(squares(10)), strict=True)
+    _, (axes, expected) = one_of_each
+    np.testing.assert_array_equal(np.asarray(axes.images[0].get_array()), expected)
+
+
 def test_every_set_of_masks_has_a_picture_beside_the_photo() -> None:
     before, one, none = shown(squares(10), [])
     np.testing.assert_array_equal(before, PHOTO)

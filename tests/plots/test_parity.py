@@ -1,11 +1,10 @@
-from __future__ import annotations
+"""Two engines drawn: every tensor, kind of prompt and stage, and each pixel that flips."""
 
-import sys
+from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from sam2lab import plots
 
@@ -40,31 +39,6 @@ def block(rows: int, columns: int) -> np.ndarray:
     return mask
 
 
-FIGURES = {
-    "tensor_errors": lambda: plots.tensor_errors(TENSORS),
-    "flip_map": lambda: plots.flip_map(PHOTO, block(10, 10), block(10, 12)),
-    "iou_by_prompt": lambda: plots.iou_by_prompt(MASKS),
-    "error_growth": lambda: plots.error_growth(STAGES),
-}
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_has_a_title_and_says_what_its_axes_are(name: str) -> None:
-    (axes,) = FIGURES[name]().axes
-    assert axes.get_title()
-    assert axes.get_xlabel()
-    assert axes.get_ylabel()
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_draws_itself_as_png_and_leaves_pyplot_alone(name: str) -> None:
-    figure = FIGURES[name]()
-    assert isinstance(figure, Figure)
-    assert figure._repr_png_().startswith(b"\x89PNG")
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    assert pyplot is None or not pyplot.get_fignums()
-
-
 def test_there_is_a_bar_for_each_tensor_as_long_as_its_worst_error() -> None:
     (axes,) = plots.tensor_errors(TENSORS).axes
     (bars,) = axes.containers
@@ -80,6 +54,15 @@ def test_an_error_of_zero_is_called_exact() -> None:
 
 def test_errors_that_are_all_zero_can_be_drawn() -> None:
     plots.tensor_errors(TENSORS.assign(relative_error=0.0))._repr_png_()
+
+
+def test_an_infinite_error_is_drawn_beyond_the_others_and_named() -> None:
+    figure = plots.tensor_errors(TENSORS.replace(3e-5, np.inf))
+    (axes,) = figure.axes
+    *others, infinite = (bar.get_width() for bar in axes.patches)
+    assert max(others) < infinite < axes.get_xlim()[1]
+    assert axes.texts[-1].get_text() == "inf"
+    figure._repr_png_()
 
 
 def test_the_flip_map_dots_each_pixel_that_flips_and_counts_them() -> None:
@@ -132,18 +115,6 @@ def test_a_sound_engine_has_no_stage_marked() -> None:
     (axes,) = plots.error_growth(STAGES.assign(relative_error=1e-6, above=False)).axes
     assert not axes.patches
     assert axes.get_title() == "Every stage is within the threshold of 0.001"
-
-
-def test_candidates_have_a_panel_and_a_score_each() -> None:
-    masks = np.stack([block(10, 10), block(20, 20), block(5, 5)])
-    scores = np.array([0.5, 0.91, 0.2], np.float32)
-    figure = plots.candidates(PHOTO, masks, scores, [(15, 15), (50, 30)], [1, 0])
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["predicted IoU 0.50", "predicted IoU 0.91", "predicted IoU 0.20"]
-
-
-def test_candidates_need_no_clicks() -> None:
-    assert len(plots.candidates(PHOTO, block(9, 9)[None], np.ones(1)).axes) == 1
 
 
 @pytest.mark.parametrize("error", [1e-6, 0.5])
