@@ -107,8 +107,3 @@ class TestAmongChipsets:
     def test_refuses_a_part_that_there_is_not(self) -> None:
         with pytest.raises(ValueError, match="model is 'encoder'; wanted one of 'SAM2Encoder'"):
             plots.among_chipsets(PUBLISHED, model="encoder")
-
-
-@pytest.mark.parametrize("figure", [plots.speed_against_memory, plots.among_chipsets])
-def test_a_figure_draws_itself_as_png(figure) -> None:
-    assert figure(PUBLISHED, HERE)._repr_png_().startswith(b"\x89PNG")

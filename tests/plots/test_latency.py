@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from sam2lab import plots
 from sam2lab.measure.summaries import ratios, steady, summary
@@ -51,28 +50,6 @@ MEMORY = pd.DataFrame(
         for phase, peak in {"import": 50.0, "open": 90.0, "encode": 200.0, "decode": 100.0}.items()
     ]
 )
-FIGURES = {
-    "time_ecdf": lambda: plots.time_ecdf(TABLE),
-    "time_violins": lambda: plots.time_violins(TABLE),
-    "time_ratios": lambda: plots.time_ratios(ratios(TABLE)),
-    "time_study": lambda: plots.time_study(summary(STUDY), "number of points"),
-    "cold_start": lambda: plots.cold_start(COLD),
-    "peak_memory": lambda: plots.peak_memory(MEMORY),
-    "run_order": lambda: plots.run_order(TABLE[TABLE["series"] == "a"], summary(TABLE)[:1]),
-}
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_has_a_title_and_says_what_its_axes_are(name: str) -> None:
-    (axes,) = FIGURES[name]().axes
-    assert axes.get_title() or axes.get_title("left")
-    assert axes.get_xlabel()
-    assert axes.get_ylabel()
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_draws_itself_as_png(name: str) -> None:
-    assert FIGURES[name]()._repr_png_().startswith(b"\x89PNG")
 
 
 class TestRunOrder:

@@ -58,8 +58,3 @@ def test_recipes_that_are_beaten_are_hollow() -> None:
     left = plots.pareto(TABLE).axes[0]
     filled = left.collections[0].get_facecolors()[:, 3] > 0
     assert filled.tolist() == TABLE["best"].tolist()
-
-
-@pytest.mark.parametrize("draw", [lambda: plots.block_damage(SWEPT), lambda: plots.pareto(TABLE)])
-def test_a_figure_draws_itself_as_png(draw) -> None:
-    assert draw()._repr_png_().startswith(b"\x89PNG")

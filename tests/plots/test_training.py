@@ -2,35 +2,31 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from sam2lab import plots
 
-
-@pytest.fixture
-def log() -> pd.DataFrame:
-    """Two steps of geometry, two at 64 pixels, two at 128, unseen scenes asked about twice."""
-    return pd.DataFrame(
-        {
-            "step": [10, 20, 30, 40, 50, 60],
-            "side": [0, 0, 64, 64, 128, 128],
-            "loss": [3, 2, 4, 3, 2, 1],
-            "iou": [0.1, 0.5, 0.2, 0.3, 0.4, 0.5],
-            "unseen_click": [None, None, None, 0.2, None, 0.3],
-            "unseen_best": [None, None, None, 0.3, None, 0.4],
-            "unseen_box": [None, None, None, 0.4, None, 0.6],
-        }
-    )
+# Two steps of geometry, two at 64 pixels, two at 128, unseen scenes asked about twice.
+LOG = pd.DataFrame(
+    {
+        "step": [10, 20, 30, 40, 50, 60],
+        "side": [0, 0, 64, 64, 128, 128],
+        "loss": [3, 2, 4, 3, 2, 1],
+        "iou": [0.1, 0.5, 0.2, 0.3, 0.4, 0.5],
+        "unseen_click": [None, None, None, 0.2, None, 0.3],
+        "unseen_best": [None, None, None, 0.3, None, 0.4],
+        "unseen_box": [None, None, None, 0.4, None, 0.6],
+    }
+)
 
 
-def test_unseen_scenes_are_drawn_where_they_were_measured(log: pd.DataFrame) -> None:
-    _, right = plots.learning(log).axes
+def test_unseen_scenes_are_drawn_where_they_were_measured() -> None:
+    _, right = plots.learning(LOG).axes
     boxes = next(line for line in right.lines if line.get_label().startswith("box"))
     assert boxes.get_xydata().tolist() == [[40, 0.4], [60, 0.6]]
 
 
-def test_each_size_of_pictures_is_named_over_its_steps(log: pd.DataFrame) -> None:
-    left, _ = plots.learning(log).axes
+def test_each_size_of_pictures_is_named_over_its_steps() -> None:
+    left, _ = plots.learning(LOG).axes
     names = {text.get_text(): text.get_position()[0] for text in left.texts}
     assert names == {"geometry": 10, "64 px": 30, "128 px": 50}
 

@@ -1,0 +1,89 @@
+"""What holds for each figure: it draws itself, touches nothing global, says what its axes are."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from sam2lab import plots
+from sam2lab.measure.summaries import ratios, summary
+from tests.peers.made_up import comparison
+from tests.plots import test_accuracy as accuracy
+from tests.plots import test_devices as devices
+from tests.plots import test_latency as latency
+from tests.plots import test_parity as parity
+from tests.plots import test_quantize as quantize
+from tests.plots import test_training as training
+
+PHOTO, SQUARE = parity.PHOTO, parity.block(10, 10)
+CANDIDATES = pd.DataFrame({"predicted_iou": [0.9], "stability_score": [0.8], "area": [100]})
+FIGURES = {
+    "among_chipsets": lambda: plots.among_chipsets(devices.PUBLISHED, devices.HERE),
+    "beside_truth": lambda: plots.beside_truth([accuracy.case("one"), accuracy.case("two", 90)]),
+    "block_damage": lambda: plots.block_damage(quantize.SWEPT),
+    "candidates": lambda: plots.candidates(PHOTO, SQUARE[None], np.ones(1), [(15, 15)], [1]),
+    "cold_start": lambda: plots.cold_start(latency.COLD),
+    "error_growth": lambda: plots.error_growth(parity.STAGES),
+    "filtered": lambda: plots.filtered(CANDIDATES, 0.5, 0.5),
+    "flip_map": lambda: plots.flip_map(PHOTO, SQUARE, parity.block(10, 12)),
+    "iou_by_clicks": lambda: plots.iou_by_clicks(accuracy.SUMMARY),
+    "iou_by_prompt": lambda: plots.iou_by_prompt(parity.MASKS),
+    "iou_by_size": lambda: plots.iou_by_size(accuracy.BY_SIZE),
+    "jaccard_boxes": lambda: plots.jaccard_boxes(accuracy.TABLE),
+    "learning": lambda: plots.learning(training.LOG),
+    "outlined": lambda: plots.outlined([PHOTO], [SQUARE[None]]),
+    "painted": lambda: plots.painted(PHOTO, [SQUARE]),
+    "pareto": lambda: plots.pareto(quantize.TABLE),
+    "parts": lambda: plots.parts({"encoder": 2_000_000, "decoder": 500_000}),
+    "peak_memory": lambda: plots.peak_memory(latency.MEMORY),
+    "peer_masses": lambda: plots.peer_masses(comparison().summary()),
+    "peer_ratios": lambda: plots.peer_ratios(comparison().summary()),
+    "run_order": lambda: plots.run_order(latency.TABLE, summary(latency.TABLE)[:1]),
+    "speed_against_memory": lambda: plots.speed_against_memory(devices.PUBLISHED, devices.HERE),
+    "tensor_errors": lambda: plots.tensor_errors(parity.TENSORS),
+    "time_ecdf": lambda: plots.time_ecdf(latency.TABLE),
+    "time_ratios": lambda: plots.time_ratios(ratios(latency.TABLE)),
+    "time_study": lambda: plots.time_study(summary(latency.STUDY), "number of points"),
+    "time_violins": lambda: plots.time_violins(latency.TABLE),
+}
+# The others have panels, or names at an axis that say what it is.
+ONE_PANEL = (
+    "block_damage",
+    "cold_start",
+    "error_growth",
+    "filtered",
+    "flip_map",
+    "iou_by_prompt",
+    "peak_memory",
+    "run_order",
+    "tensor_errors",
+    "time_ecdf",
+    "time_ratios",
+    "time_study",
+    "time_violins",
+)
+
+
+def test_no_figure_is_left_out() -> None:
+    assert sorted(FIGURES) == plots.__all__
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_draws_itself_as_png_and_leaves_pyplot_alone(name: str) -> None:
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("name", ONE_PANEL)
+def test_a_panel_has_a_title_and_says_what_its_axes_are(name: str) -> None:
+    (axes,) = FIGURES[name]().axes
+    assert axes.get_title() or axes.get_title("left")
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
