@@ -111,12 +111,15 @@ class CocoFolder:
         """
         size = self.size(image_id)
         found = []
-        for record in self._annotations.get(image_id, []):
+        for number, record in enumerate(self._annotations.get(image_id, [])):
+            lacks = [name for name in ("id", "segmentation") if record.get(name) is None]
             try:
+                if lacks:
+                    raise ValueError(f"it has no {' and no '.join(lacks)}")
                 found.append(self._object(record, size))
             # On a damaged segmentation pycocotools raises nearly anything.
             except Exception as error:
-                self._problems["annotation", record.get("id")] = (
+                self._problems["annotation", (image_id, number)] = (
                     f"annotation {record.get('id')} of image {image_id} is skipped: {error}"
                 )
         return found
@@ -145,7 +148,13 @@ class CocoFolder:
                 for side in ("height", "width")
             )
         )
-        if usable:
+        if usable and record["id"] in self._images:
+            # Its annotations cannot be told from those of the first.
+            self._problems["image record", len(self._problems)] = (
+                f"image record {str(record)[:80]} is skipped: its id is also that of "
+                f"{self.file_name(record['id'])}"
+            )
+        elif usable:
             self._images[record["id"]] = record
         else:
             self._problems["image record", len(self._problems)] = (
@@ -154,7 +163,7 @@ class CocoFolder:
 
     def _add_annotation(self, record: Any) -> None:
         image_id = record.get("image_id") if isinstance(record, dict) else None
-        if image_id in self._images:
+        if not isinstance(image_id, list | dict) and image_id in self._images:
             self._annotations[image_id].append(record)
         else:
             self._problems["annotation record", len(self._problems)] = (
@@ -165,11 +174,11 @@ class CocoFolder:
         mask = decode(record["segmentation"], size)
         if not mask.any():
             raise ValueError("its mask has no pixel")
-        category = record.get("category_id")
+        category, area = record.get("category_id"), record.get("area")
         return CocoObject(
             id=record["id"],
             mask=mask,
-            area=float(record.get("area", np.count_nonzero(mask))),
+            area=float(np.count_nonzero(mask) if area is None else area),
             bbox=tuple(map(float, record.get("bbox") or _bbox(mask))),  # type: ignore[arg-type]
             iscrowd=bool(record.get("iscrowd", 0)),
             category=self._categories.get(category, str(category)),

@@ -107,7 +107,15 @@ def test_a_broken_object_is_skipped_and_told_once(write_coco: WriteCoco, segment
 def test_an_object_without_segmentation_is_skipped_and_told(write_coco: WriteCoco) -> None:
     folder = CocoFolder(write_coco(annotations=[{"id": 7, "image_id": 1, "bbox": [1, 1, 5, 5]}]))
     assert folder.objects(1) == []
-    assert len(folder.problems) == 1
+    assert folder.problems == ["annotation 7 of image 1 is skipped: it has no segmentation"]
+
+
+def test_objects_without_a_number_are_each_told(write_coco: WriteCoco) -> None:
+    nameless = {"image_id": 1, "segmentation": SEGMENTATIONS["polygon"]}
+    folder = CocoFolder(write_coco(annotations=[nameless, nameless]))
+    for _ in range(2):
+        assert folder.objects(1) == []
+    assert folder.problems == ["annotation None of image 1 is skipped: it has no id"] * 2
 
 
 def test_what_the_file_says_of_an_object_is_kept(write_coco: WriteCoco) -> None:
@@ -118,8 +126,10 @@ def test_what_the_file_says_of_an_object_is_kept(write_coco: WriteCoco) -> None:
     assert (found.category, found.iscrowd) == ("zebra", False)
 
 
-def test_what_the_file_does_not_say_is_measured(write_coco: WriteCoco) -> None:
-    folder = write_coco(annotations=[annotation([[4, 5, 10, 5, 10, 8, 4, 8]], category_id=9)])
+@pytest.mark.parametrize("silent", [{}, {"area": None, "bbox": None}], ids=["absent", "null"])
+def test_what_the_file_does_not_say_is_measured(write_coco: WriteCoco, silent: Any) -> None:
+    shape = [[4, 5, 10, 5, 10, 8, 4, 8]]
+    folder = write_coco(annotations=[annotation(shape, category_id=9, **silent)])
     (found,) = CocoFolder(folder).objects(1)
     assert (found.area, found.bbox, found.category) == (18, (4, 5, 6, 3), "9")
 
@@ -186,14 +196,32 @@ def test_a_broken_photo_raises_and_is_told_once(write_coco: WriteCoco, damage: s
 
 
 def test_records_that_lead_nowhere_are_told(write_coco: WriteCoco) -> None:
-    folder = write_coco(annotations=[annotation([[1, 1, 9, 1, 9, 9]], image_id=99), "noise"])
+    shape = [[1, 1, 9, 1, 9, 9]]
+    lost = [annotation(shape, image_id=99), annotation(shape, image_id=[1]), "noise"]
+    folder = write_coco(annotations=lost)
     file = folder / "instances.json"
     content = json.loads(file.read_text())
     content["images"] += [{"id": 2, "file_name": "002.png"}, None, {"file_name": "x.png"}]
     file.write_text(json.dumps(content))
     opened = CocoFolder(folder)
     assert opened.images == [1]
-    assert len(opened.problems) == 5
+    assert len(opened.problems) == 6
+
+
+def test_of_two_photos_with_one_number_the_second_is_skipped_and_told(
+    write_coco: WriteCoco,
+) -> None:
+    """As in two sets that were joined without being numbered anew."""
+    folder = write_coco()
+    file = folder / "instances.json"
+    content = json.loads(file.read_text())
+    content["images"].append(content["images"][0] | {"file_name": "another.png"})
+    file.write_text(json.dumps(content))
+    opened = CocoFolder(folder)
+    assert opened.file_name(1) == "001.png"
+    (problem,) = opened.problems
+    assert "another.png" in problem
+    assert "its id is also that of 001.png" in problem
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"images": []}', '{"images": [], "annotations": 3}'])
