@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from sam2lab.runtime.images import ImageError
 from sam2lab.scenes import augment, cutouts, synthetic, textures
 from sam2lab.scenes.coco import CocoFolder
 from sam2lab.scenes.cutouts import CutoutFolder
@@ -113,7 +114,11 @@ class Mixture:
         if not large:
             return None
         down, across, mask = large[rng.integers(len(large))]
-        return cutouts.cut_out(kept.image[down, across], mask)
+        try:
+            return cutouts.cut_out(kept.image[down, across], mask)
+        # Of single pixels nothing is solid once their edges are soft.
+        except ImageError:
+            return None
 
     def _picture(self, rng: np.random.Generator, size: tuple[int, int]) -> RGBA:
         return self._pictures.draw(rng)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as rle
 
 from sam2lab.scenes import library
 from sam2lab.scenes.coco import CocoFolder
@@ -155,6 +156,19 @@ def test_broken_photos_and_pictures_are_told_and_others_drawn(
     assert len(ours) == len(mixture.problems) == 2
     for path in broken:
         assert sum(path.name in problem for problem in mixture.problems) == 1
+
+
+def test_an_object_of_single_pixels_is_not_cut_out_but_stops_nothing(
+    write_coco: WriteCoco,
+) -> None:
+    """Once edges are soft, none of them is solid."""
+    dots = np.zeros((24, 32), np.uint8, order="F")
+    dots[[0, 12, 12, 23], [16, 4, 30, 16]] = 1
+    segmentation = {"size": [24, 32], "counts": rle.encode(dots)["counts"].decode()}
+    thin = [{"id": 1, "image_id": 1, "segmentation": segmentation}]
+    mixture = Mixture([CocoFolder(write_coco(annotations=thin))])
+    for number in NUMBERS:
+        mixture.scene(number, SIZE)
 
 
 @pytest.mark.filterwarnings("ignore:another picture is drawn")
