@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from operator import index
 
 ONE_IN = 5
 
@@ -18,7 +19,7 @@ def held_out(name: int | str) -> bool:
     >>> held_out("1f44b-1f3fb.webp") == held_out("1f44b-1f3ff.png") == held_out("1f44b")
     True
     """
-    kept = name if isinstance(name, int) else family(name)
+    kept = family(name) if isinstance(name, str) else index(name)
     digest = hashlib.sha256(str(kept).encode()).digest()
     return int.from_bytes(digest[:8], "big") % ONE_IN == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from sam2lab.scenes.split import family, held_out
@@ -21,6 +22,10 @@ def test_variants_of_a_picture_stay_together(name: str) -> None:
     variants = [name, f"{name}.png", f"{name}-1f3fb.webp", f"{name}-1f3ff-200d.webp"]
     assert {family(variant) for variant in variants} == {name}
     assert len({held_out(variant) for variant in variants}) == 1
+
+
+def test_a_number_of_a_table_is_a_number() -> None:
+    assert [held_out(number) for number in np.arange(20)] == [held_out(i) for i in range(20)]
 
 
 def test_another_process_splits_the_same_way() -> None:
