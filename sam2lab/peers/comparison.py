@@ -50,7 +50,10 @@ class Comparison:
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> Comparison:
         """Read what `save` wrote."""
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
+        try:
+            content = json.loads(Path(file).read_text(encoding="utf-8"))
+        except ValueError:
+            content = None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"{file} is no comparison; make one with sam2lab.peers.bench.compare")
         if content.get("version") != VERSION:

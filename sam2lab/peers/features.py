@@ -52,7 +52,9 @@ def features(comparison: Comparison) -> pd.DataFrame:
     for feature, (able, source) in READ.items():
         cells = {name: YES if name in able else NO for name in NAMES}
         rows.append({"feature": feature, **cells, "source": source})
-    return pd.DataFrame(rows)[["feature", *names, "source"]].fillna(UNKNOWN)
+    # A file may name contenders that this version no longer knows.
+    table = pd.DataFrame(rows).reindex(columns=["feature", *names, "source"])
+    return table.astype(object).fillna(UNKNOWN)
 
 
 def _shown(comparison: Comparison) -> list[tuple[str, dict[str, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from sam2lab.peers.comparison import Comparison
 from sam2lab.peers.features import features
 from sam2lab.peers.markdown import report
-from tests.peers.made_up import KINDS, comparison
+from tests.peers.made_up import KINDS, comparison, contender
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,12 @@ class TestFeatures:
         assert len(measured) == 7
         assert (measured[["sam2-onnx", "OpenVINO f32"]] == "?").all(axis=None)
 
+    def test_of_somebody_whom_this_version_does_not_know_are_unknown(self) -> None:
+        made = comparison()
+        gone = contender("renamed since", "missing", "not installed")
+        table = features(replace(made, contenders=[*made.contenders, gone]))
+        assert (table["renamed since"] == "?").all()
+
     def test_that_were_read_say_where(self) -> None:
         table = features(comparison())
         assert (table["source"].str.len() > 0).all()
@@ -131,10 +138,10 @@ class TestFile:
         for line in content["contenders"]:
             assert set(line) == {"contender", "state", "reason", "is_exact", "files_mb"}
 
-    @pytest.mark.parametrize("content", ["[]", '{"format": "another"}'])
+    @pytest.mark.parametrize("content", ["[]", '{"format": "another"}', "{", ""])
     def test_of_another_kind_is_refused(self, tmp_path: Path, content: str) -> None:
         (tmp_path / "x.json").write_text(content)
-        with pytest.raises(ValueError, match="is no comparison"):
+        with pytest.raises(ValueError, match=r"x\.json is no comparison"):
             Comparison.load(tmp_path / "x.json")
 
 
