@@ -24,6 +24,7 @@ from sam2lab.peers.contenders import OURS, Contender, chosen
 from sam2lab.peers.process import Child, ChildError
 from sam2lab.peers.workshop import PACKAGE, Workshop, size_mb
 from sam2lab.runtime import images
+from sam2lab.runtime.arguments import whole
 
 MANY = 64
 # One prompt takes so little that one time would be noise.
@@ -61,21 +62,19 @@ def compare(
     """
     small = settings.budget() == "ci"
     photo = settings.data_folder() / "photos" / "cat.jpg" if photo is None else photo
-    plan = _Plan(
-        Workshop(
-            settings.cache_folder() / "peers" if folder is None else Path(folder),
-            size,
-            weights,
-            version,
-            images.read(photo),
-        ),
-        threads=_whole("threads", threads, int(machine.fingerprint()["usable_cores"])),
-        rounds=_whole("rounds", rounds, 2 if small else 7),
-        starts=_whole("starts", starts, 1 if small else 4),
-        seed=seed,
-        entries=[_Entry(contender) for contender in chosen(contenders)],
-    )
-    return _run(plan)
+    counts = {
+        name: usual if value is None else whole(name, value, least=1)
+        for name, value, usual in (
+            ("threads", threads, int(machine.fingerprint()["usable_cores"])),
+            ("rounds", rounds, 2 if small else 7),
+            ("starts", starts, 1 if small else 4),
+        )
+    }
+    entries = [_Entry(contender) for contender in chosen(contenders)]
+    folder = settings.cache_folder() / "peers" if folder is None else Path(folder)
+    # Last, since it loads the weights and writes a checkpoint.
+    workshop = Workshop(folder, size, weights, version, images.read(photo))
+    return _run(_Plan(workshop, seed=seed, entries=entries, **counts))
 
 
 @dataclass
@@ -345,10 +344,3 @@ def _versions(plan: _Plan) -> dict[str, str]:
     for entry in plan.running:
         found |= entry.contender.versions()
     return dict(sorted(found.items()))
-
-
-def _whole(name: str, value: int | None, usual: int) -> int:
-    chosen_value = usual if value is None else value
-    if isinstance(chosen_value, bool) or not isinstance(chosen_value, int) or chosen_value < 1:
-        raise ValueError(f"{name} is {value!r}; wanted a whole number from 1 on")
-    return chosen_value

@@ -62,7 +62,8 @@ class Workshop:
         self._sources = _sources(p for part in SOURCES for p in (PACKAGE / part).rglob("*.py"))
         self.photo_digest = hashlib.sha256(photo.tobytes()).hexdigest()[:8]
         self.photo = self.folder / f"photo-{self.photo_digest}.npy"
-        np.save(self.photo, photo)
+        with replacing(self.photo) as beside, beside.open("wb") as file:
+            np.save(file, photo)
 
     def place(self, contender: Contender) -> Path:
         """Where a contender's files lie, or will."""

@@ -110,8 +110,9 @@ def test_ours_is_compared_whoever_is_chosen() -> None:
 
 @pytest.mark.parametrize("name", ["threads", "rounds", "starts"])
 def test_numbers_that_are_none_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"{name} is 0; wanted a whole number from 1 on"):
+    with pytest.raises(ValueError, match=f"{name} is 0; wanted a whole number, 1 or more"):
         compare("nano", [], folder=tmp_path, **{name: 0})
+    assert not list(tmp_path.iterdir()), "refused before any work"
 
 
 def test_a_child_that_is_killed_says_so() -> None:
