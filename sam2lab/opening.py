@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam2lab import settings
+from sam2lab.runtime.arguments import height_and_width
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
 from sam2lab.runtime.engine import ENGINES, SIZES, Engine, EngineName
 from sam2lab.runtime.onnx_engine import OnnxEngine
@@ -46,13 +47,22 @@ def open_segmenter(
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; wanted {', '.join(map(repr, ENGINES))}")
     size = str(model) if str(model) in SIZES else None
+    if input_size is not None:
+        input_size = height_and_width("input_size", input_size)
+    told = {
+        "precision": (precision, "float"),
+        "weights": (weights, "auto"),
+        "version": (version, "2.1"),
+        "input_size": (input_size, None),
+        "device": (device, "cpu"),
+        "providers": (providers, None),
+        "threads": (threads, None),
+    }
+    folder = None if size else _folder(model, engine)
+    _refuse_unheard([name for name, (value, usual) in told.items() if value != usual], size, engine)
     if engine == "torch" and size is not None:
         return Segmenter(_torch_engine(size, weights, version, input_size, device))
-    bundle: Bundle | Path
-    if size is None:
-        bundle = _folder(model, engine)
-    else:
-        bundle = _exported(size, precision, weights, version, input_size)
+    bundle = folder or _exported(str(model), precision, weights, version, input_size)
     if engine == "openvino":
         from sam2lab.runtime.openvino_engine import OpenVinoEngine
 
@@ -74,7 +84,7 @@ def bundle_name(
     """
     parts = [size]
     if version != "2.1":
-        parts.append(version)
+        parts.append(str(version))
     if weights == "random":
         parts.append("random")
     elif weights != "auto":
@@ -99,6 +109,20 @@ def _folder(model: str | Path, engine: str) -> Path:
             "serves; pass a size to run the original, or engine='onnx'"
         )
     return folder
+
+
+def _refuse_unheard(given: list[str], size: str | None, engine: EngineName) -> None:
+    """Refuse arguments that would change nothing, before somebody believes that they did."""
+    heard = {"onnx": ["providers", "threads"], "openvino": ["threads"], "torch": ["device"]}[engine]
+    if size is not None:
+        heard += ["weights", "version", "input_size"] + ["precision"] * (engine != "torch")
+    unheard = [name for name in given if name not in heard]
+    if unheard:
+        what = "a bundle's folder" if size is None else "a size"
+        raise ValueError(
+            f"{' and '.join(unheard)} would change nothing: {what} with engine={engine!r} takes "
+            f"{', '.join(heard)}. Leave it out, or open what it is meant for"
+        )
 
 
 def _exported(

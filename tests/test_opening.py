@@ -50,6 +50,13 @@ def test_a_size_is_exported_once_and_kept(exports: list[Path], models: Path) -> 
     assert exports == [models / "nano-random-64x96"]
 
 
+def test_an_input_size_in_a_list_is_the_same(exports: list[Path]) -> None:
+    for asked in (SMALL, list(SMALL), np.array(SMALL)):
+        segmenter = open_segmenter("nano", weights="random", input_size=asked)
+        assert segmenter.engine.info.input_size == SMALL
+    assert len(exports) == 1
+
+
 def test_both_engines_give_the_same_mask(exports: list[Path]) -> None:
     masks = [
         open_segmenter("nano", engine=engine, weights="random", input_size=SMALL)
@@ -98,12 +105,40 @@ def test_a_kept_bundle_of_another_kind_is_not_served_in_its_place(models: Path) 
         ({"model": "nano", "engine": "tensorrt"}, "engine is 'tensorrt'"),
         ({"model": "nano", "weights": "no.pt"}, "weights is 'no.pt': no such file"),
         ({"model": "nano", "weights": "random", "input_size": (100, 64)}, "input_size"),
+        ({"model": "nano", "input_size": 64}, r"input_size is 64; wanted \(height, width\)"),
+        ({"model": "nano", "version": 2.1}, "version is 2.1; wanted"),
         ({"model": "nano", "weights": "random", "precision": "int3"}, "precision is 'int3'"),
     ],
 )
 def test_what_cannot_be_opened_is_explained(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         open_segmenter(**arguments)
+
+
+@pytest.mark.parametrize(
+    "unheard",
+    [
+        {"precision": "w8a8"},
+        {"weights": "random"},
+        {"version": "2.0"},
+        {"input_size": SMALL},
+        {"device": "cuda"},
+        {"engine": "openvino", "providers": ["CPUExecutionProvider"]},
+    ],
+)
+def test_a_folder_is_not_opened_as_if_it_were_another(nano_bundle: Path, unheard: dict) -> None:
+    with pytest.raises(ValueError, match=rf"^{[*unheard][-1]} would change nothing: .*folder"):
+        open_segmenter(nano_bundle, **unheard)
+
+
+@pytest.mark.parametrize(
+    "unheard", [{"precision": "w8a8"}, {"threads": 1}, {"providers": ["CPUExecutionProvider"]}]
+)
+def test_torch_is_not_told_what_it_does_not_hear(unheard: dict) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^{next(iter(unheard))} would change nothing: .*'torch'"
+    ):
+        open_segmenter("nano", engine="torch", **unheard)
 
 
 def test_a_bundle_cannot_be_run_by_torch(nano_bundle: Path) -> None:
