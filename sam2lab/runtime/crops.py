@@ -50,7 +50,12 @@ def grids(
             f"{'is None' if given is None else 'is given'}; wanted exactly one of them"
         )
     if given is not None:
-        grids = [np.asarray(grid, np.float64) for grid in given]
+        try:
+            grids = [np.asarray(grid, np.float64) for grid in given]
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"point_grids makes no arrays ({error}); wanted a list of them"
+            ) from error
         for grid in grids:
             if grid.ndim != 2 or grid.shape[1] != 2 or not ((grid >= 0) & (grid <= 1)).all():
                 raise ValueError(

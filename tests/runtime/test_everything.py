@@ -349,6 +349,8 @@ def test_a_large_photo_takes_little_more_memory_than_itself() -> None:
         ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor is 0"),
         ({"min_mask_region_area": -3}, "min_mask_region_area is -3"),
         ({"output_mode": "rle"}, "output_mode is 'rle'; wanted one of 'binary_mask'"),
+        ({"points_per_side": None, "point_grids": "grid"}, "point_grids makes no arrays"),
+        ({"points_per_side": None, "point_grids": 3}, "point_grids makes no arrays"),
         ({"points_per_side": None, "point_grids": [[0.5, 0.5]]}, r"shape \(2,\); wanted \(N, 2\)"),
         ({"points_per_side": None, "point_grids": [[(5, 5)]]}, "shares of width and height"),
         ({"points_per_side": None, "point_grids": [[(0, 0)]], "crop_n_layers": 1},
