@@ -23,6 +23,7 @@ from sam2lab.export.ranges import Spread
 from sam2lab.measure import cases
 from sam2lab.runtime import images as photos
 from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engine import Engine, Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.onnx_engine import OnnxEngine
 
@@ -46,8 +47,7 @@ def pictures(source: Source = None, count: int = PICTURES) -> list[Picture]:
     taken. Without a source it is what needs no network: the photos that ship, the tiny
     COCO-format set beside them, and scenes that are drawn.
     """
-    if count < 1:
-        raise ValueError(f"count is {count}; wanted 1 or more pictures")
+    count = whole("count", count, least=1)
     if source is None:
         here = [folder for folder in _shipped() if folder.is_dir()]
         listed = [each for folder in here for each in _in_folder(folder)]
@@ -58,6 +58,12 @@ def pictures(source: Source = None, count: int = PICTURES) -> list[Picture]:
         if not folder.is_dir():
             raise ValueError(f"calibration is {str(source)!r}, which is no folder of pictures")
         listed = _in_folder(folder)
+    elif _is_single(source):
+        # An array would be taken for the list of its rows.
+        raise ValueError(
+            f"calibration is one picture ({type(source).__name__}); wanted a folder of photos, or "
+            "a list of them: [picture]"
+        )
     else:
         listed = [functools.partial(photos.read, image) for image in source]
     if not listed:
@@ -126,7 +132,7 @@ def observe(
         _sample(watching.graph, name, sizes.get(name, 1))
     session = _session(watching)
     fetched = [f"{name}:{what}" for name in tensors for what in ("low", "high", "sample")]
-    for feed in _at_least_one(feeds):
+    for feed in feeds:
         values = session.run(fetched, feed)
         for place, name in enumerate(tensors):
             low, high, sample = values[3 * place : 3 * place + 3]
@@ -154,7 +160,7 @@ def channel_peaks(
         watching.graph.output.append(onnx.ValueInfoProto(name=f"{name}:peak"))
     session = _session(watching)
     peaks: dict[str, Float32] = {}
-    for feed in _at_least_one(feeds):
+    for feed in feeds:
         found = session.run([f"{name}:peak" for name in tensors], feed)
         for name, peak in zip(tensors, found, strict=True):
             peaks[name] = np.maximum(peaks.get(name, 0), peak)
@@ -186,28 +192,33 @@ def _draw(seed: int) -> Any:
     return synthetic.draw(np.random.default_rng(seed), _DRAWN_SIZE).image
 
 
+def _is_single(source: Any) -> bool:
+    return isinstance(source, (bytes, Image.Image)) or getattr(source, "ndim", 4) < 4
+
+
 def _evenly(listed: Sequence[Picture], count: int) -> list[Picture]:
     places = np.linspace(0, len(listed) - 1, min(count, len(listed))).round().astype(int)
     return [listed[place] for place in places]
 
 
 def _readable(chosen: Iterable[Picture]) -> Iterator[tuple[int, Any]]:
+    read = 0
     for number, picture in enumerate(chosen):
         try:
             image = picture()
         except photos.ImageError as error:
-            warnings.warn(f"left out of the calibration: {error}", stacklevel=2)
+            warnings.warn(f"left out of the calibration: {_name(picture)}{error}", stacklevel=2)
             continue
         yield number, image
-
-
-def _at_least_one(feeds: Iterable[Feeds]) -> Iterator[Feeds]:
-    fed = 0
-    for feed in feeds:
-        yield feed
-        fed += 1
-    if fed == 0:
+        read += 1
+    if read == 0:
         raise ValueError("calibration: not one picture could be read; give some that can be")
+
+
+def _name(picture: Picture) -> str:
+    """The file's name, which not all that is said of a damaged file contains."""
+    (source, *_) = getattr(picture, "args", (None,))
+    return f"{os.fspath(source)}: " if isinstance(source, str | os.PathLike) else ""
 
 
 def _decoder_feed(features: Features, asked: PromptBatch, info: ModelInfo) -> Feeds:

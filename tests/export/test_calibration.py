@@ -16,6 +16,7 @@ from PIL import Image
 from sam2lab.export import calibration
 from sam2lab.export.calibration import channel_peaks, observe, pictures, questions
 from sam2lab.export.rewire import rewire
+from sam2lab.export.sweep import Judge
 from sam2lab.runtime.onnx_engine import OnnxEngine
 from tests.export.conftest import Export
 
@@ -145,11 +146,47 @@ class TestPictures:
         with pytest.raises(ValueError, match=r"calibration is .*picture"):
             pictures(source)
 
-    def test_of_which_none_can_be_read_are_refused(
-        self, model: onnx.ModelProto, tensors: list[str]
-    ) -> None:
+    def test_that_are_cut_short_are_named(self, exported: Export, tmp_path: Path) -> None:
+        Image.fromarray(photo(0)).save(tmp_path / "short.png")
+        whole = (tmp_path / "short.png").read_bytes()
+        (tmp_path / "short.png").write_bytes(whole[: len(whole) // 2])
+        Image.fromarray(photo(0)).save(tmp_path / "sound.png")
+        info = exported("nano", SMALL).model.info
+        with pytest.warns(UserWarning, match=r"left out of the calibration: .*short\.png: "):
+            list(calibration.encoder_feeds(pictures(tmp_path), info))
+
+    @pytest.mark.filterwarnings("ignore:left out")
+    def test_of_which_none_can_be_read_are_refused(self, exported: Export, tmp_path: Path) -> None:
+        (tmp_path / "broken.png").write_bytes(b"\x89PNG and then nothing")
+        engine = OnnxEngine(exported("nano", SMALL).bundle)
+        feeds = calibration.encoder_feeds(pictures(tmp_path), engine.info)
         with pytest.raises(ValueError, match="not one picture"):
-            observe(model, tensors, [])
+            list(feeds)
+        with pytest.raises(ValueError, match="not one picture"):
+            Judge(engine, tmp_path)
+
+    @pytest.mark.parametrize(
+        "single", [photo(0), photo(0)[..., 0], Image.fromarray(photo(0)), b"?"]
+    )
+    def test_are_several_and_one_is_not_taken_for_its_rows(self, single: object) -> None:
+        with pytest.raises(ValueError, match=r"calibration is one picture \(\w+\).*\[picture\]"):
+            pictures(single)
+
+    def test_may_be_a_batch(self) -> None:
+        first, second = pictures(np.stack([photo(0), photo(1)]))
+        np.testing.assert_array_equal(first(), photo(0))
+        np.testing.assert_array_equal(second(), photo(1))
+
+    @pytest.mark.parametrize("odd", [(1, 1, 3), (1, 50, 3), (40, 60), (40, 60, 4)])
+    def test_of_any_form_can_be_asked_about(self, exported: Export, odd: tuple[int, ...]) -> None:
+        engine = OnnxEngine(exported("nano", SMALL).bundle)
+        (question,) = questions(pictures([np.zeros(odd, np.uint8)]), engine)
+        assert len(question.prompts) == 6
+
+    @pytest.mark.parametrize("count", [0, 1.5, "4", True])
+    def test_are_counted_in_whole_numbers(self, count: object) -> None:
+        with pytest.raises(ValueError, match=r"count is .*wanted a whole number, 1 or more"):
+            pictures(count=count)
 
 
 def test_two_copies_of_a_picture_are_asked_different_things(exported: Export) -> None:
