@@ -86,10 +86,15 @@ def export(
     >>> bundle.folder.name, bundle.graphs["encoder"].inputs[0].shape
     ('wide-nano', ('B', 3, 64, 96))
     """
+    if not isinstance(model, ZooModel):
+        raise ValueError(
+            f"model is {model!r:.80}; wanted what "
+            'zoo.load returns, as in export(zoo.load("tiny"), folder)'
+        )
     if precision not in PRECISIONS:
         wanted = ", ".join(map(repr, PRECISIONS))
         raise ValueError(f"precision is {precision!r}; wanted one of {wanted}")
-    if precision != "w8a8" and (calibration, recipe) != (None, None):
+    if precision != "w8a8" and not (calibration is None and recipe is None):
         raise ValueError(f"calibration and recipe are for precision='w8a8', not {precision!r}")
     folder = Path(folder)
     check_free(folder)

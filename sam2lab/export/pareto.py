@@ -76,6 +76,8 @@ def pareto(
     `measure.accuracy.evaluate`); and `best`, where no other is at least as good in time, size and
     iou, and better in one. `runs` is how often each is timed.
     """
+    if not recipes:
+        raise ValueError("recipes is empty; wanted some by their names, as recipes(bundle) gives")
     if FLOAT in recipes:
         raise ValueError(f"recipes has one named {FLOAT!r}, which is the name of the model itself")
     exact = OnnxEngine(bundle)

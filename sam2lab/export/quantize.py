@@ -90,13 +90,7 @@ class Calibrated:
             raise ValueError(
                 f"recipe has smoothing {recipe.smoothing}, but was calibrated with {self.smoothing}"
             )
-        there = parts(self.exact)
-        unknown = [kept for kept in recipe.keep_float if not any(within(p, kept) for p in there)]
-        if unknown:
-            raise ValueError(
-                f"recipe keeps {', '.join(unknown)} in float, which is no part of this model; "
-                f"its parts are {', '.join(there)}"
-            )
+        _check_parts(self.exact, recipe)
         made_with = {"onnxruntime": onnxruntime.__version__, "sam2lab": sam2lab.__version__}
         with appearing(folder) as unfinished:
             replace(
@@ -170,10 +164,21 @@ def parts(bundle: Bundle) -> list[str]:
     return list(dict.fromkeys(node.part for node in nodes))
 
 
+def _check_parts(bundle: Bundle, recipe: Recipe) -> None:
+    there = parts(bundle)
+    unknown = [kept for kept in recipe.keep_float if not any(within(p, kept) for p in there)]
+    if unknown:
+        raise ValueError(
+            f"recipe keeps {', '.join(unknown)} in float, which is no part of this model; "
+            f"its parts are {', '.join(there)}"
+        )
+
+
 def calibrate(
     bundle: Bundle, recipe: Recipe, images: Source = None, count: int = PICTURES
 ) -> Calibrated:
     """Run a float bundle on pictures and see what values pass where the recipe quantises."""
+    _check_parts(bundle, recipe)
     chosen = calibration.pictures(images, count)
     engine = OnnxEngine(bundle)
     graphs: dict[str, onnx.ModelProto] = {}

@@ -197,6 +197,12 @@ def test_a_size_that_no_model_takes_is_refused_with_the_nearest(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("model", ["tiny", torch.nn.Identity(), None])
+def test_what_is_no_model_is_refused(model: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"model is .*wanted what zoo\.load returns"):
+        export(model, tmp_path / "nano")
+
+
 def test_an_unknown_precision_is_refused(small: ZooModel, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"precision is 'int4'.*'float', 'fp16', 'w8a8'"):
         export(small, tmp_path / "nano", precision="int4")

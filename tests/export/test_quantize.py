@@ -214,6 +214,12 @@ class TestRefusals:
             calibrated.write(Recipe(keep_float=("encoder.blocks.77",)), tmp_path / "nano")
         assert not list(tmp_path.iterdir())
 
+    def test_a_part_that_is_not_there_before_any_picture_is_read(
+        self, exact: Bundle, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ValueError, match=r"keeps encoder\.blocks\.77 in float"):
+            quantize(exact, tmp_path / "nano", Recipe(("encoder.blocks.77",)), ["no such photo"])
+
     def test_what_was_not_calibrated(self, exact: Bundle, tmp_path: Path) -> None:
         only_decoder = calibrate(exact, Recipe(keep_float=("encoder",)), count=1)
         with pytest.raises(ValueError, match="not calibrated"):
@@ -242,7 +248,8 @@ class TestRefusals:
         with pytest.raises(ValueError, match=f"{name} is .*wanted"):
             Recipe(**wrong)
 
-    def test_a_calibration_for_another_precision(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("calibration", ["photos", np.zeros((2, 4, 4, 3), np.uint8)])
+    def test_a_calibration_for_another_precision(self, tmp_path: Path, calibration: object) -> None:
         nano = zoo.load("nano", weights="random", input_size=(64, 96))
         with pytest.raises(ValueError, match="calibration and recipe are for precision='w8a8'"):
-            export(nano, tmp_path / "nano", precision="fp16", calibration=str(tmp_path))
+            export(nano, tmp_path / "nano", precision="fp16", calibration=calibration)

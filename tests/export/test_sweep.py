@@ -110,6 +110,10 @@ class TestPareto:
         assert len(chosen) >= 8
         assert len(set(chosen.values())) == len(chosen)
 
+    def test_refuses_no_recipe_at_all(self, bundle: Bundle, judge: Judge) -> None:
+        with pytest.raises(ValueError, match="recipes is empty"):
+            pareto(bundle, {}, IMAGES, judge=judge)
+
     def test_refuses_the_models_own_name(self, bundle: Bundle, judge: Judge) -> None:
         with pytest.raises(ValueError, match="'float'"):
             pareto(bundle, {FLOAT: Recipe()}, IMAGES, judge=judge)
