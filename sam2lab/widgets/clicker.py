@@ -68,11 +68,10 @@ class Clicker(VBox):
         super().__init__(self._screen.widgets)
         named(self, "clicker")
         self.session.subscribe(self._on_change)
+        self._screen.say("Choose a photo below.")
+        self.refresh()
         if offered:
             touched.open(offered[0])
-        else:
-            self._screen.say("Choose a photo below.")
-            self.refresh()
 
     def wait(self) -> None:
         """Return when the photo is encoded and every click is answered.

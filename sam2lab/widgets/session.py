@@ -143,7 +143,9 @@ class Session(Workspace):
         def removed(state: State) -> State:
             prompts = state.item().prompts
             if not 0 <= index < len(prompts):
-                raise ValueError(f"index is {index}; wanted 0 to {len(prompts) - 1}")
+                raise ValueError(
+                    f"index is {index}; there are {len(prompts)} prompts, the first is 0"
+                )
             return state.with_prompts(prompts[:index] + prompts[index + 1 :])
 
         self._act(removed)

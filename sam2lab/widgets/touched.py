@@ -55,7 +55,9 @@ class Touched:
         def look() -> None:
             self._clicker._set_preview(PackedMask.of(self._session.preview(x, y)))
 
-        if self._screen.display.hover.value and self._session.is_encoded():
+        # A click with the box tool finds nothing yet.
+        wanted = self._screen.display.hover.value and not self._screen.stage.draws_boxes
+        if wanted and self._session.is_encoded():
             self._encoding.attempt(look)
 
     def unhovered(self) -> None:

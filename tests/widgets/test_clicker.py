@@ -294,6 +294,13 @@ def test_a_preview_is_shown_under_the_pointer_when_asked_for(robot: Robot) -> No
     assert drawn(clicker).active == ()
 
 
+def test_the_box_tool_has_no_preview_as_its_click_finds_nothing_yet(robot: Robot) -> None:
+    robot.clicker._screen.display.hover.value = True
+    robot.clicker._screen.toolbar.tool.value = "box"
+    robot.hover(40, 25)
+    assert drawn(robot.clicker).active == ()
+
+
 def test_of_movements_that_piled_up_only_the_last_is_previewed() -> None:
     engine = FakeEngine()
 
@@ -481,6 +488,17 @@ def test_without_a_photo_it_asks_for_one() -> None:
     send(clicker._screen.toolbar.buttons["undo"], {"event": "click"})
     assert "no photo yet" in message(clicker)
     clicker.session.open_image(PHOTO)
+    clicker.wait()
+    Robot(clicker).click(4, 5)
+    assert clicker.prompts == (Point(4, 5),)
+
+
+def test_a_first_photo_that_cannot_be_read_leaves_the_others_and_nothing_to_press_in_vain() -> None:
+    clicker = Clicker(Segmenter(FakeEngine()), ["nowhere.jpg", PHOTO])
+    assert "nowhere.jpg" in message(clicker)
+    assert clicker._screen.toolbar.buttons["undo"].disabled
+    assert clicker._screen.progress.layout.display == "none"
+    clicker._screen.photo.images.value = 1
     clicker.wait()
     Robot(clicker).click(4, 5)
     assert clicker.prompts == (Point(4, 5),)

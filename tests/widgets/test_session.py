@@ -180,8 +180,11 @@ def test_a_prompt_is_found_where_it_is_drawn_and_removed(session: Session) -> No
     assert session.prompt_at(30, 30, radius=3) is None
     session.remove_prompt(1)
     assert session.prompts == (Point(10, 20), Point(12, 22, False))
-    with pytest.raises(ValueError, match="0 to 1"):
+    with pytest.raises(ValueError, match="index is 2; there are 2 prompts, the first is 0"):
         session.remove_prompt(2)
+    session.clear()
+    with pytest.raises(ValueError, match="index is 0; there are 0 prompts"):
+        session.remove_prompt(0)
 
 
 def test_clearing_takes_all_prompts_back_at_once(session: Session) -> None:
