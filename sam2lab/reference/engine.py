@@ -79,7 +79,8 @@ class TorchEngine:
                 for level, size in zip(flat, sizes, strict=True)
             )
             tensors = _OnDevice(embed, fine, middle)
-            features = Features(*(tensor.cpu().numpy() for tensor in tensors))
+            # Under autocast, as sam2's own notebooks have it, they are in half precision.
+            features = Features(*(tensor.float().cpu().numpy() for tensor in tensors))
         self._keep(features, tensors)
         return features
 
@@ -147,7 +148,7 @@ def _checked_device(device: str | torch.device) -> torch.device:
     if torch.cuda.is_available():
         available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
-        available.append("mps")
+        available += ["mps", "mps:0"]
     if str(device) not in available:
         raise ValueError(f"device is {str(device)!r}; this machine has {', '.join(available)}")
     # A tensor knows its device with its index, which "cuda" leaves open.

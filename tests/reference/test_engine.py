@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from sam2lab.reference import engine as engine_module
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.runtime.engine import Engine, Features, PromptBatch
@@ -268,6 +269,31 @@ def test_features_are_let_go_with_their_last_user(wide):
     del features
     gc.collect()
     assert gone() is None
+
+
+def test_autocast_gives_float32_arrays_of_half_precisions_numbers(wide):
+    """sam2's own notebooks begin with it."""
+    expected = wide.encode(noise(wide))
+    wanted = wide.decode(expected, click(30, 30))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = wide.encode(noise(wide))
+        found = wide.decode(features, click(30, 30))
+    pairs = [*zip(arrays_of(features), arrays_of(expected), strict=True)]
+    for half, full in (*pairs, (found.logits, wanted.logits)):
+        assert half.dtype == np.float32
+        # Eight bits of mantissa, through all layers.
+        assert 0 < np.abs(half - full).max() < 0.3 * full.std()
+
+
+def test_the_name_that_a_tensor_has_for_apples_gpu_is_taken(monkeypatch):
+    """Not "mps": `SAM2ImagePredictor` asks a model's weights where they are."""
+    there = torch.device("mps", 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "empty", lambda *shape, device: torch.tensor([]))
+    assert str(there) == "mps:0"
+    engine_module._checked_device(there)
+    with pytest.raises(ValueError, match=r"device is 'mps:1'; this machine has .*mps"):
+        engine_module._checked_device("mps:1")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
