@@ -38,7 +38,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 import sam2lab
-from sam2lab.export.calibration import Source
+from sam2lab.export.calibration import Source, pictures
 from sam2lab.export.decoder import Decoder
 from sam2lab.export.encoder import Encoder
 from sam2lab.export.half import to_half
@@ -99,6 +99,8 @@ def export(
     folder = Path(folder)
     check_free(folder)
     if precision == "w8a8":
+        # What holds no picture is refused before a minute is spent on the float graphs.
+        pictures(calibration)
         with tempfile.TemporaryDirectory() as workshop:
             exact = export(model, Path(workshop) / "float", input_size)
             return quantize(exact, folder, recipe, calibration)

@@ -209,6 +209,15 @@ def test_an_unknown_precision_is_refused(small: ZooModel, tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
+def test_pictures_that_are_not_there_are_missed_before_anything_is_traced(
+    small: ZooModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(exporting.torch.onnx, "export")
+    with pytest.raises(ValueError, match=r"calibration is 'no/such/folder'"):
+        export(small, tmp_path / "nano", precision="w8a8", calibration="no/such/folder")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("step", "call"), [("slim", 1), ("slim", 2), ("check", 2), ("seal", 1)])
 def test_an_interrupted_export_leaves_nothing(
     small: ZooModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, call: int
