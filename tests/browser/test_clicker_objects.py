@@ -110,6 +110,18 @@ def test_a_click_moves_nothing_beside_a_tall_photo(clicker: ClickerPage) -> None
     assert clicker.find("objects").bounding_box() == before
 
 
+def test_of_many_objects_the_active_one_is_in_sight(clicker: ClickerPage) -> None:
+    clicker.ask(
+        "[clicker.session.add_point(30 + 70 * i, 100) or clicker.session.commit() "
+        "for i in range(9)] and None"
+    )
+    rows = clicker.page.locator(".sam2lab-object")
+    expect(rows).to_have_count(10)
+    seen, row = clicker.find("objects").bounding_box(), rows.nth(9).bounding_box()
+    assert seen["y"] < row["y"]
+    assert row["y"] + row["height"] <= seen["y"] + seen["height"] + 1, "but for a border"
+
+
 def test_in_a_narrow_window_the_objects_come_before_other_photos(clicker: ClickerPage) -> None:
     clicker.page.set_viewport_size({"width": 800, "height": 1250})
     tops = [clicker.find(name).bounding_box()["y"] for name in ("view", "objects", "below")]
