@@ -10,7 +10,8 @@ It computes what upstream's block does, with less work and less memory moved:
 - So a padded token's key and value are zeros, and are put there after the projections, which see
   real tokens only.
 - What a core works on should stay in its cache: a product of 1024 rows runs a fifth faster than one
-  of 65536. Scores of the whole map, and everything after attention, are computed in bands.
+  of 65536. So a block that attends within windows is computed some windows at a time, and of the
+  others the scores of the whole map, and everything after attention, in bands.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from torch import Tensor, nn
 
 from sam2lab.export.order import Order
 
-# Of a band's largest tensor, in float32. Half and twice as much cost a few per cent more.
-BAND_BYTES = 6 * 2**20
+# Of a band's largest tensor, in float32. Smaller bands gain a few per cent on one core, nothing on
+# two, and cost more than that in opening: each has nodes and repacked weights of its own.
+BAND_BYTES = 12 * 2**20
 SCORE_BYTES = 32 * 2**20
 
 
@@ -40,6 +42,7 @@ class HieraBlock(nn.Module):
         self.window = block.window_size
         self.norm1, self.norm2 = block.norm1, block.norm2
         attn = block.attn
+        self.dim_in = block.dim
         self.heads, self.dim = attn.num_heads, attn.dim_out
         self.width = attn.dim_out // attn.num_heads
         q, k, v = attn.qkv.weight.detach().chunk(3)
@@ -57,6 +60,22 @@ class HieraBlock(nn.Module):
         self.mlp = Mlp(block.mlp)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not (self.window and self.order.window):
+            x, attended = self.attend(x)
+            rows = self.order_out.tokens
+            size = 4 * rows * self.mlp.hidden
+            return in_bands(self.finish, (x, attended), bands(rows, size, BAND_BYTES))
+        count = self.order.tokens // self.window**2
+        size = 4 * max(self.order.tokens * self.dim, self.order_out.tokens * self.mlp.hidden)
+        windows = x.reshape(-1, self.window**2 * self.dim_in)
+        return in_bands(self.attend_and_finish, (windows,), bands(count, size, BAND_BYTES))
+
+    def attend_and_finish(self, windows: Tensor) -> Tensor:
+        """The whole block, on windows (N, window * window * C) that need not know of each other."""
+        return self.finish(*self.attend(windows.reshape(-1, self.dim_in)))
+
+    def attend(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The shortcut past attention, which is widened and pooled as that is, and attention."""
         normed = self.norm1(x)
         if self.widen is not None:
             x = self.pool(self.widen(normed))
@@ -64,13 +83,10 @@ class HieraBlock(nn.Module):
         if self.pools:
             q = self.pool(q) + self.q_bias
         if not self.window:
-            attended = self.attend_everywhere(q, k, v)
-        elif self.order.window:
-            attended = self.attend_in_windows(q, k, v)
-        else:
-            attended = self.attend_in_padded_windows(q, k, v)
-        largest = 4 * self.order_out.tokens * self.mlp.hidden
-        return in_bands(self.finish, (x, attended), -(-largest // BAND_BYTES))
+            return x, self.attend_everywhere(q, k, v)
+        if self.order.window:
+            return x, self.attend_in_windows(q, k, v)
+        return x, self.attend_in_padded_windows(q, k, v)
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows attention, on rows that need not know of each other."""
@@ -94,19 +110,23 @@ class HieraBlock(nn.Module):
         tokens, queries = self.order.tokens, self.order_out.tokens
         q, k, v = self.split(q, queries), self.split(k, tokens), self.split(v, tokens)
         transposed = k.transpose(-2, -1)
-        bands = -(-4 * self.heads * queries * tokens // SCORE_BYTES)
+        size = 4 * self.heads * queries * tokens
 
         def attend(q: Tensor) -> Tensor:
             return torch.softmax(q @ transposed, dim=-1) @ v
 
-        return self.join(in_bands(attend, (q,), bands, dim=2))
+        return self.join(in_bands(attend, (q,), bands(queries, size, SCORE_BYTES), dim=2))
 
     def attend_in_windows(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention within windows that stand one after the other."""
         tokens = self.window**2
         queries = tokens // 4 if self.pools else tokens
         q, k, v = self.split(q, queries), self.split(k, tokens), self.split(v, tokens)
-        return self.join(torch.softmax(q @ k.transpose(-2, -1), dim=-1) @ v)
+        # As a batch of one dimension, or else splitting and transposing the keys would become one
+        # transposition, whose pieces are single numbers; a product transposes as it goes.
+        q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in (q, k, v))
+        x = torch.softmax(q @ k.transpose(-2, -1), dim=-1) @ v
+        return self.join(x.reshape(-1, self.heads, queries, self.width))
 
     def attend_in_padded_windows(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention within windows that stand out over a map of rows."""
@@ -171,13 +191,22 @@ class Linear(nn.Module):
         return torch.addmm(self.bias, x, self.weight)
 
 
+def bands(length: int, size: int, limit: int) -> int:
+    """Of how many bands, none of them empty, each has at most `limit` of `size` bytes.
+
+    >>> bands(1024, 64, 16), bands(10, 64, 16), bands(3, 64, 16)
+    (4, 5, 3)
+    """
+    return -(-length // max(1, length * limit // size))
+
+
 def in_bands(
-    call: Callable[..., Tensor], tensors: tuple[Tensor, ...], bands: int, dim: int = 0
+    call: Callable[..., Tensor], tensors: tuple[Tensor, ...], count: int, dim: int = 0
 ) -> Tensor:
     """`call` on as many parts of the tensors, one after the other, and the answers joined."""
-    if bands == 1:
+    if count == 1:
         return call(*tensors)
-    parts = zip(*(Bands.apply(tensor, bands, dim) for tensor in tensors), strict=True)
+    parts = zip(*(Bands.apply(tensor, count, dim) for tensor in tensors), strict=True)
     return torch.cat([call(*part) for part in parts], dim=dim)
 
 
@@ -188,9 +217,9 @@ class Bands(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bands: int, dim: int) -> tuple[Tensor, ...]:
-        return tuple(part.clone() for part in x.chunk(bands, dim))
+    def forward(ctx: Any, x: Tensor, count: int, dim: int) -> tuple[Tensor, ...]:
+        return tuple(part.clone() for part in x.chunk(count, dim))
 
     @staticmethod
-    def symbolic(g: Any, x: Any, bands: int, dim: int) -> Any:
-        return g.op("Split", x, axis_i=dim, num_outputs_i=bands, outputs=bands)
+    def symbolic(g: Any, x: Any, count: int, dim: int) -> Any:
+        return g.op("Split", x, axis_i=dim, num_outputs_i=count, outputs=count)

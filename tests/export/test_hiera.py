@@ -10,7 +10,7 @@ from sam2.modeling.backbones.hieradet import MultiScaleBlock
 from torch import nn
 
 import sam2lab.export.hiera as hiera
-from sam2lab.export.hiera import Bands, HieraBlock, in_bands
+from sam2lab.export.hiera import Bands, HieraBlock, bands, in_bands
 from sam2lab.export.onnx import _trace
 from sam2lab.export.order import Order
 
@@ -83,3 +83,14 @@ def test_bands_are_parts_of_equal_size_but_for_the_last(rows: int) -> None:
     parts = Bands.apply(x, 3, 0)
     assert torch.equal(torch.cat(parts), x)
     assert {len(part) for part in parts[:-1]} == {-(-rows // 3)}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_no_band_is_empty_and_none_too_large(batch: int) -> None:
+    """A count like 48 of 1,024 rows would be: 47 parts of 22 hold them all."""
+    for length in range(1, 150):
+        for limit in range(1, 150):
+            count = bands(length, size=length, limit=limit)
+            part = -(-length * batch // count)
+            assert (count - 1) * part < length * batch
+            assert part <= limit * batch

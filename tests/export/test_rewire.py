@@ -55,8 +55,8 @@ def test_a_rewired_encoder_is_the_same(case: Exported) -> None:
 def test_what_is_computed_in_bands_is_computed_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hiera, "BAND_BYTES", 20_000)
-    monkeypatch.setattr(hiera, "SCORE_BYTES", 20_000)
+    monkeypatch.setattr(hiera, "BAND_BYTES", 40_000)
+    monkeypatch.setattr(hiera, "SCORE_BYTES", 40_000)
     nano = zoo.load("nano", weights="random", input_size=(64, 96))
     model = onnx.load(export(nano, tmp_path / "nano").path("encoder"))
     whole = rewire(model)
