@@ -1,9 +1,17 @@
-"""A Jupyter-first workbench for Segment Anything Model 2.
+"""A Jupyter-first workbench for Segment Anything Model 2: a click becomes a mask.
 
+An image is a path, encoded bytes, a PIL image or an RGB array; a click is (x, y) in its pixels,
+labelled 1 for "this" and 0 for "not this".
+
+>>> import numpy as np
 >>> import sam2lab
->>> segmenter = sam2lab.open_segmenter("nano", weights="random")
->>> type(segmenter).__name__
-'Segmenter'
+>>> segmenter = sam2lab.open_segmenter("nano")
+>>> photo = np.zeros((60, 80, 3), np.uint8)
+>>> (prediction,) = segmenter.segment_images(
+...     photo, point_coordinates=[[40, 30]], point_labels=[1]
+... )
+>>> prediction.best.shape, prediction.best.dtype
+((60, 80), dtype('bool'))
 """
 
 from typing import TYPE_CHECKING, Any
