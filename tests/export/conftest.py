@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -67,24 +68,31 @@ class Exported:
 Export = Callable[..., Exported]
 
 
+def export_anew(
+    folder: Path, size: str, input_size: tuple[int, int] | None = None, precision: str = "float"
+) -> Exported:
+    """Export a size with random weights."""
+    model = zoo.load(size, weights="random", input_size=input_size)
+    bundle = export(model, folder, precision=precision)
+    sessions = [
+        ort.InferenceSession(bundle.path(graph), providers=["CPUExecutionProvider"])
+        for graph in ("encoder", "decoder")
+    ]
+    return Exported(model, bundle, *sessions)
+
+
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """Exports a size with random weights, or gives what was exported before."""
-    made: dict[tuple[object, ...], Exported] = {}
+    """As `export_anew`, or gives what was exported before."""
+    made: dict[tuple[str, tuple[int, int] | None, str], Exported] = {}
 
     def make(
         size: str, input_size: tuple[int, int] | None = None, precision: str = "float"
     ) -> Exported:
         key = size, input_size, precision
         if key not in made:
-            model = zoo.load(size, weights="random", input_size=input_size)
             folder = tmp_path_factory.mktemp("exported") / size
-            bundle = export(model, folder, precision=precision)
-            sessions = [
-                ort.InferenceSession(bundle.path(graph), providers=["CPUExecutionProvider"])
-                for graph in ("encoder", "decoder")
-            ]
-            made[key] = Exported(model, bundle, *sessions)
+            made[key] = export_anew(folder, *key)
         return made[key]
 
     return make
