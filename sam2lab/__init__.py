@@ -14,7 +14,12 @@ labelled 1 for "this" and 0 for "not this".
 ((60, 80), dtype('bool'))
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Or else importing onnxruntime writes a device's number into the user's home, and its maker is told
+# what is run on which machine. Who has said otherwise is obeyed.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from sam2lab.opening import open_segmenter
 from sam2lab.runtime.bundle import Bundle

@@ -30,6 +30,8 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
         # Bundles that an earlier state of the code exported must not be what is tested.
         os.environ["SAM2LAB_MODELS"] = str(Path(cache) / "models")
         os.environ.setdefault("SAM2LAB_BUDGET", "ci")
+        # As sam2lab does, before some test imports onnxruntime by itself.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         return (yield)
 
 

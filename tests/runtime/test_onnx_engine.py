@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,6 +66,22 @@ def test_a_changed_graph_is_told_of_whatever_onnxruntime_says_to_it(
     graph.write_bytes(content)
     with pytest.raises(BundleError, match=r"decoder\.onnx was changed after it was sealed"):
         OnnxEngine(folder)
+
+
+@pytest.mark.parametrize("wish", [None, "0"])
+def test_nobody_is_told_unless_the_user_says_so(tmp_path: Path, wish: str | None) -> None:
+    """onnxruntime keeps a number for the device in the user's home, and sends it with what ran."""
+    said = {} if wish is None else {"ORT_DISABLE_TELEMETRY": wish}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sam2lab, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"HOME": str(tmp_path), "PATH": "", **said},
+    )
+    assert done.stdout.split() == [wish or "1"], done.stderr
+    if wish is None:
+        assert [*tmp_path.rglob("*")] == []
 
 
 def test_features_and_answers_have_the_promised_shapes(
