@@ -194,7 +194,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / BUNDLE_FILE
     try:
         sealed = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         what = "has no bundle.json" if folder.is_dir() else "is not a folder"
         raise BundleError(
             f"{folder} {what}, so it is no bundle. Export one with: python -m sam2lab export "

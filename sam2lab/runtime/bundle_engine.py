@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
 
@@ -22,11 +23,8 @@ class BundleEngine(ABC):
     """
 
     def __init__(self, bundle: Bundle | str | os.PathLike[str], threads: int | None) -> None:
-        is_number = isinstance(threads, int) and not isinstance(threads, bool)
-        if threads is not None and (not is_number or threads < 1):
-            raise ValueError(
-                f"threads is {threads!r}; wanted a number from 1 on, or None for all cores"
-            )
+        if threads is not None:
+            threads = whole("threads", threads, 1)
         self._verified: AbstractContextManager[None] = nullcontext()
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(bundle, verify=False)

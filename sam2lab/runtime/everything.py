@@ -6,6 +6,7 @@ out: as SAM 2's own `SAM2AutomaticMaskGenerator` does it, on any engine.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -143,6 +144,14 @@ class AutomaticMaskGenerator:
         if len(parts) > 1:
             areas = np.array([np.prod(each.crop.size) for each in found], np.float32)
             found = _distinct(found, np.float32(1) / areas, self.crop_nms_thresh)
+        if not found:
+            warnings.warn(
+                f"nothing was found: no mask passed pred_iou_thresh={self.pred_iou_thresh} and "
+                f"stability_score_thresh={self.stability_score_thresh}. A small model is less "
+                "sure of itself than the one these were chosen for: give it lower ones, such as "
+                "0.4 and 0.5",
+                stacklevel=2,
+            )
         return [self._record(each) for each in found]
 
     def _in_crop(self, photo: images.RGB, crop: Crop, bar: Any) -> list[_Found]:

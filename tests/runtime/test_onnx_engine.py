@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -223,6 +224,26 @@ def test_the_report_counts_what_fell_back() -> None:
 def test_the_key_tells_providers_and_bundles_apart(engine: OnnxEngine) -> None:
     assert engine.report.main in engine.key
     assert engine.bundle.key in engine.key
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are kept on Linux only")
+def test_a_process_kept_to_some_cores_starts_no_more_threads_than_these(nano_bundle: Path) -> None:
+    script = """
+import os, sys, threading
+import numpy as np
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+import sam2lab
+before = len(os.listdir("/proc/self/task"))
+sam2lab.OnnxEngine(sys.argv[1], providers=["CPUExecutionProvider"])
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(nano_bundle)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["0"], done.stderr
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True])
