@@ -21,7 +21,8 @@ def probe(model: zoo.ZooModel, scenes: Scenes, side: int) -> dict[str, float]:
     of them, `unseen_box` the lone mask of a box. Quick and coarse, on quarter-size masks: for
     figures to report there is `sam2lab.measure.accuracy`.
     """
-    pupil = Pupil(model).eval()
+    with torch.random.fork_rng():
+        pupil = Pupil(model).eval()
     found: dict[str, list[float]] = {name: [] for name in FIGURES}
     for index in range(PICTURES):
         scene = scenes.scene(index, (side, side))
