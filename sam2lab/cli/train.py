@@ -68,6 +68,7 @@ def train(arguments: Namespace) -> None:
     from sam2lab.scenes.mixture import Mixture
     from sam2lab.train.loop import Trainer
     from sam2lab.train.recipe import FULL, TOY
+    from sam2lab.train.scores import WHOLE
     from sam2lab.train.ship import ship
 
     name = "toy" if arguments.toy else "nano"
@@ -75,11 +76,13 @@ def train(arguments: Namespace) -> None:
     scenes, unseen = (
         Mixture(folders, arguments.cutouts, arguments.seed, held_out) for held_out in (False, True)
     )
+    views = Mixture(folders, arguments.cutouts, arguments.seed, whole=WHOLE)
     trainer = Trainer(
         scenes,
         TOY if arguments.toy else FULL,
         arguments.folder or settings.cache_folder() / "runs" / f"{name}-{arguments.seed}",
         unseen=unseen,
+        views=views,
         seed=arguments.seed,
         device=arguments.device,
         workers=arguments.workers,
