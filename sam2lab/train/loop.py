@@ -154,20 +154,19 @@ class Trainer:
 
     def _teach_scores(self) -> None:
         """Put a better head into the average; interrupted, it begins anew and ends the same."""
-        began = time.perf_counter()
         last = self.recipe.phases[-1]
         # Numbers that no step has had.
         first = self.recipe.steps * max(phase.batch for phase in self.recipe.phases)
         phase = Phase(last.side, 1, last.prompts, self.recipe.score_pictures)
         model = self.averaged()
-        loss = teach_scores(model, self.views or self.scenes, phase, first, self.seed)
+        teach_scores(model, self.views or self.scenes, phase, first, self.seed)
         for key, value in model.module.state_dict().items():
             if key.startswith(HEAD):
                 self.average[f"sam.{key}"] = value.to(self.device)
         self.scored = True
-        told = {"step": self.step, "side": last.side, "loss": loss}
-        seconds = {"seconds": time.perf_counter() - began}
-        self.log.append(dict.fromkeys(self.log[-1], math.nan) | told | seconds | self._probe())
+        # What was lost is of another kind than in the rows above; what it led to is not.
+        told = {"step": self.step, "side": last.side, **self._probe()}
+        self.log.append(dict.fromkeys(self.log[-1], math.nan) | told)
 
     def _phase_rows(self) -> Iterator[dict[str, float]]:
         """Take the steps of the phase that is on, one row of figures for each."""

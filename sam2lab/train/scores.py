@@ -29,8 +29,8 @@ STEPS, BATCH, RATE, WARM_UP = 300, 256, 1e-3, 50
 
 def teach_scores(
     model: zoo.ZooModel, scenes: Scenes, phase: Phase, first_step: int, seed: int
-) -> float:
-    """Train the head of the scores of `model`, in place; returns the last cross-entropy.
+) -> None:
+    """Train the head of the scores of `model`, in place.
 
     `phase` says on how many pictures (its steps times its batch), how large, with how many
     prompts; their numbers go on from `first_step`.
@@ -58,7 +58,6 @@ def teach_scores(
         schedule.step()
     # As it is served: the pupil's scores are logits.
     head.sigmoid_output = True
-    return float(loss.detach())
 
 
 def _answers(pupil: Pupil, scenes: Scenes, phase: Phase, first_step: int) -> tuple[Tensor, Tensor]:
