@@ -28,7 +28,7 @@ from sam2lab.export.order import Order
 # Of a band's largest tensor, in float32. Smaller bands gain a few per cent on one core, nothing on
 # two, and cost more than that in opening: each has nodes and repacked weights of its own.
 BAND_BYTES = 12 * 2**20
-SCORE_BYTES = 32 * 2**20
+SCORE_BYTES = 16 * 2**20
 
 
 class HieraBlock(nn.Module):

@@ -109,7 +109,8 @@ def describe(facts: Facts) -> str:
     'Some CPU, 2 cores, 8 GB, Linux 6'
     """
     memory_gb = round(float(facts["memory_mb"]) / 1000)
-    return f"{facts['cpu']}, {facts['usable_cores']} cores, {memory_gb} GB, {facts['system']}"
+    cores = "1 core" if facts["usable_cores"] == 1 else f"{facts['usable_cores']} cores"
+    return f"{facts['cpu']}, {cores}, {memory_gb} GB, {facts['system']}"
 
 
 def resident_mb() -> float:

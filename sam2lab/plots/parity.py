@@ -54,9 +54,15 @@ def tensor_errors(table: pd.DataFrame) -> Figure:
 
 
 def flip_map(
-    photo: npt.NDArray[Any], mask_a: npt.NDArray[np.bool_], mask_b: npt.NDArray[np.bool_]
+    photo: npt.NDArray[Any],
+    mask_a: npt.NDArray[np.bool_],
+    mask_b: npt.NDArray[np.bool_],
+    names: tuple[str, str] = ("a", "b"),
 ) -> Figure:
-    """Where two masks (H, W) of one photo (H, W, 3) agree, and the pixels where they do not."""
+    """Where two masks (H, W) of one photo (H, W, 3) agree, and the pixels where they do not.
+
+    `names` are the masks', for the legend.
+    """
     if not photo.shape[:2] == mask_a.shape == mask_b.shape:
         raise ValueError(
             f"photo, mask_a and mask_b have sizes {photo.shape[:2]}, {mask_a.shape} and "
@@ -68,13 +74,18 @@ def flip_map(
     axes.imshow(_tinted(photo, mask_a & mask_b))
     only_a, only_b = mask_a & ~mask_b, mask_b & ~mask_a
     handles: list[Any] = [Patch(color=SKY, label=f"mask in both: {(mask_a & mask_b).sum():,} px")]
-    for flipped, colour, name in ((only_a, ORANGE, "only in a"), (only_b, VERMILLION, "only in b")):
+    for flipped, colour, name in zip((only_a, only_b), (ORANGE, VERMILLION), names, strict=True):
         rows, columns = np.nonzero(flipped)
         # A single flipped pixel would be lost in a large photo: each gets a dot one can see.
         axes.scatter(columns, rows, s=9, color=colour, linewidths=0)
         handles.append(
             Line2D(
-                [], [], color=colour, marker="o", linestyle="", label=f"{name}: {len(rows):,} px"
+                [],
+                [],
+                color=colour,
+                marker="o",
+                linestyle="",
+                label=f"only in {name}: {len(rows):,} px",
             )
         )
     flips = int((mask_a ^ mask_b).sum())

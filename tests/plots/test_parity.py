@@ -66,7 +66,7 @@ def test_an_infinite_error_is_drawn_beyond_the_others_and_named() -> None:
 
 
 def test_the_flip_map_dots_each_pixel_that_flips_and_counts_them() -> None:
-    figure = plots.flip_map(PHOTO, block(10, 12), block(11, 10))
+    figure = plots.flip_map(PHOTO, block(10, 12), block(11, 10), ("PyTorch", "ONNX"))
     (axes,) = figure.axes
     only_a, only_b = axes.collections
     assert len(only_a.get_offsets()) == 20
@@ -74,7 +74,7 @@ def test_the_flip_map_dots_each_pixel_that_flips_and_counts_them() -> None:
     assert axes.get_title().startswith("30 of 2,400 pixels flip")
     (legend,) = figure.legends
     labels = [text.get_text() for text in legend.get_texts()]
-    assert labels == ["mask in both: 100 px", "only in a: 20 px", "only in b: 10 px"]
+    assert labels == ["mask in both: 100 px", "only in PyTorch: 20 px", "only in ONNX: 10 px"]
 
 
 def test_the_flip_map_paints_where_both_masks_agree() -> None:
