@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors.torch import save
 
 from sam2lab.export.onnx import export
+from sam2lab.export.writing import check_free
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle, sha256_of
 from sam2lab.runtime.files import replacing
@@ -22,8 +23,10 @@ def ship(trainer: Trainer, folder: Path) -> Bundle:
     """Write weights, config, log and the float bundle into `folder`, as models/nano has them.
 
     The weights are kept in half precision, which halves the download. The bundle is made from
-    what was kept, not from what was trained, so that PyTorch and ONNX still agree.
+    what was kept, not from what was trained, so that PyTorch and ONNX still agree. A folder that
+    holds a model is refused, as it is.
     """
+    check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     half = {key: value.half() for key, value in trainer.averaged().module.state_dict().items()}
     with replacing(folder / zoo.NANO_WEIGHTS) as beside:

@@ -38,6 +38,17 @@ def test_what_ships_is_small_enough_to_keep_in_a_repository(trained: Path) -> No
     assert sum(file.stat().st_size for file in trained.iterdir()) <= 30e6
 
 
+def test_a_folder_that_holds_a_model_is_refused_before_a_step_and_left_alone(
+    models: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {file.name: file.read_bytes() for file in trained.iterdir()}
+    run = tmp_path / "run"
+    assert main(["train", "--toy", "--run", str(run), "--out", str(trained)]) == 2
+    assert "already has encoder.onnx" in capsys.readouterr().err
+    assert not run.exists()
+    assert {file.name: file.read_bytes() for file in trained.iterdir()} == before
+
+
 def test_weights_are_kept_in_half_precision(trained: Path) -> None:
     assert {v.dtype for v in load_file(trained / "weights.safetensors").values()} == {
         np.dtype(np.float16)
