@@ -34,8 +34,7 @@ class Mixture:
 
     `coco` are COCO-format folders, `cutouts` folders of RGBA pictures. With `held_out` only
     photos, pictures and numbers are used that a mixture without it never uses. Without any
-    COCO folder, the grounds are photos that the project and other packages bring. `whole` is the
-    share of scenes that are an annotated photo as a segmenter sees it: all of it, in its own light.
+    COCO folder, the grounds are photos that the project and other packages bring.
 
     >>> scene = Mixture().scene(7, (64, 64))
     >>> scene.image.shape, scene.masks.shape[1:]
@@ -48,10 +47,8 @@ class Mixture:
         cutouts: Sequence[str | os.PathLike[str]] = (),
         seed: int = 0,
         held_out: bool = False,
-        whole: float = 0.0,
     ) -> None:
         self.seed = seed
-        self.whole = whole
         self.held_out = held_out
         self._annotated = CocoShelf(coco, held_out)
         self._pictures = CutoutShelf([CutoutFolder(folder) for folder in cutouts], held_out)
@@ -71,8 +68,6 @@ class Mixture:
     def scene(self, index: int, size: tuple[int, int]) -> Scene:
         """Scene number `index`, of `size` (height, width); now and then it has no object."""
         rng = np.random.default_rng([self.seed, int(self.held_out), index])
-        if self.whole and len(self._annotated) and rng.random() < self.whole:
-            return self._whole(rng, size)
         draw = _choice(
             rng,
             [
@@ -85,11 +80,6 @@ class Mixture:
 
     def _photo(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         return augment.crop(rng, self._annotated.draw(rng).scene(), size)
-
-    def _whole(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
-        photo = self._annotated.draw(rng).scene()
-        height, width = photo.image.shape[:2]
-        return augment.cut(photo, (0, 0, width, height), size).without_specks()
 
     def _drawn(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         return synthetic.draw(rng, size, self._texture)

@@ -24,7 +24,6 @@ from sam2lab.train.losses import answer_loss, balanced_cross_entropy
 from sam2lab.train.probe import FIGURES, probe
 from sam2lab.train.pupil import Levels, Pupil
 from sam2lab.train.recipe import Phase, Recipe
-from sam2lab.train.scores import HEAD, teach_scores
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 
@@ -43,19 +42,17 @@ class Trainer:
     """One run: the model, its running average, and how far it has come.
 
     The average of the last thousand steps' weights is what is used in the end: it answers
-    better than any single step's. Its scores learn last, on `views` where there are such.
+    better than any single step's.
     """
 
     scenes: Scenes
     recipe: Recipe
     folder: Path | None = None
     unseen: Scenes | None = None
-    views: Scenes | None = None
     seed: int = 0
     device: str = "cpu"
     workers: int = 0
     step: int = field(default=0, init=False)
-    scored: bool = field(default=False, init=False)
     log: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -95,9 +92,6 @@ class Trainer:
         finally:
             bar.close()
             self.save()
-        if self.recipe.score_pictures and not self.scored:
-            self._teach_scores()
-            self.save()
 
     def averaged(self) -> zoo.ZooModel:
         """The model with the averaged weights, in evaluation mode, on the CPU."""
@@ -120,7 +114,6 @@ class Trainer:
             "pupil": self.pupil.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
-            "scored": self.scored,
             "log": self.log,
         }
         with replacing(self.folder / CHECKPOINT) as beside:
@@ -141,8 +134,6 @@ class Trainer:
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.log = state["step"], state["log"]
-        # Runs were once finished without.
-        self.scored = state.get("scored", False)
 
     def _probe(self) -> dict[str, float]:
         """The figures on unseen scenes, every so often; empty cells in between."""
@@ -151,22 +142,6 @@ class Trainer:
         if self.unseen is None or phase is None or not due:
             return dict.fromkeys(FIGURES, math.nan)
         return probe(self.averaged(), self.unseen, phase.side)
-
-    def _teach_scores(self) -> None:
-        """Put a better head into the average; interrupted, it begins anew and ends the same."""
-        last = self.recipe.phases[-1]
-        # Numbers that no step has had.
-        first = self.recipe.steps * max(phase.batch for phase in self.recipe.phases)
-        phase = Phase(last.side, 1, last.prompts, self.recipe.score_pictures)
-        model = self.averaged()
-        teach_scores(model, self.views or self.scenes, phase, first, self.seed)
-        for key, value in model.module.state_dict().items():
-            if key.startswith(HEAD):
-                self.average[f"sam.{key}"] = value.to(self.device)
-        self.scored = True
-        # What was lost is of another kind than in the rows above; what it led to is not.
-        told = {"step": self.step, "side": last.side, **self._probe()}
-        self.log.append(dict.fromkeys(self.log[-1], math.nan) | told)
 
     def _phase_rows(self) -> Iterator[dict[str, float]]:
         """Take the steps of the phase that is on, one row of figures for each."""

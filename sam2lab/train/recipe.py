@@ -28,10 +28,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run: the decoder's geometry first, then the phases, small pictures first.
-
-    Last, the scores learn on so many more pictures, when answers no longer change.
-    """
+    """A whole run: the decoder's geometry first, then the phases, small pictures first."""
 
     geometry_steps: int
     phases: tuple[Phase, ...]
@@ -39,7 +36,6 @@ class Recipe:
     rate: float = 8e-4
     warm_up: int = 100
     weight_decay: float = 0.05
-    score_pictures: int = 0
 
     @property
     def steps(self) -> int:
@@ -98,7 +94,6 @@ FULL = Recipe(
         Phase(256, 8, 6, 2000),
         Phase(512, 4, 6, 1050),
     ),
-    score_pictures=600,
 )
 """What models/nano was trained with: a first run of three phases, and two more to carry it on.
 

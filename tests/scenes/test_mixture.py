@@ -133,27 +133,6 @@ def test_every_scene_has_the_size_and_kind_that_was_asked_for(
     assert with_objects > 0.8 * len(NUMBERS)
 
 
-def test_whole_photos_are_all_of_the_photo_in_its_own_light(write_coco: WriteCoco) -> None:
-    folder = CocoFolder(write_coco(count=5))
-    photos = {folder.read(number).tobytes() for number in folder.images if not held_out(number)}
-    mixture = Mixture([folder], whole=1)
-    for number in NUMBERS:
-        scene = mixture.scene(number, (24, 32))
-        assert scene.image.tobytes() in photos
-        assert np.array_equal(scene.masks, folder.scene(1).masks)
-    squashed = mixture.scene(0, (16, 16))
-    assert squashed.image.shape == (16, 16, 3)
-
-
-def test_some_scenes_are_whole_photos_if_a_share_of_them_is_to_be(write_coco: WriteCoco) -> None:
-    folder = CocoFolder(write_coco(count=5))
-    photos = {folder.read(number).tobytes() for number in folder.images}
-    mixture = Mixture([folder], whole=0.5)
-    found = [mixture.scene(number, (24, 32)).image.tobytes() in photos for number in range(200)]
-    # Four standard deviations of a fair draw are 0.14.
-    assert np.mean(found) == pytest.approx(0.5, abs=0.14)
-
-
 def test_a_folder_of_which_nothing_is_on_this_side_leaves_the_rest(write_coco: WriteCoco) -> None:
     assert not held_out(1)
     mixture = Mixture([CocoFolder(write_coco(count=1))], held_out=True)
