@@ -18,7 +18,7 @@ takes it up again. Two cores need about two hours, a GPU minutes; --toy a minute
 
 examples:
   {prog} train --toy --out toy
-  {prog} train --coco my_photos --cutouts emoji
+  {prog} train --coco my_photos --cutouts emoji --out models/my-nano
   {prog} train --coco my_photos --device cuda --workers 8
 """
 
@@ -46,7 +46,7 @@ def add(parser: ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="where to write what is trained; by default models/nano, where it is opened from",
+        help="where to write what is trained, by default models/my-nano; must hold no model yet",
     )
     parser.add_argument(
         "--run",
@@ -64,6 +64,7 @@ def add(parser: ArgumentParser) -> None:
 
 def train(arguments: Namespace) -> None:
     """Train to the end and write the files; prints their folder."""
+    from sam2lab.export.writing import check_free
     from sam2lab.scenes.coco import CocoFolder
     from sam2lab.scenes.mixture import Mixture
     from sam2lab.train.loop import Trainer
@@ -71,6 +72,9 @@ def train(arguments: Namespace) -> None:
     from sam2lab.train.ship import ship
 
     name = "toy" if arguments.toy else "nano"
+    out = arguments.out or settings.models_folder() / ("toy" if arguments.toy else "my-nano")
+    # Now, not in two hours.
+    check_free(out)
     folders = [CocoFolder(path) for path in arguments.coco]
     scenes, unseen = (
         Mixture(folders, arguments.cutouts, arguments.seed, held_out) for held_out in (False, True)
@@ -85,4 +89,4 @@ def train(arguments: Namespace) -> None:
         workers=arguments.workers,
     )
     trainer.run()
-    print(ship(trainer, arguments.out or settings.models_folder() / name).folder)
+    print(ship(trainer, out).folder)
