@@ -28,9 +28,9 @@ class OpenVinoEngine(BundleEngine):
     is decided, always works in float32. `threads` is for one operator, OpenVINO's own choice
     without it. `report` counts the nodes of each number format.
 
-    In bfloat16 an encode of tiny takes half of OnnxEngine's time, in float32 nine tenths, and a
-    decode as long. Points may come and go freely, but the first answer takes a third of a second
-    longer, and the first for another number of objects a third longer.
+    In bfloat16 an encode of tiny takes half of OnnxEngine's time, in float32 nine tenths; a decode
+    takes a quarter longer. Points may come and go freely, but the first answer takes a third of a
+    second longer, and the first for another number of objects a third longer.
 
     Bundles in float and in fp16 are served, of which the latter's weights alone are rounded.
     Those in 8 bits are not: OpenVINO answers some of our graphs with nonsense, without a word.
