@@ -192,12 +192,16 @@ class Linear(nn.Module):
 
 
 def bands(length: int, size: int, limit: int) -> int:
-    """Of how many bands, none of them empty, each has at most `limit` of `size` bytes.
+    """Into how many equal bands to cut `length` items of `size` bytes, so that none passes `limit`.
 
-    >>> bands(1024, 64, 16), bands(10, 64, 16), bands(3, 64, 16)
-    (4, 5, 3)
+    Into one where no such number is near. Bands must be equal: of their sizes, which the batch
+    decides, a graph can only say that they are the same.
+
+    >>> bands(1024, 64, 16), bands(10, 64, 16), bands(10, 640, 16), bands(23, 64, 16)
+    (4, 5, 10, 1)
     """
-    return -(-length // max(1, length * limit // size))
+    least = min(-(-size // limit), length)
+    return next((count for count in range(least, 4 * least + 1) if length % count == 0), 1)
 
 
 def in_bands(
@@ -211,7 +215,7 @@ def in_bands(
 
 
 class Bands(torch.autograd.Function):
-    """Split into parts of equal size, of which the last may be smaller.
+    """Split into parts of equal size.
 
     ONNX can leave the size of what is split open, as that of rows is. torch's exporter cannot.
     """
