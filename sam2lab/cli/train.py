@@ -71,8 +71,8 @@ def train(arguments: Namespace) -> None:
     from sam2lab.train.recipe import FULL, TOY
     from sam2lab.train.ship import ship
 
-    name = "toy" if arguments.toy else "nano"
-    out = arguments.out or settings.models_folder() / ("toy" if arguments.toy else "my-nano")
+    name, place = ("toy", "toy") if arguments.toy else ("nano", "my-nano")
+    out = arguments.out or settings.models_folder() / place
     # Now, not in two hours.
     check_free(out)
     folders = [CocoFolder(path) for path in arguments.coco]

@@ -14,7 +14,6 @@ the results are bit-identical to upstream's.
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import torch
@@ -22,6 +21,8 @@ import torch.nn.functional as F
 from sam2.modeling.backbones.hieradet import Hiera, MultiScaleBlock
 from sam2.modeling.backbones.image_encoder import FpnNeck
 from torch import Tensor
+
+from sam2lab.runtime.arguments import height_and_width
 
 STEP = 16
 SMALLEST = 64
@@ -38,12 +39,7 @@ def check_input_size(input_size: tuple[int, int]) -> tuple[int, int]:
     ValueError: input_size is (700, 1280), but height and width must be multiples of 16 and at \
 least 64; the nearest that work are (688, 1280) and (704, 1280)
     """
-    try:
-        height, width = (operator.index(side) for side in input_size)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"input_size is {input_size!r}; wanted (height, width), two whole numbers of pixels"
-        ) from None
+    height, width = height_and_width("input_size", input_size)
     if all(side % STEP == 0 and side >= SMALLEST for side in (height, width)):
         return height, width
     below = tuple(max(SMALLEST, side // STEP * STEP) for side in (height, width))

@@ -151,8 +151,10 @@ def _fewer_cores() -> int:
     onnxruntime starts a thread for each of the machine's; two that share a core take half as long
     again as one alone.
     """
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 0 if usable is None or usable == os.cpu_count() else usable
+    if not hasattr(os, "sched_getaffinity"):
+        return 0
+    usable = len(os.sched_getaffinity(0))
+    return 0 if usable == os.cpu_count() else usable
 
 
 def _placement(session: ort.InferenceSession) -> dict[str, int]:
