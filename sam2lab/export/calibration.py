@@ -207,18 +207,12 @@ def _readable(chosen: Iterable[Picture]) -> Iterator[tuple[int, Any]]:
         try:
             image = picture()
         except photos.ImageError as error:
-            warnings.warn(f"left out of the calibration: {_name(picture)}{error}", stacklevel=2)
+            warnings.warn(f"left out of the calibration: {error}", stacklevel=2)
             continue
         yield number, image
         read += 1
     if read == 0:
         raise ValueError("calibration: not one picture could be read; give some that can be")
-
-
-def _name(picture: Picture) -> str:
-    """The file's name, which not all that is said of a damaged file contains."""
-    (source, *_) = getattr(picture, "args", (None,))
-    return f"{os.fspath(source)}: " if isinstance(source, str | os.PathLike) else ""
 
 
 def _decoder_feed(features: Features, asked: PromptBatch, info: ModelInfo) -> Feeds:

@@ -117,7 +117,7 @@ def _from_file(source: str | os.PathLike[str] | bytes) -> RGB:
             # Up to twice its limit Pillow only warns.
             if limit is not None and opened.width * opened.height > limit:
                 raise Image.DecompressionBombError
-            return _from_pil(opened)
+            return _from_pil(opened, f"image {'of ' if isinstance(source, bytes) else ''}{name}")
     except ImageError:
         raise
     except FileNotFoundError as error:
@@ -141,16 +141,18 @@ def _from_file(source: str | os.PathLike[str] | bytes) -> RGB:
         raise ImageError(f"image: {name} cannot be opened ({error}); save it anew") from error
 
 
-def _from_pil(image: Image.Image) -> RGB:
+def _from_pil(image: Image.Image, called: str = "image") -> RGB:
     try:
         image.load()
         array = np.asarray(_to_rgb(_upright(image)))
     except Exception as error:
         raise ImageError(
-            f"image: the pixels of a {image.mode} picture cannot be read ({error}); if it was "
+            f"{called}: its pixels, of mode {image.mode}, cannot be read ({error}); if it was "
             "closed, open it again, if the file is damaged or cut short, save it anew"
         ) from error
-    return _from_array(_sixteen_bit(array) if image.mode == "I" else array, is_bgr=False)
+    if image.mode == "I":
+        array = _sixteen_bit(array, called)
+    return _from_array(array, is_bgr=False, called=called)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -175,19 +177,19 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _sixteen_bit(array: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+def _sixteen_bit(array: npt.NDArray[Any], called: str) -> npt.NDArray[np.uint16]:
     if array.size and (array.min() < 0 or array.max() > 65535):
         raise ImageError(
-            f"image of PIL mode I must hold 16-bit values, 0 to 65535, not {array.min()} to "
+            f"{called} of PIL mode I must hold 16-bit values, 0 to 65535, not {array.min()} to "
             f"{array.max()}; pass an array of floats in [0, 1] instead"
         )
     return array.astype(np.uint16)
 
 
-def _from_array(array: npt.NDArray[Any], is_bgr: bool) -> RGB:
+def _from_array(array: npt.NDArray[Any], is_bgr: bool, called: str = "image") -> RGB:
     array = np.asarray(array)
-    _check_shape(array.shape)
-    array = _in_range(array)
+    _check_shape(array.shape, called)
+    array = _in_range(array, called)
     if array.ndim == 2:
         array = array[..., None]
     if array.shape[2] == 1:
@@ -197,10 +199,10 @@ def _from_array(array: npt.NDArray[Any], is_bgr: bool) -> RGB:
     return np.ascontiguousarray(array[..., ::-1] if is_bgr else array)
 
 
-def _check_shape(shape: tuple[int, ...]) -> None:
+def _check_shape(shape: tuple[int, ...], called: str) -> None:
     if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)):
         if 0 in shape:
-            raise ImageError(f"image of shape {shape} has no pixels; pass one of at least 1x1")
+            raise ImageError(f"{called} of shape {shape} has no pixels; pass one of at least 1x1")
         return
     if len(shape) == 3 and shape[0] in (1, 3, 4):
         advice = "this looks like channels first: pass np.moveaxis(image, 0, -1)"
@@ -209,11 +211,11 @@ def _check_shape(shape: tuple[int, ...]) -> None:
     else:
         advice = "for grey, RGB or RGBA"
     raise ImageError(
-        f"image of shape {shape} must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); {advice}"
+        f"{called} of shape {shape} must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); {advice}"
     )
 
 
-def _in_range(array: npt.NDArray[Any]) -> RGB:
+def _in_range(array: npt.NDArray[Any], called: str) -> RGB:
     """The array as uint8, or as float32 in [0, 1]."""
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
     if kind == "u" and bits == 8:
@@ -224,15 +226,15 @@ def _in_range(array: npt.NDArray[Any]) -> RGB:
         return array * np.uint8(255)
     if kind != "f":
         raise ImageError(
-            f"image must be of dtype uint8, uint16, bool or float, not {array.dtype}; if its "
+            f"{called} must be of dtype uint8, uint16, bool or float, not {array.dtype}; if its "
             "values are 0 to 255, pass image.astype(np.uint8)"
         )
     if not np.isfinite(array).all():
-        raise ImageError("image holds NaN or infinity; pass np.nan_to_num(image), or mend it")
+        raise ImageError(f"{called} holds NaN or infinity; pass np.nan_to_num(image), or mend it")
     low, high = array.min(), array.max()
     if low < 0 or high > 1:
         raise ImageError(
-            f"image of dtype {array.dtype} must be in [0, 1], not in [{low:.6g}, {high:.6g}]; "
+            f"{called} of dtype {array.dtype} must be in [0, 1], not in [{low:.6g}, {high:.6g}]; "
             "if white is 255, divide by 255, if it is 1, pass np.clip(image, 0, 1)"
         )
     return array.astype(np.float32, copy=False)

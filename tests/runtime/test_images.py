@@ -187,6 +187,34 @@ class TestRefusals:
         with pytest.raises(ImageError, match="open it again"):
             read(image)
 
+    @pytest.mark.parametrize("as_bytes", [False, True])
+    @pytest.mark.parametrize(
+        ("picture", "kind", "share", "words"),
+        [
+            (Image.fromarray(noise(40, 40, 3)), "jpg", 0.5, "its pixels.* cut short"),
+            (Image.fromarray(np.full((4, 4), 300.0, np.float32)), "tif", 1, "float32 must be in"),
+            (Image.fromarray(np.full((4, 4), np.nan, np.float32)), "tif", 1, "holds NaN"),
+            (Image.fromarray(np.full((4, 4), 70000, np.int32)), "tif", 1, "mode I must hold"),
+        ],
+    )
+    def test_a_file_with_unusable_pixels_is_named(
+        self,
+        tmp_path: Path,
+        picture: Image.Image,
+        kind: str,
+        share: float,
+        words: str,
+        as_bytes: bool,
+    ) -> None:
+        path = tmp_path / f"holiday.{kind}"
+        picture.save(path)
+        content = path.read_bytes()
+        content = content[: int(share * len(content))]
+        path.write_bytes(content)
+        name = f"image of {len(content)} bytes" if as_bytes else rf"image '.*holiday\.{kind}'"
+        with pytest.raises(ImageError, match=rf"^{name}.*{words}"):
+            read(content if as_bytes else path)
+
     # Between once and twice the limit Pillow only warns, beyond twice it raises.
     @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
     @pytest.mark.parametrize("limit", [100, 60])
