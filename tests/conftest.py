@@ -1,4 +1,4 @@
-"""What every test stands on: small budgets, a cache and a Jupyter that are not the user's."""
+"""What every test stands on: patience, and a Jupyter that is not the user's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,19 +19,6 @@ hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=
 hypothesis.settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
-    """Set before anything is collected: notebooks and servers inherit the environment."""
-    with tempfile.TemporaryDirectory(prefix="sam2lab-tests-") as cache:
-        os.environ["SAM2LAB_CACHE"] = cache
-        # Bundles that an earlier state of the code exported must not be what is tested.
-        os.environ["SAM2LAB_MODELS"] = str(Path(cache) / "models")
-        os.environ.setdefault("SAM2LAB_BUDGET", "ci")
-        # As sam2lab does, before some test imports onnxruntime by itself.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        return (yield)
 
 
 @pytest.fixture(scope="session")
