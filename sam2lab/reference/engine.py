@@ -46,7 +46,7 @@ class TorchEngine:
             raise ValueError(
                 f"model is a {type(model).__name__}; wanted what zoo.load returns, or a SAM2Base"
             )
-        self.device = _checked_device(device)
+        self.device = checked_device(device)
         module = model.module if isinstance(model, ZooModel) else model
         is_there = module.no_mem_embed.device == self.device
         self.module = module if is_there else copy.deepcopy(module).to(self.device)
@@ -143,7 +143,8 @@ def _describe(module: SAM2Base) -> ModelInfo:
     )
 
 
-def _checked_device(device: str | torch.device) -> torch.device:
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device, if this machine has it."""
     available = ["cpu"]
     if torch.cuda.is_available():
         available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]

@@ -1,10 +1,12 @@
-"""Numbers that people pass, refused where they cannot be meant."""
+"""Numbers and paths that people pass, refused where they cannot be meant."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from math import inf
 from operator import index
+from pathlib import Path
 
 
 def whole(name: str, value: int, least: int, most: float = inf) -> int:
@@ -57,3 +59,16 @@ def number(name: str, value: float, least: float = -inf, most: float = inf) -> f
             bounds = f" from {least} to {most}"
         raise ValueError(f"{name} is {value!r}; wanted a number{bounds}")
     return given
+
+
+def path(name: str, value: str | os.PathLike[str], wanted: str = "a path, text or a Path") -> Path:
+    """A path, which need not exist; `wanted` says what else would have done.
+
+    >>> path("folder", None)
+    Traceback (most recent call last):
+    ValueError: folder is None; wanted a path, text or a Path
+    """
+    try:
+        return Path(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r:.80}; wanted {wanted}") from None

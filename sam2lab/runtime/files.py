@@ -9,6 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_place(name: str, folder: Path) -> None:
+    """Refuse a folder that cannot be made or written into, before the work that is to fill it."""
+    place = folder.absolute()
+    there = next(each for each in (place, *place.parents) if os.path.exists(each))
+    if not there.is_dir():
+        which = "which" if there == place else f"but {there}"
+        raise ValueError(f"{name} is {str(folder)!r}, {which} is a file; choose another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{name} is {str(folder)!r}, but you may not write into {there}; choose another place"
+        )
+
+
 @contextmanager
 def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file beside its place; it moves there when all of it is written.

@@ -7,7 +7,7 @@ import io
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from sam2lab.reference import zoo
-from sam2lab.runtime.files import replacing
+from sam2lab.reference.engine import checked_device
+from sam2lab.runtime.arguments import path, whole
+from sam2lab.runtime.files import check_place, replacing
 from sam2lab.train.geometry import draw_shapes, noise
 from sam2lab.train.lessons import CELL, Lessons, Scenes
 from sam2lab.train.losses import answer_loss, balanced_cross_entropy
@@ -56,6 +58,14 @@ class Trainer:
     log: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.recipe, Recipe):
+            raise ValueError(f"recipe is {self.recipe!r:.80}; wanted a Recipe, such as TOY")
+        self.seed = whole("seed", self.seed, 0, 2**63 - 1)
+        self.workers = whole("workers", self.workers, 0)
+        checked_device(self.device)
+        if self.folder is not None:
+            self.folder = path("folder", self.folder)
+            check_place("folder", self.folder)
         self.model = zoo.untrained("nano", self.seed)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -70,7 +80,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the end of the recipe, from wherever it stands; Ctrl-C saves and stops."""
         saved = time.monotonic()
-        bar = tqdm(total=self.recipe.steps, initial=self.step, desc="nano", unit="step")
+        bar = tqdm(total=self.recipe.steps, initial=self.step, desc="train", unit="step")
         recent: list[dict[str, float]] = []
         began = time.perf_counter()
         try:
@@ -110,6 +120,7 @@ class Trainer:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {
+            "begun_with": self._begun_with(),
             "step": self.step,
             "pupil": self.pupil.state_dict(),
             "average": self.average,
@@ -128,8 +139,34 @@ class Trainer:
             with replacing(self.folder / LOG) as beside:
                 beside.write_text(text.getvalue())
 
-    def _load(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
+    def _begun_with(self) -> dict[str, Any]:
+        """What makes a run this one and no other."""
+        return {"seed": self.seed, **asdict(self.recipe)}
+
+    def _load(self, file: Path) -> None:
+        try:
+            state = torch.load(file, map_location=self.device, weights_only=True)
+            begun_with = state.get("begun_with", {})
+        except OSError:
+            raise
+        # What a damaged file makes the reader raise is not bounded.
+        except Exception:
+            raise ValueError(
+                f"folder: {file} is damaged, or not the checkpoint of a run; delete it to begin "
+                "anew, or give another folder"
+            ) from None
+        asked = self._begun_with()
+        others = [name for name in asked if begun_with.get(name, "unknown") != asked[name]]
+        if others:
+            there, here = (
+                ", ".join(f"{name} {values.get(name, 'unknown')}" for name in others)
+                for values in (begun_with, asked)
+            )
+            raise ValueError(
+                f"folder is {str(self.folder)!r}, where a run was begun with {there}; asked for "
+                f"is {here}. Ask for what it was begun with to go on, or give another folder to "
+                "begin anew"
+            )
         self.pupil.load_state_dict(state["pupil"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])

@@ -291,9 +291,9 @@ def test_the_name_that_a_tensor_has_for_apples_gpu_is_taken(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch, "empty", lambda *shape, device: torch.tensor([]))
     assert str(there) == "mps:0"
-    engine_module._checked_device(there)
+    engine_module.checked_device(there)
     with pytest.raises(ValueError, match=r"device is 'mps:1'; this machine has .*mps"):
-        engine_module._checked_device("mps:1")
+        engine_module.checked_device("mps:1")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from sam2lab.runtime.arguments import number, whole
+from sam2lab.runtime.arguments import number, path, whole
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3)])
@@ -51,3 +53,14 @@ def test_a_number_within_its_bounds_comes_back_as_a_float(value: float) -> None:
 def test_any_other_number_is_refused(bounds: tuple[int, ...], value: object, wanted: str) -> None:
     with pytest.raises(ValueError, match=rf"share is .*; {wanted}"):
         number("share", value, *bounds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["models/tiny", Path("models/tiny")])
+def test_text_and_paths_are_paths(value: str | Path) -> None:
+    assert path("folder", value) == Path("models/tiny")
+
+
+@pytest.mark.parametrize("value", [None, 3, b"models", ["models"]])
+def test_what_is_no_path_is_refused_by_name(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^folder is .*; wanted a folder"):
+        path("folder", value, "a folder")  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,62 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
     resumed.run()
     for key, value in whole.average.items():
         assert torch.equal(resumed.average[key], value), key
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """The folder of a run that was interrupted at its first picture."""
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(Stops(8), RECIPE, tmp_path).run()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"seed": 3}, "begun with seed 0; asked for is seed 3"),
+        ({"recipe": replace(RECIPE, rate=0.5)}, "begun with rate 0.0008; asked for is rate 0.5"),
+        ({"recipe": replace(RECIPE, phases=RECIPE.phases[:1])}, "begun with phases .*96.*; asked"),
+    ],
+)
+def test_a_run_is_not_taken_up_as_if_it_were_another(
+    begun: Path, asked: dict, message: str
+) -> None:
+    before = (begun / CHECKPOINT).read_bytes()
+    with pytest.raises(ValueError, match=f"folder is .*{message}.*give another folder"):
+        Trainer(**{"scenes": Squares(), "recipe": RECIPE, "folder": begun} | asked)
+    assert (begun / CHECKPOINT).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", "cut"])
+def test_a_damaged_checkpoint_is_named(begun: Path, content: bytes | str) -> None:
+    whole = (begun / CHECKPOINT).read_bytes()
+    (begun / CHECKPOINT).write_bytes(whole[:-1000] if isinstance(content, str) else content)
+    with pytest.raises(ValueError, match=r"folder: .*checkpoint\.pt is damaged.*delete it"):
+        Trainer(Squares(), RECIPE, begun)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"device": "nonsense"}, "device is 'nonsense'; this machine has cpu"),
+        ({"workers": -1}, "workers is -1; wanted a whole number, 0 or more"),
+        ({"seed": -1}, "seed is -1; wanted a whole number from 0"),
+        ({"recipe": "TOY"}, "recipe is 'TOY'; wanted a Recipe"),
+        ({"folder": Path(__file__)}, "folder is .*is a file"),
+        ({"folder": 7}, "folder is 7; wanted a path"),
+    ],
+)
+def test_what_no_run_can_be_made_of_is_refused_before_it_begins(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Trainer(**{"scenes": Squares(), "recipe": RECIPE} | wrong)
+
+
+def test_the_bar_is_not_called_by_the_name_of_a_model(
+    whole: Trainer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer(Squares(), RECIPE, whole.folder).run()
+    assert capsys.readouterr().err.strip().startswith("train: 100%")
 
 
 def test_the_same_seed_begins_with_the_same_weights() -> None:
