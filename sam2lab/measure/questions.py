@@ -43,6 +43,7 @@ class Question:
         if prompt is None:
             middle = np.array([[photo.shape[1] / 2, photo.shape[0] / 2]], np.float32)
             prompt = {"point_coordinates": middle, "point_labels": np.ones(1, np.float32)}
+        prompts.check_names(prompt)
         return cls(photo, prompt)
 
     @classmethod

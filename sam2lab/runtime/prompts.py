@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from sam2lab.runtime.engine import Float32, ModelInfo, PromptBatch
 
 Float64 = npt.NDArray[np.float64]
+
+# What a prompt is made of; `encode` takes one argument more, which says how to read it.
+NAMES = ("point_coordinates", "point_labels", "boxes", "mask_input")
 
 BOX_CORNER_LABELS = np.array([2, 3], np.float32)
 
@@ -58,6 +64,24 @@ def encode(
         coords = np.concatenate([coords, scaled], axis=1)
         labels = np.concatenate([labels, points[1]], axis=1)
     return PromptBatch(coords, labels, mask)
+
+
+def check_names(prompt: Mapping[str, object]) -> None:
+    """Refuse what is no prompt by arguments of `encode`.
+
+    >>> check_names({"boxes": [160, 0, 480, 240]})
+    >>> check_names({"box": [160, 0, 480, 240]})
+    Traceback (most recent call last):
+    sam2lab.runtime.prompts.PromptError: prompt has 'box'; did you mean 'boxes'? Wanted some of \
+point_coordinates, point_labels, boxes, mask_input, as in {'boxes': [x0, y0, x1, y1]}
+    """
+    wanted = f"some of {', '.join(NAMES)}, as in {{'boxes': [x0, y0, x1, y1]}}"
+    if not isinstance(prompt, Mapping):
+        raise PromptError(f"prompt is {prompt!r:.80}; wanted {wanted}")
+    for name in prompt.keys() - {*NAMES, "normalize_coords"}:
+        close = difflib.get_close_matches(str(name), NAMES, n=1)
+        meant = f"did you mean {close[0]!r}? W" if close else "w"
+        raise PromptError(f"prompt has {name!r}; {meant}anted {wanted}")
 
 
 def _points(
