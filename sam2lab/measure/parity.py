@@ -39,6 +39,7 @@ def compare_tensors(
     `image`, `tensor`, `shape`, `max_abs_error`, `mean_abs_error`, `relative_error` (the largest
     error in standard deviations of a's tensor) and `cosine` (1 where the directions agree).
     """
+    _check_engines(engine_a, engine_b)
     listed = _listed(images)
     _same_input_size(engine_a, engine_b)
     asked = cases(listed, kinds, seed=seed)
@@ -73,6 +74,7 @@ def compare_masks(
     `flipped_share` of all pixels. In `refine` each engine refines its own earlier answer, of
     the candidate that a scores best.
     """
+    _check_engines(engine_a, engine_b)
     listed = _listed(images)
     asked = cases(listed, kinds, prompts_per_kind, seed)
     a, b = _Side(engine_a, listed), _Side(engine_b, listed)
@@ -226,6 +228,17 @@ def _listed(images: Any) -> list[Any]:
     if not listed:
         raise ValueError("images is an empty list; wanted at least one image")
     return listed
+
+
+def _check_engines(engine_a: Engine, engine_b: Engine) -> None:
+    for name, engine in (("engine_a", engine_a), ("engine_b", engine_b)):
+        if isinstance(engine, Segmenter):
+            raise ValueError(f"{name} is a Segmenter; wanted its engine: pass segmenter.engine")
+        if not isinstance(engine, Engine):
+            raise ValueError(
+                f"{name} is {engine!r:.80}; wanted an Engine, such as OnnxEngine(folder) or "
+                "open_segmenter(model).engine"
+            )
 
 
 def _same_input_size(engine_a: Engine, engine_b: Engine) -> None:

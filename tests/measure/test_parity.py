@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,6 +15,7 @@ from sam2lab.measure.parity import (
     tensor_errors,
 )
 from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.segmenter import Segmenter
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
@@ -202,3 +206,20 @@ def test_boundary_disagreement_sees_an_outline_that_iou_hardly_notices() -> None
     a, b = square(200, side=300), square(200, at=7, side=300)
     assert iou(a, b) > 0.98
     assert boundary_disagreement(a, b) > 0.5
+
+
+@pytest.mark.parametrize("compare", [compare_tensors, compare_masks])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (Segmenter(Square()), "is a Segmenter; wanted its engine: pass segmenter.engine"),
+        ("nano", r"is 'nano'; wanted an Engine, such as OnnxEngine\(folder\)"),
+    ],
+)
+@pytest.mark.parametrize("name", ["engine_a", "engine_b"])
+def test_what_is_no_engine_is_refused_by_name(
+    compare: Callable[..., Any], wrong: Any, message: str, name: str
+) -> None:
+    engines = {"engine_a": Square(), "engine_b": Square()} | {name: wrong}
+    with pytest.raises(ValueError, match=f"^{name} {message}"):
+        compare(**engines, images=PHOTO)
