@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sam2lab.runtime.arguments import path
 from sam2lab.runtime.cache import ImageEmbedding, content_key
 from sam2lab.runtime.engine import Features
 from sam2lab.runtime.files import replacing
@@ -39,7 +40,7 @@ class EmbeddingStore:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = path("folder", folder).expanduser()
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"folder must name a folder, or nothing yet, not a file: {folder}")
         self._reported: set[str] = set()

@@ -287,3 +287,8 @@ def test_two_processes_writing_one_key_never_show_half_a_file(store) -> None:
         writer.communicate()
     assert [writer.returncode for writer in writers] == [0, 0]
     assert len(list(store.folder.iterdir())) == 1
+
+
+def test_what_is_no_folder_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="folder is None; wanted a path"):
+        EmbeddingStore(None)  # type: ignore[arg-type]
