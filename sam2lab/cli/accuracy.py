@@ -6,16 +6,19 @@ import argparse
 import math
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam2lab.runtime.engine import ENGINES
+from sam2lab.runtime.files import check_place
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sam2lab.measure.ground_truth import Samples
+
+    Drawer = Callable[[tuple[int, int]], Samples]
 
 SUMMARY = "say how well a model segments"
 TEXT = """\
@@ -101,10 +104,14 @@ def accuracy(arguments: Namespace) -> None:
     from sam2lab.measure.accuracy_summaries import quality
     from sam2lab.opening import open_segmenter
 
+    if arguments.keep_in is not None:
+        check_place("--keep-in", arguments.keep_in)
+    parts = list(_parts(arguments))
+    # Last, since it may export for minutes.
     engine = open_segmenter(arguments.model, engine=arguments.engine).engine
-    parts = list(_parts(arguments, engine.info.input_size))
     left_out = []
-    for name, samples, above_px in parts:
+    for name, samples_for, above_px in parts:
+        samples = samples_for(engine.info.input_size)
         file = arguments.keep_in and arguments.keep_in / f"{name.split()[0].lower()}.jsonl"
         result = evaluate(
             {str(arguments.model): engine}, samples, ("clicks", "box"), clicks=3, keep_in=file
@@ -121,18 +128,21 @@ def accuracy(arguments: Namespace) -> None:
     print("", *filter(None, left_out), sep="\n")
 
 
-def _parts(arguments: Namespace, input_size: tuple[int, int]) -> Iterator[tuple[str, Samples, int]]:
-    """What is measured on: a name, the samples, and how large an object must be to count."""
+def _parts(arguments: Namespace) -> Iterator[tuple[str, Drawer, int]]:
+    """What is measured on: a name, the samples, and how large an object must be to count.
+
+    The samples are for a model's (height, width), which drawn scenes have.
+    """
     from sam2lab.measure import ground_truth
     from sam2lab.measure.overlap import SMALL_PX
     from sam2lab.scenes.mixture import Mixture
 
     if arguments.scenes:
         mixture = Mixture(cutouts=arguments.cutouts, held_out=True)
-        yield SCENES, ground_truth.drawn(mixture, arguments.scenes, input_size), 0
+        yield SCENES, lambda size: ground_truth.drawn(mixture, arguments.scenes, size), 0
     if arguments.coco is not None:
         photos = ground_truth.coco(arguments.coco, arguments.images, arguments.held_out)
-        yield COCO, photos, SMALL_PX
+        yield COCO, lambda _: photos, SMALL_PX
 
 
 def _print_row(name: str, cells: Sequence[str]) -> None:

@@ -139,12 +139,15 @@ def test_what_is_kept_is_not_measured_again(
         (["random", "--scenes", "1"], "has random weights (random:0): its masks mean nothing"),
         (["nano", "--coco", "nowhere"], "there is no file"),
         (["nano", "--cutouts", "nowhere"], "there is no folder"),
+        (["nano", "--keep-in", __file__], "is a file; choose another place"),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_one_line(
     opened: list[Any], argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["accuracy", *argv]) == 2
+    # Opening a size may mean to export it, for minutes.
+    assert bool(opened) == (argv[0] == "random")
     captured = capsys.readouterr()
     (line,) = captured.err.strip().splitlines()[-1:]
     assert line.startswith("sam2lab accuracy: ")
