@@ -29,8 +29,15 @@ OUTLIER_SIGMAS = 3.5
 # one wild run must not hide a step, nor many little ones a beginning that was far slower.
 LIMIT_SIGMAS = 5.0
 
+# What so many of the steady runs stay within is usual, and the rest wild.
+USUAL_SHARE = 0.95
+
 # Fewer runs than this cannot tell a warm-up from chance.
 FEWEST_RUNS = 8
+
+# More pairs of runs than this, or more runs drawn at a time, would fill the memory.
+MOST_PAIRS = 2_000_000
+MOST_DRAWN = 2_000_000
 
 
 class Interval(NamedTuple):
@@ -48,9 +55,11 @@ def warm_up_end(values: npt.ArrayLike) -> int:
     them on a logarithmic scale. For every k in the first half, a step down after run k is fitted
     by least squares, beside a straight line that takes up drift. The best step counts where the
     Bayesian information criterion, with 3 parameters for its height and place, prefers it to the
-    line alone and to a constant; there, runs that resemble their neighbours count for less. What
-    remains is searched again, since warming up may take several steps (binary segmentation, as
-    in change point analysis, from the left). 0 where nothing of the kind is found, and below 8
+    line alone and to a constant; there, runs that resemble their neighbours count for less. Where
+    none counts, the logarithmic scale begins at what 95 % of the second half stay within: on a
+    busy machine many runs are far off, and a slow beginning is still further off than they are.
+    What remains is searched again, since warming up may take several steps (binary segmentation,
+    as in change point analysis, from the left). 0 where nothing of the kind is found, and below 8
     runs. A machine that swings slowly between loads may still be taken to warm up.
 
     >>> warm_up_end([900.0, 250, 249, 201, 200, 202, 199, 201, 200, 202, 198, 200, 201, 199])
@@ -81,10 +90,14 @@ def median_interval(values: npt.ArrayLike, resamples: int = 2000, seed: int = 0)
     block = int(np.ceil(n ** (1 / 3)))
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, n, (resamples, -(-n // block), 1))
-    drawn = (starts + np.arange(block)).reshape(resamples, -1)[:, :n] % n
+    at_once = max(1, MOST_DRAWN // n)
+    medians = []
+    for first in range(0, resamples, at_once):
+        drawn = (starts[first : first + at_once] + np.arange(block)) % n
+        medians.append(np.median(series[drawn.reshape(len(drawn), -1)[:, :n]], axis=1))
     blocks = n / block
     outside = stats.norm.cdf(np.sqrt(blocks / (blocks - 1)) * stats.t.ppf(0.025, blocks - 1))
-    low, high = np.quantile(np.median(series[drawn], axis=1), [outside, 1 - outside])
+    low, high = np.quantile(np.concatenate(medians), [outside, 1 - outside])
     return Interval(float(np.median(series)), float(low), float(high))
 
 
@@ -93,7 +106,7 @@ def drift_percent(values: npt.ArrayLike) -> Interval:
 
     The Theil-Sen line, the median of the slopes between all pairs of runs, with Sen's 95 %
     interval: where that holds 0, no drift was shown. Neighbouring runs that resemble each other
-    make it too narrow.
+    make it too narrow. Of more than 2000 runs, 2 million pairs are drawn.
 
     >>> round(drift_percent(100 + np.arange(50)).value, 1)
     39.4
@@ -101,10 +114,17 @@ def drift_percent(values: npt.ArrayLike) -> Interval:
     series = checked(values)
     if len(series) < 3:
         return Interval(np.nan, np.nan, np.nan)
-    found = stats.theilslopes(series)
-    over_all = 100 * (len(series) - 1) / float(np.median(series))
-    slopes = (found.slope, found.low_slope, found.high_slope)
-    return Interval(*(float(slope) * over_all for slope in slopes))
+    slopes = _slopes(series)
+    # By so much the pairs that rise outnumber those that fall, or the other way round, where
+    # there is no drift (Kendall, with ties): as a share of all pairs.
+    n, ties = len(series), np.unique(series, return_counts=True)[1]
+    variance = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
+    excess = stats.norm.ppf(0.975) * np.sqrt(variance) / (n * (n - 1) / 2) * len(slopes)
+    low = max(round((len(slopes) - excess) / 2) - 1, 0)
+    high = min(round((len(slopes) + excess) / 2), len(slopes) - 1)
+    over_all = 100 * (n - 1) / float(np.median(series))
+    ends = (np.median(slopes), slopes[low], slopes[high])
+    return Interval(*(float(slope) * over_all for slope in ends))
 
 
 def outliers(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -140,19 +160,26 @@ def _step_down(series: Series) -> int:
     centre, spread = _centre_and_spread(series[n // 2 :])
     # Times that are all the same have no spread; a millionth of them stands for it.
     unit = spread or 1e-6 * abs(centre) or 1.0
-    z = _damped((series - centre) / unit)
+    z = (series - centre) / unit
+    usual = float(np.quantile(np.abs(z[n // 2 :]), USUAL_SHARE))
+    return _best_step(_damped(z, LIMIT_SIGMAS)) or _best_step(_damped(z, max(LIMIT_SIGMAS, usual)))
 
+
+def _best_step(z: Series) -> int:
+    """After how many runs the best step down of these distances comes, or 0."""
+    n = len(z)
     runs = np.arange(n)
     line = np.linalg.qr(np.stack([np.ones(n), runs - runs.mean()], axis=1))[0]
-    before = (runs < np.arange(1, n // 2 + 1)[:, None]).astype(np.float64)
-    # What the line leaves unexplained of the series, and of each possible step.
+    # What the line leaves unexplained of the series. A step is 1 as far as it goes and then 0, so
+    # that a sum of the first values is its product with them; so far it looks like a line itself.
     left = z - line @ (line.T @ z)
-    step = before - (before @ line) @ line.T
-    height = step @ left
-    gains = np.where(height > 0, height**2 / (step**2).sum(axis=1), 0.0)
-    best = int(np.argmax(gains))
+    product = np.cumsum(left)[: n // 2]
+    like_line = np.cumsum(line, axis=0)[: n // 2]
+    square = np.arange(1, n // 2 + 1) - (like_line**2).sum(axis=1)
+    best = int(np.argmax(np.where(product > 0, product**2 / square, 0.0)))
 
-    unexplained = left - (height[best] / (step[best] ** 2).sum()) * step[best]
+    step = (runs <= best) - line @ like_line[best]
+    unexplained = left - max(product[best], 0.0) / square[best] * step
     # Runs that resemble their neighbours say less than as many that do not: a machine whose
     # load swings must not look as if it had been warming up.
     resembling = float(unexplained[1:] @ unexplained[:-1] / max(unexplained @ unexplained, 1e-9))
@@ -164,10 +191,21 @@ def _step_down(series: Series) -> int:
     return best + 1 if stepped < min(flat, straight) else 0
 
 
-def _damped(z: Series) -> Series:
+def _slopes(series: Series) -> Series:
+    """The slopes between all pairs of runs, or between many that are drawn, sorted."""
+    n = len(series)
+    if n * (n - 1) // 2 <= MOST_PAIRS:
+        first, second = np.triu_indices(n, 1)
+    else:
+        first, second = np.random.default_rng(0).integers(0, n, (2, MOST_PAIRS))
+        first, second = first[first != second], second[first != second]
+    return np.sort((series[second] - series[first]) / (second - first))
+
+
+def _damped(z: Series, limit: float) -> Series:
     """Distances as they are up to the limit, and growing by their logarithm beyond it."""
-    beyond = np.maximum(np.abs(z) / LIMIT_SIGMAS, 1.0)
-    return np.clip(z, -LIMIT_SIGMAS, LIMIT_SIGMAS) * (1 + np.log(beyond))
+    beyond = np.maximum(np.abs(z) / limit, 1.0)
+    return np.clip(z, -limit, limit) * (1 + np.log(beyond))
 
 
 def _criterion(unexplained: Series, parameters: int, worth: float) -> float:

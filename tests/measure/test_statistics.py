@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from sam2lab.measure import statistics
 from sam2lab.measure.statistics import drift_percent, median_interval, outliers, warm_up_end
 
 
@@ -26,6 +29,12 @@ def spiky(n: int, seed: int = 0) -> np.ndarray:
     return 5 + rng.normal(0, 0.08, n) + (rng.uniform(size=n) < 0.12) * rng.uniform(2, 5, n)
 
 
+def busy(n: int, seed: int = 0) -> np.ndarray:
+    """A level of 100, but one run in three waits for others, up to twice as long as it takes."""
+    rng = np.random.default_rng(seed)
+    return 100 + rng.normal(0, 2, n) + (rng.uniform(size=n) < 0.35) * rng.uniform(20, 200, n)
+
+
 def resembling(n: int, seed: int = 0) -> np.ndarray:
     """Steady, with median 100, but each value resembles the one before it (AR 1, 0.5)."""
     shocks = np.random.default_rng(seed).normal(0, 1, n + 50)
@@ -33,6 +42,18 @@ def resembling(n: int, seed: int = 0) -> np.ndarray:
     for i in range(1, n + 50):
         values[i] = 0.5 * values[i - 1] + shocks[i]
     return 100 + values[50:]
+
+
+def best_of_all(series: np.ndarray) -> int:
+    """After how many runs a step down comes that leaves the least, by fitting each on its own."""
+    runs = np.arange(len(series))
+    left = {}
+    for k in range(1, len(series) // 2 + 1):
+        columns = np.stack([np.ones(len(series)), runs, runs < k], axis=1)
+        fit, squares, *_ = np.linalg.lstsq(columns, series, rcond=None)
+        if fit[2] > 0:
+            left[k] = squares[0]
+    return min(left, key=left.__getitem__)
 
 
 class TestWarmUpEnd:
@@ -59,6 +80,23 @@ class TestWarmUpEnd:
         assert np.min(found) >= 3
         assert np.mean(np.array(found) == 3) >= 0.85
 
+    @pytest.mark.parametrize("n", [30, 200])
+    @pytest.mark.parametrize("ratio", [1, 10])
+    def test_is_not_hidden_by_a_busy_machine(self, n: int, ratio: int) -> None:
+        slow = 1 + (ratio - 1) * (np.arange(n) < 1)
+        found = [warm_up_end(busy(n, seed) * slow) for seed in range(60)]
+        # Ten times as long is more than three times as far out as any wait; nothing is 0.
+        assert np.mean(np.array(found) == (ratio > 1)) >= 0.9
+
+    @pytest.mark.parametrize("make", [noise, heavy, spiky])
+    @pytest.mark.parametrize("n", [8, 9, 40])
+    def test_is_that_of_the_best_fit_of_all(self, n: int, make: Callable) -> None:
+        lengths = np.random.default_rng(0).integers(1, n // 2 + 1, 20)
+        made = [make(n, k) + 20 * (np.arange(n) < k) for k in lengths]
+        found = [statistics._best_step(series) for series in made]
+        assert all(k in (0, best_of_all(series)) for k, series in zip(found, made, strict=True))
+        assert np.count_nonzero(found) >= 10
+
     def test_does_not_depend_on_the_unit(self) -> None:
         series = noise(60) + 20 * (np.arange(60) < 5)
         assert warm_up_end(series) == warm_up_end(series / 1000) == 5
@@ -69,6 +107,7 @@ class TestWarmUpEnd:
             noise,
             heavy,
             spiky,
+            busy,
             resembling,
             lambda n, seed: noise(n, seed) + np.linspace(0, 20, n),
             lambda n, seed: noise(n, seed) - np.linspace(0, 20, n),
@@ -80,6 +119,7 @@ class TestWarmUpEnd:
             "noise",
             "heavy tail",
             "spikes",
+            "busy machine",
             "resembling neighbours",
             "slower",
             "faster",
@@ -164,6 +204,22 @@ class TestDrift:
         series[99] = 1e6
         assert abs(drift_percent(series).value) < 1
 
+    @pytest.mark.parametrize("digits", [9, 0], ids=["all different", "many the same"])
+    @pytest.mark.parametrize("n", [3, 10, 200])
+    def test_is_that_of_theil_and_sen(self, n: int, digits: int) -> None:
+        series = np.round(heavy(n) + np.linspace(0, 3, n), digits)
+        found = stats.theilslopes(series)
+        wanted = np.array([found.slope, found.low_slope, found.high_slope]) * (n - 1)
+        np.testing.assert_allclose(drift_percent(series), 100 * wanted / np.median(series))
+
+    def test_of_many_runs_is_nearly_that_of_all_pairs(self, monkeypatch) -> None:
+        series = heavy(1500) + np.linspace(0, 3, 1500)
+        value, low, high = drift_percent(series)
+        monkeypatch.setattr(statistics, "MOST_PAIRS", 200_000)
+        # A fifth of the pairs: their quantiles err by a thousandth of all slopes, and the
+        # interval is a thirtieth of them wide.
+        assert drift_percent(series) == pytest.approx((value, low, high), abs=0.15 * (high - low))
+
     def test_of_a_constant_is_none(self) -> None:
         assert drift_percent(np.full(20, 3.0)) == (0, 0, 0)
 
@@ -185,6 +241,19 @@ class TestOutliers:
 
     def test_among_equal_values_the_other_one_is_seen(self) -> None:
         assert np.flatnonzero(outliers([5.0] * 20 + [6.0])).tolist() == [20]
+
+
+@pytest.mark.parametrize("function", [warm_up_end, median_interval, drift_percent, outliers])
+def test_a_hundred_thousand_runs_do_not_fill_the_memory(function: Callable) -> None:
+    series = noise(100_000)
+    tracemalloc.start()
+    try:
+        function(series)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Of all pairs it would be 80 GB, of all draws at a time 3 GB.
+    assert most < 200e6
 
 
 @pytest.mark.parametrize("function", [warm_up_end, median_interval, drift_percent, outliers])
