@@ -13,6 +13,7 @@ from sam2lab import settings
 from sam2lab.measure import checked_csv as field
 from sam2lab.measure import latency, machine, summaries
 from sam2lab.measure.questions import Question
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engine import Engine, ModelInfo
 from sam2lab.runtime.onnx_engine import CPU, ProviderReport
 
@@ -100,8 +101,8 @@ def this_machine(
     peaks_mb = {name: _above_libraries(peaks, name) for name in engines}
     if runs is None:
         runs = 10 if settings.budget() == "ci" else 30
-    if runs < 2:
-        raise ValueError(f"runs is {runs}; wanted 2 or more, since the first does not count")
+    # The first does not count.
+    runs = whole("runs", runs, least=2)
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     question = Question.with_points(noise, POINTS)
     asked = {name: latency.Series(engine, question) for name, engine in engines.items()}

@@ -230,7 +230,7 @@ class TestThisMachine:
             devices.this_machine({}, peaks("a"))
 
     def test_refuses_one_run(self) -> None:
-        with pytest.raises(ValueError, match="runs is 1; wanted 2 or more"):
+        with pytest.raises(ValueError, match="runs is 1; wanted a whole number, 2 or more"):
             devices.this_machine({"a": SleepyEngine()}, peaks("a"), runs=1)
 
     def test_names_the_engine_whose_memory_was_not_measured(self) -> None:
