@@ -64,6 +64,11 @@ def pictures(source: Source = None, count: int = PICTURES) -> list[Picture]:
             f"calibration is one picture ({type(source).__name__}); wanted a folder of photos, or "
             "a list of them: [picture]"
         )
+    elif not isinstance(source, Iterable):
+        raise ValueError(
+            f"calibration is {source!r}; wanted a folder of photos, a list of them, or None for "
+            "what needs no network"
+        )
     else:
         listed = [functools.partial(photos.read, image) for image in source]
     if not listed:

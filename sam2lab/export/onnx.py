@@ -43,11 +43,12 @@ from sam2lab.export.decoder import Decoder
 from sam2lab.export.encoder import Encoder
 from sam2lab.export.half import to_half
 from sam2lab.export.quantize import quantize
-from sam2lab.export.recipe import Recipe
+from sam2lab.export.recipe import Recipe, checked
 from sam2lab.export.shrink import factor
 from sam2lab.export.writing import appearing, check_free, write_graph
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
+from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, ORDERS, Bundle
 
 OPSET = 20
@@ -91,16 +92,8 @@ def export(
             f"model is {model!r:.80}; wanted what "
             'zoo.load returns, as in export(zoo.load("tiny"), folder)'
         )
-    if precision not in PRECISIONS:
-        wanted = ", ".join(map(repr, PRECISIONS))
-        raise ValueError(f"precision is {precision!r}; wanted one of {wanted}")
-    if precision != "w8a8" and not (calibration is None and recipe is None):
-        raise ValueError(f"calibration and recipe are for precision='w8a8', not {precision!r}")
-    folder = Path(folder)
-    check_free(folder)
+    folder = check_export(folder, precision, calibration, recipe)
     if precision == "w8a8":
-        # What holds no picture is refused before a minute is spent on the float graphs.
-        pictures(calibration)
         with tempfile.TemporaryDirectory() as workshop:
             exact = export(model, Path(workshop) / "float", input_size)
             return quantize(exact, folder, recipe, calibration)
@@ -132,6 +125,26 @@ def export(
             },
         ).seal()
     return Bundle.open(folder, verify=False)
+
+
+def check_export(
+    folder: str | os.PathLike[str],
+    precision: str = "float",
+    calibration: Source = None,
+    recipe: Recipe | None = None,
+) -> Path:
+    """Refuse what `export` would refuse for any model, before one is fetched or loaded for it."""
+    if precision not in PRECISIONS:
+        wanted = ", ".join(map(repr, PRECISIONS))
+        raise ValueError(f"precision is {precision!r}; wanted one of {wanted}")
+    if precision != "w8a8" and not (calibration is None and recipe is None):
+        raise ValueError(f"calibration and recipe are for precision='w8a8', not {precision!r}")
+    folder = path("folder", folder)
+    check_free(folder)
+    if precision == "w8a8":
+        checked(recipe)
+        pictures(calibration)
+    return folder
 
 
 def _trace_both(

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -30,11 +29,12 @@ import sam2lab
 from sam2lab.export import calibration
 from sam2lab.export.calibration import PICTURES, Feeds, Source
 from sam2lab.export.ranges import Spread
-from sam2lab.export.recipe import Recipe, part_of, within
+from sam2lab.export.recipe import Recipe, checked, part_of, within
 from sam2lab.export.rewire import rewire
 from sam2lab.export.shrink import shrink
 from sam2lab.export.smooth import smooth, smoothable
 from sam2lab.export.writing import appearing, check_free, write_graph
+from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 from sam2lab.runtime.onnx_engine import OnnxEngine
 
@@ -58,14 +58,15 @@ def quantize(
     quantize("models/nano", "models/nano-w8a8", Recipe(calibration="mse"), "my/photos")
     ```
     """
-    exact = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-    if exact.info.precision != "float":
+    if not isinstance(bundle, Bundle):
+        bundle = Bundle.open(path("bundle", bundle, "a Bundle, or the folder of one"))
+    if bundle.info.precision != "float":
         raise ValueError(
-            f"bundle: {exact.folder} is {exact.info.precision}; wanted a float one to begin with"
+            f"bundle: {bundle.folder} is {bundle.info.precision}; wanted a float one to begin with"
         )
-    folder, recipe = Path(folder), recipe or Recipe()
+    folder, recipe = path("folder", folder), checked(recipe)
     check_free(folder)
-    return calibrate(exact, recipe, images, count).write(recipe, folder)
+    return calibrate(bundle, recipe, images, count).write(recipe, folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +85,15 @@ class Calibrated:
 
     def write(self, recipe: Recipe, folder: str | os.PathLike[str]) -> Bundle:
         """Write a bundle into a folder that does not hold one yet."""
-        folder = Path(folder)
+        folder, recipe = path("folder", folder), checked(recipe)
         check_free(folder)
         if recipe.smoothing != self.smoothing:
             raise ValueError(
                 f"recipe has smoothing {recipe.smoothing}, but was calibrated with {self.smoothing}"
             )
-        _check_parts(self.exact, recipe)
+        _check_parts(self.graphs, recipe)
+        for name in GRAPHS:
+            self._chosen(name, recipe)
         made_with = {"onnxruntime": onnxruntime.__version__, "sam2lab": sam2lab.__version__}
         with appearing(folder) as unfinished:
             replace(
@@ -108,17 +111,21 @@ class Calibrated:
 
     def quantized(self, name: str, recipe: Recipe) -> onnx.ModelProto:
         """One of the graphs in 8 bits, as far as the recipe says."""
-        model, spreads = self.graphs[name], self.spreads[name]
-        nodes = [node for node in quantisable(model, name) if recipe.quantises(node.part)]
-        unseen = {tensor for node in nodes for tensor in node.tensors} - spreads.keys()
+        model, nodes = self.graphs[name], self._chosen(name, recipe)
+        if nodes:
+            model = _to_qdq(model, nodes, self.spreads[name], recipe.calibration)
+        return shrink(model)
+
+    def _chosen(self, name: str, recipe: Recipe) -> list[Quantisable]:
+        """What the recipe quantises of a graph, all of which must have been calibrated."""
+        nodes = _chosen(self.graphs[name], name, recipe)
+        unseen = {node.part for node in nodes if not self.spreads[name].keys() >= set(node.tensors)}
         if unseen:
             raise ValueError(
-                f"recipe quantises {', '.join(sorted({node.part for node in nodes}))}, which was "
-                "not calibrated; calibrate with a recipe that quantises at least as much"
+                f"recipe quantises {', '.join(sorted(unseen))}, which was not calibrated; "
+                "calibrate with a recipe that quantises at least as much"
             )
-        if nodes:
-            model = _to_qdq(model, nodes, spreads, recipe.calibration)
-        return shrink(model)
+        return nodes
 
 
 @dataclass(frozen=True)
@@ -160,12 +167,24 @@ def quantisable(model: onnx.ModelProto, graph: str) -> list[Quantisable]:
 
 def parts(bundle: Bundle) -> list[str]:
     """The parts of a float bundle that a recipe can speak of, in the order they are computed."""
-    nodes = [node for name in GRAPHS for node in quantisable(onnx.load(bundle.path(name)), name)]
+    return _parts(_load(bundle))
+
+
+def _load(bundle: Bundle) -> dict[str, onnx.ModelProto]:
+    return {name: onnx.load(bundle.path(name)) for name in GRAPHS}
+
+
+def _parts(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:
+    nodes = [node for name, model in graphs.items() for node in quantisable(model, name)]
     return list(dict.fromkeys(node.part for node in nodes))
 
 
-def _check_parts(bundle: Bundle, recipe: Recipe) -> None:
-    there = parts(bundle)
+def _chosen(model: onnx.ModelProto, graph: str, recipe: Recipe) -> list[Quantisable]:
+    return [node for node in quantisable(model, graph) if recipe.quantises(node.part)]
+
+
+def _check_parts(graphs: Mapping[str, onnx.ModelProto], recipe: Recipe) -> None:
+    there = _parts(graphs)
     unknown = [kept for kept in recipe.keep_float if not any(within(p, kept) for p in there)]
     if unknown:
         raise ValueError(
@@ -178,15 +197,16 @@ def calibrate(
     bundle: Bundle, recipe: Recipe, images: Source = None, count: int = PICTURES
 ) -> Calibrated:
     """Run a float bundle on pictures and see what values pass where the recipe quantises."""
-    _check_parts(bundle, recipe)
+    recipe = checked(recipe)
     chosen = calibration.pictures(images, count)
+    graphs = _load(bundle)
+    _check_parts(graphs, recipe)
     engine = OnnxEngine(bundle)
-    graphs: dict[str, onnx.ModelProto] = {}
     spreads: dict[str, Mapping[str, Spread]] = {}
     for name in GRAPHS:
-        graphs[name], spreads[name] = onnx.load(bundle.path(name)), {}
+        spreads[name] = {}
         model = rewire(graphs[name])
-        nodes = [node for node in quantisable(model, name) if recipe.quantises(node.part)]
+        nodes = _chosen(model, name, recipe)
         if not nodes:
             continue
 

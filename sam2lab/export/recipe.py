@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Real
 from typing import Any
 
 METHODS = ("min-max", "percentile", "mse", "entropy")
@@ -53,18 +55,23 @@ class Recipe:
 
     def __post_init__(self) -> None:
         # Of a string each letter is looked at, and refused as the part that it is not.
-        if any(str(name).split(".")[0] not in _PARTS for name in self.keep_float):
+        if not isinstance(self.keep_float, Iterable) or not all(map(_is_part, self.keep_float)):
             raise ValueError(
                 f"keep_float is {self.keep_float!r}; wanted a list of parts, such as "
-                "'encoder.blocks.3' or 'decoder'; see recipe.parts"
+                "'encoder.blocks.3' or 'decoder'; quantize.parts(bundle) lists them"
             )
         object.__setattr__(self, "keep_float", tuple(self.keep_float))
         if self.calibration not in METHODS:
             raise ValueError(
                 f"calibration is {self.calibration!r}; wanted one of {', '.join(METHODS)}"
             )
-        if self.smoothing is not None and not 0 < self.smoothing < 1:
-            raise ValueError(f"smoothing is {self.smoothing!r}; wanted None or between 0 and 1")
+        if self.smoothing is not None:
+            given: Any = self.smoothing
+            share = float(given) if isinstance(given, Real) else math.nan
+            if not 0 < share < 1:
+                raise ValueError(f"smoothing is {given!r}; wanted None or between 0 and 1")
+            # Of numpy's numbers JSON knows none.
+            object.__setattr__(self, "smoothing", share)
 
     def quantises(self, part: str) -> bool:
         """Whether a part is quantised."""
@@ -85,6 +92,16 @@ class Recipe:
         return cls(**{name: value for name, value in values.items() if name in known})
 
 
+def checked(recipe: Recipe | None) -> Recipe:
+    """The recipe, or the usual one in place of None."""
+    if recipe is not None and not isinstance(recipe, Recipe):
+        raise ValueError(
+            f"recipe is {recipe!r:.80}; wanted a Recipe, such as Recipe(smoothing=0.5), or of "
+            "what bundle.json holds Recipe.from_json(bundle.recipe)"
+        )
+    return recipe or Recipe()
+
+
 def within(part: str, whole: str) -> bool:
     """Whether a part is another, or belongs to it.
 
@@ -92,6 +109,12 @@ def within(part: str, whole: str) -> bool:
     (True, False)
     """
     return f"{part}.".startswith(f"{whole}.")
+
+
+def _is_part(name: object) -> bool:
+    """Whether some model has such a part, or parts that begin so; only it knows how many."""
+    general = re.sub(r"\.\d+", r".\\1", str(name))
+    return any(within(part, general) for named in _PARTS.values() for _, part in named)
 
 
 def part_of(graph: str, node: str) -> str | None:

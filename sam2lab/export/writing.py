@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 
 from sam2lab.runtime.bundle import BUNDLE_FILE, GRAPHS, Graph, Tensor, fingerprint
+from sam2lab.runtime.files import check_place
 
 _FILES = (*(f"{name}.onnx" for name in GRAPHS), BUNDLE_FILE)
 
@@ -25,9 +26,8 @@ def write_graph(model: onnx.ModelProto, path: Path) -> Graph:
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder that holds a bundle, or a part of one, and a file in its place."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder is {str(folder)!r}, which is a file; choose another place")
+    """Refuse a folder that holds a bundle, or a part of one, or that cannot be written into."""
+    check_place("folder", folder)
     taken = [name for name in _FILES if (folder / name).exists()]
     if taken:
         raise ValueError(

@@ -152,7 +152,9 @@ class TestPictures:
         (tmp_path / "short.png").write_bytes(whole[: len(whole) // 2])
         Image.fromarray(photo(0)).save(tmp_path / "sound.png")
         info = exported("nano", SMALL).model.info
-        with pytest.warns(UserWarning, match=r"left out of the calibration: image .*short\.png.*: its pixels"):
+        with pytest.warns(
+            UserWarning, match=r"left out of the calibration: image .*short\.png.*: its pixels"
+        ):
             list(calibration.encoder_feeds(pictures(tmp_path), info))
 
     @pytest.mark.filterwarnings("ignore:left out")
