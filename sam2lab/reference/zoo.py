@@ -21,7 +21,7 @@ from sam2lab import settings
 from sam2lab.reference import fetch
 from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
-from sam2lab.runtime.arguments import whole
+from sam2lab.runtime.arguments import path, whole
 from sam2lab.runtime.bundle import sha256_of
 from sam2lab.runtime.engine import SIZES, ModelInfo
 
@@ -69,14 +69,14 @@ def load(
     if input_size is not None:
         input_size = check_input_size(input_size)
 
-    path, provenance = _find_weights(size, weights, version, seed)
+    file, provenance = _find_weights(size, weights, version, seed)
     module = build(size, version)
-    if path is None:
+    if file is None:
         fill_random(module, seed)
     else:
-        _fill_from(module, path, size, version)
+        _fill_from(module, file, size, version)
     side = module.image_size
-    name = size if path is None or weights == "auto" else path.stem
+    name = size if file is None or weights == "auto" else file.stem
     model = ZooModel(module, ModelInfo(name, size, (side, side), provenance, version=version))
     return model if input_size is None else resize(model, input_size)
 
@@ -171,8 +171,8 @@ def _find_weights(
     if weights == "random":
         return None, f"random:{seed}"
     if weights != "auto":
-        path = _existing(weights)
-        return path, f"checkpoint:{sha256_of(path)}"
+        own = _existing(weights)
+        return own, f"checkpoint:{sha256_of(own)}"
     if size != "nano":
         meta = fetch.checkpoint(size, version)
         return meta.fetch(), f"checkpoint:{meta.sha256}"
@@ -186,25 +186,24 @@ def _find_weights(
 
 
 def _existing(weights: str | os.PathLike[str]) -> Path:
-    if isinstance(weights, str | os.PathLike):
-        path = Path(weights).expanduser()
-        if path.is_file():
-            return path
+    wanted = "'auto', 'random' or the path of a .pt or .safetensors file"
+    file = path("weights", weights, wanted).expanduser()
+    if file.is_file():
+        return file
     raise ValueError(
-        f"weights is {str(weights)!r}, and there is no such file; wanted 'auto', 'random' or the "
-        "path of a .pt or .safetensors file"
+        f"weights is {str(weights)!r}, and there is no such file; wanted {wanted}"
         f"{_did_you_mean(str(weights), ('auto', 'random'))}"
     )
 
 
-def _fill_from(module: SAM2Base, path: Path, size: str, version: str) -> None:
-    state = read_state(path)
+def _fill_from(module: SAM2Base, file: Path, size: str, version: str) -> None:
+    state = read_state(file)
     wrong = differences(module, state)
     if wrong:
         fitting = [f"size={s!r}, version={v!r}" for s, v in _fitting(state)]
         advice = f"It fits {' or '.join(fitting)}" if fitting else "It fits no size that is known"
         raise ValueError(
-            f"weights: {path} does not fit size={size!r}, version={version!r}: "
+            f"weights: {file} does not fit size={size!r}, version={version!r}: "
             f"{'; '.join(wrong)}. {advice}"
         )
     module.load_state_dict(state)

@@ -332,7 +332,7 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
         ({"size": "nano", "version": "2.0"}, ["version is '2.0'", "nano exists as 2.1"]),
         ({"size": "nano", "weights": "radnom"}, ["'radnom'", "did you mean 'random'?"]),
         ({"size": "nano", "weights": "no/such.pt"}, ["'no/such.pt'", "no such file"]),
-        ({"size": "nano", "weights": None}, ["weights is 'None'"]),
+        ({"size": "nano", "weights": None}, ["weights is None", "'random' or the path"]),
         ({"size": "nano", "weights": "random", "seed": -1}, ["seed is -1"]),
         ({"size": "nano", "weights": "random", "seed": 0.5}, ["seed is 0.5"]),
         ({"size": "nano", "weights": "random", "seed": 2**63}, ["seed is", f"to {2**63 - 1}"]),
