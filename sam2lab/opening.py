@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import onnxruntime as ort
+
 from sam2lab import settings
-from sam2lab.runtime.arguments import height_and_width
+from sam2lab.runtime.arguments import height_and_width, path, whole
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
 from sam2lab.runtime.engine import ENGINES, SIZES, Engine, EngineName
-from sam2lab.runtime.onnx_engine import OnnxEngine
+from sam2lab.runtime.onnx_engine import OnnxEngine, _asked
 from sam2lab.runtime.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -59,9 +61,21 @@ def open_segmenter(
         "threads": (threads, None),
     }
     folder = None if size else _folder(model, engine)
+    # All that can be checked now: a model may take minutes to fetch and export.
     _refuse_unheard([name for name, (value, usual) in told.items() if value != usual], size, engine)
     if engine == "torch" and size is not None:
         return Segmenter(_torch_engine(size, weights, version, input_size, device))
+    if threads is not None:
+        threads = whole("threads", threads, 1)
+    if providers is not None:
+        _asked(providers, tuple(ort.get_available_providers()))
+    if engine == "openvino":
+        _require(["openvino"], "engine='openvino' takes OpenVINO", "openvino")
+        if precision == "w8a8":
+            raise ValueError(
+                "precision is 'w8a8', which OpenVINO does not compute right; wanted 'float' or "
+                "'fp16', or engine='onnx'"
+            )
     bundle = folder or _exported(str(model), precision, weights, version, input_size)
     if engine == "openvino":
         from sam2lab.runtime.openvino_engine import OpenVinoEngine
@@ -79,8 +93,10 @@ def bundle_name(
 ) -> str:
     """The folder name under which an exported size is kept; what is usual is left out.
 
-    >>> bundle_name("tiny"), bundle_name("tiny", "fp16", "random", input_size=(720, 1280))
-    ('tiny', 'tiny-random-720x1280-fp16')
+    >>> bundle_name("tiny", "fp16", "random", input_size=(720, 1280))
+    'tiny-random-720x1280-fp16'
+    >>> bundle_name("tiny", input_size=(1024, 1024)), bundle_name("nano", input_size=(512, 512))
+    ('tiny', 'nano')
     """
     parts = [size]
     if version != "2.1":
@@ -88,16 +104,23 @@ def bundle_name(
     if weights == "random":
         parts.append("random")
     elif weights != "auto":
-        parts.append(_digest(Path(weights))[:8])
+        parts.append(_digest(weights)[:8])
     if input_size is not None:
-        parts.append("x".join(str(side) for side in input_size))
+        height, width = height_and_width("input_size", input_size)
+        if (height, width) != own_input_size(size):
+            parts.append(f"{height}x{width}")
     if precision != "float":
         parts.append(precision)
     return "-".join(parts)
 
 
+def own_input_size(size: str) -> tuple[int, int]:
+    """(height, width) that a size has where none is asked for, as its config says."""
+    return (512, 512) if size == "nano" else (1024, 1024)
+
+
 def _folder(model: str | Path, engine: str) -> Path:
-    folder = Path(model)
+    folder = path("model", model, f"a size ({', '.join(SIZES)}) or a folder with a {BUNDLE_FILE}")
     if not (folder / BUNDLE_FILE).is_file():
         raise ValueError(
             f"model is {str(model)!r}: neither a size ({', '.join(SIZES)}) nor a folder with a "
@@ -138,9 +161,10 @@ def _exported(
         _check_same(Bundle.open(folder, verify=False), size, precision, version, input_size)
         return folder
     _require_torch(f"{folder} does not exist yet and exporting {size} takes torch")
-    from sam2lab.export.onnx import export
+    from sam2lab.export.onnx import check_export, export
     from sam2lab.reference import zoo
 
+    check_export(folder, precision)
     loaded = zoo.load(size, weights=weights, version=version, input_size=input_size)
     return export(loaded, folder, precision=precision)
 
@@ -154,8 +178,9 @@ def _torch_engine(
 ) -> Engine:
     _require_torch("engine='torch' runs the original")
     from sam2lab.reference import zoo
-    from sam2lab.reference.engine import TorchEngine
+    from sam2lab.reference.engine import TorchEngine, checked_device
 
+    checked_device(device)
     loaded: ZooModel = zoo.load(size, weights=weights, version=version, input_size=input_size)
     return TorchEngine(loaded, device=device)
 
@@ -178,16 +203,21 @@ def _check_same(
 
 
 def _require_torch(reason: str) -> None:
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sam2") is None:
+    way_out = "open the folder of a bundle that was exported elsewhere"
+    _require(["torch", "sam2"], reason, "torch", way_out)
+
+
+def _require(modules: list[str], reason: str, extra: str, way_out: str = "engine='onnx'") -> None:
+    if any(importlib.util.find_spec(name) is None for name in modules):
         raise ModuleNotFoundError(
-            f"{reason}, which is not installed here. Install it (pip install 'sam2lab[torch]'), "
-            "or open the folder of a bundle that was exported elsewhere."
+            f"{reason}, which is not installed here. Install it (pip install 'sam2lab[{extra}]'), "
+            f"or {way_out}."
         )
 
 
-def _digest(weights: Path) -> str:
-    if not weights.is_file():
-        raise ValueError(
-            f"weights is {str(weights)!r}: no such file; wanted 'auto', 'random' or a checkpoint"
-        )
-    return sha256_of(weights)
+def _digest(weights: str | Path) -> str:
+    wanted = "'auto', 'random' or the path of a checkpoint"
+    file = path("weights", weights, wanted).expanduser()
+    if not file.is_file():
+        raise ValueError(f"weights is {str(weights)!r}: no such file; wanted {wanted}")
+    return sha256_of(file)

@@ -111,6 +111,28 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     assert not models.exists()
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--out {file}/tiny", "is a file; choose another place"),
+        ("--calibration no/photos --precision w8a8", "'no/photos', which is no folder"),
+        ("--calibration {file}", "calibration and recipe are for precision='w8a8'"),
+    ],
+)
+def test_what_no_model_could_be_exported_to_is_told_before_one_is_fetched(
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    said: str,
+) -> None:
+    (tmp_path / "note.txt").touch()
+    monkeypatch.setattr(zoo, "load", None)
+    assert run("export", "tiny", *typed.format(file=tmp_path / "note.txt").split()) == 2
+    assert said in only_line(capsys.readouterr().err)
+
+
 def test_export_leaves_a_bundle_that_is_there_alone(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from sam2lab import open_segmenter
 from sam2lab.export import onnx as exporting
 from sam2lab.opening import bundle_name
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
+from sam2lab.runtime.engine import SIZES
 from sam2lab.runtime.onnx_engine import OnnxEngine
 
 SMALL = (64, 96)
@@ -101,6 +104,7 @@ def test_a_kept_bundle_of_another_kind_is_not_served_in_its_place(models: Path) 
     ("arguments", "message"),
     [
         ({"model": "tinny"}, "model is 'tinny': neither a size"),
+        ({"model": None}, r"model is None; wanted a size \(nano, .*or a folder"),
         ({"model": "no/such/folder"}, "neither a size .* nor a folder"),
         ({"model": "nano", "engine": "tensorrt"}, "engine is 'tensorrt'"),
         ({"model": "nano", "weights": "no.pt"}, "weights is 'no.pt': no such file"),
@@ -113,6 +117,65 @@ def test_a_kept_bundle_of_another_kind_is_not_served_in_its_place(models: Path) 
 def test_what_cannot_be_opened_is_explained(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         open_segmenter(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threads": 0}, "threads is 0; wanted a whole number"),
+        ({"engine": "openvino", "threads": "2"}, "threads is '2'; wanted a whole number"),
+        ({"providers": "CPUExecutionProvider"}, "providers is 'CPUExecutionProvider'; wanted a"),
+        ({"providers": ["TPU"]}, "providers: 'TPU' is not in this onnxruntime"),
+        ({"precision": "int3"}, "precision is 'int3'"),
+        ({"engine": "openvino", "precision": "w8a8"}, "precision is 'w8a8', which OpenVINO"),
+        ({"engine": "torch", "device": "nonsense"}, "device is 'nonsense'; this machine has"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_a_model_is_loaded(
+    arguments: dict, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "load", None)
+    with pytest.raises(ValueError, match=message):
+        open_segmenter("nano", weights="random", **arguments)
+
+
+def test_a_missing_openvino_is_told_before_a_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "openvino" else found(name)
+    )
+    monkeypatch.setattr(zoo, "load", None)
+    with pytest.raises(ModuleNotFoundError, match=r"sam2lab\[openvino\].*engine='onnx'"):
+        open_segmenter("nano", engine="openvino", weights="random")
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_a_model_is_loaded(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.write_text("a file")
+    monkeypatch.setattr(zoo, "load", None)
+    with pytest.raises(ValueError, match=r"folder is .*, but .*models is a file"):
+        open_segmenter("nano", weights="random")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_usual_input_size_has_the_usual_name(size: str) -> None:
+    usual = OmegaConf.load(zoo.config_file(size, "2.1")).model.image_size
+    assert bundle_name(size, input_size=(usual, usual)) == bundle_name(size) == size
+    assert bundle_name(size, input_size=[usual, 64]) == f"{size}-{usual}x64"
+
+
+def test_nano_asked_for_at_its_own_size_is_the_one_that_ships(exports: list[Path]) -> None:
+    assert open_segmenter("nano", input_size=(512, 512)).engine.info.input_size == (512, 512)
+    assert exports == []
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_weights_that_are_no_path_are_refused_by_name(engine: str) -> None:
+    with pytest.raises(ValueError, match=r"^weights is None; wanted 'auto', 'random' or the path"):
+        open_segmenter("nano", engine=engine, weights=None)
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,11 @@ from sam2lab.runtime.engine import SIZES
 
 def export(arguments: Namespace) -> None:
     """Write a bundle and print its folder."""
+    from sam2lab.export.onnx import check_export
     from sam2lab.export.onnx import export as write
     from sam2lab.opening import bundle_name
     from sam2lab.reference import zoo
 
-    model = zoo.load(
-        arguments.size,
-        weights=arguments.weights,
-        version=arguments.version,
-        input_size=arguments.input_size,
-    )
     name = bundle_name(
         arguments.size,
         arguments.precision,
@@ -31,6 +26,14 @@ def export(arguments: Namespace) -> None:
         arguments.input_size,
     )
     folder = arguments.out or settings.models_folder() / name
+    # Now, not when a checkpoint has been fetched.
+    check_export(folder, arguments.precision, arguments.calibration)
+    model = zoo.load(
+        arguments.size,
+        weights=arguments.weights,
+        version=arguments.version,
+        input_size=arguments.input_size,
+    )
     bundle = write(model, folder, precision=arguments.precision, calibration=arguments.calibration)
     print(bundle.folder)
 
