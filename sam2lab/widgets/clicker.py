@@ -32,6 +32,9 @@ class Clicker(VBox):
     a box around it. A click on a point takes it away. Zoom with the buttons, or with Control
     (Alt, Command) and the wheel once the photo was clicked; move it with that key and a drag.
 
+    By keys, once the photo has the focus: arrows, with Shift far, move a crosshair. Enter or
+    Space clicks there, with Shift: this does not belong. E is a corner of a box, Escape none.
+
     `objects` and `prompts` (of the active object) are tuples, `masks` is a mapping from object
     id to (H, W) boolean arrays; all three can be `observe`d. `session` does by call whatever
     can be done by hand, and `session.save(...)` and `load(...)` keep the work.

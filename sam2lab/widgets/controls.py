@@ -39,9 +39,9 @@ ACTIONS = (
     Action("next", "Next object", "check", "This one is done: begin another (key N)", ("n",)),
 )
 TOOLS = (
-    ("+ Add", "positive", "A click says: this belongs to the object"),
-    ("− Remove", "negative", "A click says: this does not belong to the object"),
-    ("▭ Box", "box", "Two clicks, or a drag, are the corners of a box around it"),
+    ("+ Add", "positive", "A click says: this belongs to the object; key Enter"),
+    ("− Remove", "negative", "A click says: this does not belong to the object; keys Shift+Enter"),
+    ("▭ Box", "box", "Two clicks, or a drag, are the corners of a box around it; key E twice"),
 )
 GROUPS = (
     ("undo", "redo", "clear"),

@@ -12,6 +12,9 @@ from sam2lab.widgets.viewport import Viewport
 
 POSITIVE, NEGATIVE, BOX = "#0072b2", "#d55e00", "#ffffff"
 RADIUS = 8.0
+# What is under the crosshair stays in sight: this far from the middle it begins, and its arms
+# are thick up to there.
+GAP_PX, ARM_PX = 5.5, 22.0
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Mark:
     One that is `pending` was not answered yet, and is drawn pale.
     """
 
-    kind: Literal["positive", "negative", "box", "corner"]
+    kind: Literal["positive", "negative", "box", "corner", "crosshair"]
     x0: float
     y0: float
     x1: float = 0.0
@@ -30,13 +33,15 @@ class Mark:
 
 
 def draw(layer: Canvas, view: Viewport, mark: Mark) -> None:
-    """Draw a plus in a disc, a minus in a square, or a box; of the same size at any zoom."""
+    """Draw a plus in a disc, a minus in a square, a box or a crosshair; as large at any zoom."""
     layer.global_alpha = 0.55 if mark.is_pending else 1.0
     x, y = view.to_canvas(mark.x0, mark.y0)
     if mark.kind == "box":
         _box(layer, x, y, *view.to_canvas(mark.x1, mark.y1))
     elif mark.kind == "corner":
         _box(layer, x - 6, y - 6, x + 6, y + 6)
+    elif mark.kind == "crosshair":
+        _crosshair(layer, view, x, y)
     elif mark.kind == "positive":
         _disc(layer, x, y)
     else:
@@ -55,6 +60,22 @@ def _box(layer: Canvas, x0: float, y0: float, x1: float, y1: float) -> None:
     layer.set_line_dash([6, 4])
     layer.stroke_rect(left, top, width, height)
     layer.set_line_dash([])
+
+
+def _crosshair(layer: Canvas, view: Viewport, x: float, y: float) -> None:
+    """Hairlines from edge to edge with thick arms in the middle, white within black: as the box."""
+    height, width = view.size
+    # Whole pixels: half ones would be grey.
+    x, y = math.floor(x) + 0.5, math.floor(y) + 0.5
+    gap = max(GAP_PX, round(view.scale / 2) + 2.5)
+    arm = gap + ARM_PX
+    for colour, wider in (("#000000", 2), ("#ffffff", 0)):
+        layer.fill_style = colour
+        for reach, thick in ((max(height, width), 1 + wider), (arm + wider / 2, 3 + wider)):
+            long = reach - gap + wider / 2
+            for start in (gap - wider / 2, -reach):
+                layer.fill_rect(x + start, y - thick / 2, long, thick)
+                layer.fill_rect(x - thick / 2, y + start, thick, long)
 
 
 def _disc(layer: Canvas, x: float, y: float) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from ipyevents import Event
 from ipywidgets import DOMWidget
 
+from sam2lab.widgets.viewport import Place
+
 # A hand shakes: a press that moves by less than this many CSS pixels is a click.
 STILL_PX = 4.0
 # At most this often, in milliseconds, is a movement told.
@@ -17,7 +19,6 @@ MOVES_EVERY_MS = 25
 LINE_PX = 33.0
 
 LEFT, MIDDLE, RIGHT = range(3)
-Place = tuple[float, float]
 
 
 class Gestures(Protocol):

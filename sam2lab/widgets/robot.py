@@ -9,7 +9,8 @@ import itertools
 from typing import Any
 
 from sam2lab.widgets.clicker import Clicker
-from sam2lab.widgets.pointer import LEFT, RIGHT, Place
+from sam2lab.widgets.pointer import LEFT, RIGHT
+from sam2lab.widgets.viewport import Place
 
 # The page shows the canvas at this share of its size, as a narrow page would.
 SHOWN_AT = 0.8

@@ -14,6 +14,7 @@ from sam2lab.widgets import object_list, overlay, stage
 from sam2lab.widgets.answers import Answer
 from sam2lab.widgets.candidates import Candidates
 from sam2lab.widgets.controls import Toolbar, button, named
+from sam2lab.widgets.crosshair import Crosshair
 from sam2lab.widgets.display_panel import DisplayPanel
 from sam2lab.widgets.encoding import Encoding
 from sam2lab.widgets.engine_panel import EnginePanel, status
@@ -75,6 +76,7 @@ class Screen:
         doing: Doing,
     ) -> None:
         self.stage = Stage(size, doing)
+        self.crosshair = Crosshair(self.stage, self.say)
         self.toolbar = Toolbar(doing.act)
         self.candidates = Candidates(doing.choose)
         self.list = ObjectList(doing)

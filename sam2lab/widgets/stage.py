@@ -9,13 +9,14 @@ from ipywidgets import Box
 
 from sam2lab.runtime.images import RGB
 from sam2lab.widgets.controls import named
+from sam2lab.widgets.guides import MARGIN_PX, Guides
 from sam2lab.widgets.latest import Latest
 from sam2lab.widgets.layers import Drawing, Layers
 from sam2lab.widgets.marks import Mark
 from sam2lab.widgets.packed import PackedMask
 from sam2lab.widgets.painting import Paint
-from sam2lab.widgets.pointer import Place, Pointer
-from sam2lab.widgets.viewport import Viewport, canvas_size
+from sam2lab.widgets.pointer import Pointer
+from sam2lab.widgets.viewport import Pixel, Place, Viewport, canvas_size, middle
 
 ZOOM_STEP = 1.5
 # Turning the wheel by this much doubles the size.
@@ -58,9 +59,9 @@ class Stage:
         self.widget = named(Box([self.layers.canvas]), "view")
         self.pointer = Pointer(self.widget, self, limit)
         self._drawing: Drawing | None = None
-        self._band: Mark | None = None
-        self._corner: Place | None = None
+        self._guides = Guides()
         self._draws_boxes = False
+        self._previews = False
         self._hover = Latest(PILED_UP_S)
         self._sharpen = Latest(SETTLED_S)
 
@@ -81,11 +82,48 @@ class Stage:
         self._draws_boxes = wanted
         self.cancel()
 
-    def cancel(self) -> None:
-        """Forget a box that was begun."""
-        self._corner = None
+    @property
+    def previews(self) -> bool:
+        """Whether `Pointing.hovered` is told of every movement."""
+        return self._previews
+
+    @previews.setter
+    def previews(self, wanted: bool) -> None:
+        self._previews = wanted
+        self._watch()
+
+    @property
+    def has_corner(self) -> bool:
+        """Whether a box was begun by its first corner."""
+        return self._guides.corner is not None
+
+    def cancel(self) -> bool:
+        """Forget a box that was begun, and say whether there was one."""
+        was_begun = self._guides.cancel()
         self.pointer.cancel()
-        self._set_band(None)
+        self._show()
+        return was_begun
+
+    @property
+    def crosshair(self) -> Pixel | None:
+        """The photo's pixel that keys point at; None while no crosshair is shown."""
+        return self._guides.crosshair
+
+    def aim(self, across: int = 0, down: int = 0) -> bool:
+        """Show the crosshair, or move it by so many photo pixels; say whether there is one."""
+        if self._drawing is None:
+            return False
+        pixel = self._guides.aim(self.view, across, down)
+        self._watch()
+        self._look(self.view.revealing(*middle(pixel), MARGIN_PX))
+        self._preview(pixel)
+        return True
+
+    def hide_crosshair(self) -> None:
+        """Show it no longer; the next key brings it back."""
+        if self._guides.hide_crosshair():
+            self._watch()
+            self._show()
 
     def open(self, key: str, photo: RGB) -> None:
         """Another photo, fitted, with nothing over it."""
@@ -93,7 +131,8 @@ class Stage:
         self.layers.resize(size)
         self.pointer.size = size
         self.pointer.cancel()
-        self._band = self._corner = None
+        self._guides = Guides()
+        self._watch()
         view = Viewport.fitted((photo.shape[0], photo.shape[1]), size)
         self._drawing = Drawing(view, key, photo)
 
@@ -109,12 +148,13 @@ class Stage:
         self._drawing = replace(self._drawing, others=others, active=active, marks=marks)
         return self._show()
 
-    def zoom(self, factor: float, place: Place | None = None) -> None:
-        """Larger by `factor` around a place on the canvas, by default its middle."""
+    def zoom(self, factor: float) -> None:
+        """Larger by `factor` around the crosshair, or the middle."""
         if self._drawing is not None:
             height, width = self.view.size
-            x, y = place or (width / 2, height / 2)
-            self._look(self.view.zoomed(factor, x, y))
+            here = self.crosshair
+            place = self.view.to_canvas(*middle(here)) if here else (width / 2, height / 2)
+            self._look(self.view.zoomed(factor, *place))
 
     def pan(self, across: float, down: float) -> None:
         """See more to the right and below, in parts of what is seen."""
@@ -127,32 +167,39 @@ class Stage:
         if self._drawing is not None:
             self._look(Viewport.fitted(self.view.image_size, self.view.size))
 
-    # What the pointer does.
+    # What the pointer does, and the keys in its place.
 
     def clicked(self, x: float, y: float, opposite: bool) -> None:
         if self._drawing is None or not self.view.shows(x, y):
             return
-        if not self._draws_boxes:
-            self._pointing.pointed(*self.view.pixel(x, y), opposite, REACH_PX / self.view.scale)
-        elif self._corner is None:
-            self._corner = self.view.to_image(x, y)
-            self._set_band(Mark("corner", *self._corner))
+        if self._draws_boxes or self.has_corner:
+            self.cornered(x, y)
         else:
-            start = self.view.to_canvas(*self._corner)
-            self.dragged(start, (x, y))
+            self._guides.pointed = pixel = self.view.pixel(x, y)
+            self._pointing.pointed(*pixel, opposite, REACH_PX / self.view.scale)
+
+    def cornered(self, x: float, y: float) -> None:
+        """One corner of a box, or the one opposite to it."""
+        if self._guides.corner is None:
+            self._guides.corner = self.view.to_image(x, y)
+            self.left()
+            self._show()
+        else:
+            self.dragged(self.view.to_canvas(*self._guides.corner), (x, y))
 
     def dragging(self, start: Place, end: Place) -> None:
         if self._drawing is not None:
             x0, y0, x1, y1 = self.view.box(*start, *end)
-            self._set_band(Mark("box", x0, y0, x1, y1))
+            self._guides.band = Mark("box", x0, y0, x1, y1)
+            self._show()
 
     def dragged(self, start: Place, end: Place) -> None:
         if self._drawing is None:
             return
-        self._corner = None
+        self._guides.corner = None
         # Shown until there is an answer, or words why there is none.
         self.dragging(start, end)
-        self._band = None
+        self._guides.band = None
         self._pointing.boxed(*self.view.box(*start, *end))
 
     def panned(self, dx: float, dy: float, done: bool) -> None:
@@ -173,9 +220,9 @@ class Stage:
     def hovered(self, x: float, y: float) -> None:
         if self._drawing is None:
             return
+        self.hide_crosshair()
         if self.view.shows(x, y):
-            pixel = self.view.pixel(x, y)
-            self._hover.call(lambda: self._pointing.hovered(*pixel))
+            self._preview(self.view.pixel(x, y))
         else:
             self.left()
 
@@ -183,18 +230,21 @@ class Stage:
         self._hover.cancel()
         self._pointing.unhovered()
 
+    def _preview(self, pixel: Pixel) -> None:
+        self._hover.call(lambda: self._pointing.hovered(*pixel))
+
+    def _watch(self) -> None:
+        """Be told of the mouse's movements while they would change something."""
+        self.pointer.hovers = self._previews or self.crosshair is not None
+
     def _look(self, view: Viewport, is_moving: bool = False) -> None:
         if self._drawing is not None:
             self._drawing = replace(self._drawing, view=view, is_moving=is_moving)
-            self._show()
-
-    def _set_band(self, band: Mark | None) -> None:
-        if band != self._band:
-            self._band = band
+            self._guides.keep_in_sight(view)
             self._show()
 
     def _show(self) -> bool:
         if self._drawing is None:
             return False
-        band = () if self._band is None else (self._band,)
-        return self.layers.draw(replace(self._drawing, marks=self._drawing.marks + band))
+        seen = self._drawing.marks + self._guides.marks(self.view)
+        return self.layers.draw(replace(self._drawing, marks=seen))

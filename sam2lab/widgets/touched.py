@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from sam2lab.widgets.screen import Screen
 
 PAN_STEP = 0.25
-WELCOME = "Click on something. Right click, or Shift and click: not this. Drag: a box around it."
+WELCOME = (
+    "Click on something. Right click, or Shift and click: not this. Drag: a box around it. "
+    "Without a mouse: the arrow keys, once the photo has the focus."
+)
 
 
 class Touched:
@@ -55,8 +58,9 @@ class Touched:
         def look() -> None:
             self._clicker._set_preview(PackedMask.of(self._session.preview(x, y)))
 
-        # A click with the box tool finds nothing yet.
-        wanted = self._screen.display.hover.value and not self._screen.stage.draws_boxes
+        stage = self._screen.stage
+        # A click that is a corner of a box finds nothing yet.
+        wanted = self._screen.display.hover.value and not (stage.draws_boxes or stage.has_corner)
         if wanted and self._session.is_encoded():
             self._encoding.attempt(look)
 
@@ -104,11 +108,14 @@ class Touched:
         """A key, while the canvas has the focus, from which ipycanvas lets none go on."""
         screen = self._screen
         if key == "Tab":
+            screen.stage.hide_crosshair()
             (screen.toolbar.last if shift else screen.after_photo).focus()
+        elif key == "Escape" and screen.stage.cancel():
+            screen.say("")
         elif key == "Escape":
-            screen.stage.cancel()
+            screen.stage.hide_crosshair()
             screen.stage.layers.canvas.blur()
-        elif not (ctrl or meta):
+        elif not (ctrl or meta or screen.crosshair.hears(key, shift)):
             for action in ACTIONS:
                 if key in action.keys:
                     self.act(action.name)
@@ -122,7 +129,7 @@ class Touched:
             self._session.mode = "positive" if tool == "positive" else "negative"
 
     def use_hover(self, wanted: bool) -> None:
-        self._screen.stage.pointer.hovers = wanted
+        self._screen.stage.previews = wanted
         self.unhovered()
 
     def use_engine(self, name: str) -> None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 # with: more helps nobody to hit it.
 LARGEST_PIXEL = 24.0
 
+Place = tuple[float, float]
+Pixel = tuple[int, int]
+
 
 def canvas_size(image_size: tuple[int, int], limit: tuple[int, int]) -> tuple[int, int]:
     """Height and width of a canvas for a photo, both sizes (height, width), within `limit`.
@@ -25,6 +28,15 @@ def canvas_size(image_size: tuple[int, int], limit: tuple[int, int]) -> tuple[in
         for side, most in zip(image_size, limit, strict=True)
     )
     return height, width
+
+
+def middle(pixel: Pixel) -> Place:
+    """The place in the middle of a photo's pixel, both (x, y).
+
+    >>> middle((3, 0))
+    (3.5, 0.5)
+    """
+    return pixel[0] + 0.5, pixel[1] + 0.5
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,17 @@ class Viewport:
         return replace(
             self, left=self.left - dx / self.scale, top=self.top - dy / self.scale
         )._held_in()
+
+    def inside(self, x: float, y: float, margin: float) -> tuple[float, float]:
+        """The place on the canvas that is nearest to (x, y), but so far from the edge."""
+        height, width = self.size
+        return min(max(x, margin), width - margin), min(max(y, margin), height - margin)
+
+    def revealing(self, x: float, y: float, margin: float) -> Viewport:
+        """Moved no more than it takes to see a place on the photo, so far from the edge."""
+        across, down = self.to_canvas(x, y)
+        seen_across, seen_down = self.inside(across, down, margin)
+        return self.panned(seen_across - across, seen_down - down)
 
     def _held_in(self) -> Viewport:
         """Without a margin that need not be; along a side with room to spare, centred."""

@@ -196,11 +196,11 @@ PROBES = [(360, 300), (300, 200), (10, 10), (700, 500)]
 # On one layer of the canvas, again and again, out of sight.
 DRAWING = """
 import asyncio
-from sam2lab.widgets.marks import Mark
 
 async def draw(stage):
     for i in range(400):
-        stage._set_band(Mark("corner", -1000.0 - i, 0.0))
+        stage._guides.corner = (-1000.0 - i, 0.0)
+        stage._show()
         await asyncio.sleep(0.05)
 
 clicker = sam2lab.Clicker(discs, photo)
