@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from ipywidgets import VBox
 from traitlets import Instance, Tuple
 
+from sam2lab.runtime.arguments import height_and_width
 from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets import overlay
@@ -58,6 +59,7 @@ class Clicker(VBox):
         *,
         size: tuple[int, int] = (540, 720),
     ) -> None:
+        size = height_and_width("size", size)
         if min(size) < 100:
             raise ValueError(f"size is {size}; wanted (height, width) of at least 100 each")
         offered = image if isinstance(image, list) else [] if image is None else [image]

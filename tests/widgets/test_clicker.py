@@ -672,9 +672,10 @@ def test_two_hundred_clicks_leave_no_more_widgets_than_two(robot: Robot) -> None
     assert clicks(10) == clicks(200)
 
 
-def test_a_size_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="size is"):
-        Clicker(Segmenter(FakeEngine()), PHOTO, size=(10, 700))
+@pytest.mark.parametrize("size", [(10, 700), 200, (200,), (200, 300, 3), "ab", None])
+def test_a_size_that_makes_no_sense_is_refused(size: Any) -> None:
+    with pytest.raises(ValueError, match=r"size is.*height, width"):
+        Clicker(Segmenter(FakeEngine()), PHOTO, size=size)
 
 
 WITHOUT_WIDGETS = """
