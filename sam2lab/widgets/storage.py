@@ -55,8 +55,15 @@ def write(path: str | os.PathLike[str], saved: Saved, with_images: bool) -> None
         ],
     }
     text = json.dumps(content, allow_nan=False)
-    with replacing(target) as beside:
-        beside.write_text(text, encoding="utf-8")
+    try:
+        with replacing(target) as beside:
+            beside.write_text(text, encoding="utf-8")
+    except OSError as error:
+        # It would name the file beside the place, which is gone.
+        raise SessionFileError(
+            f"path: {str(path)!r} cannot be written: {error.strerror or error}; choose another "
+            f"place, or see that {str(target.parent)!r} is a folder that you may write into"
+        ) from error
 
 
 def read(path: str | os.PathLike[str]) -> Saved:

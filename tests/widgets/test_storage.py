@@ -219,10 +219,21 @@ def test_a_file_is_replaced_whole_or_not_at_all(
 
     monkeypatch.setattr(storage.os, "replace", full)
     session.redo()
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(SessionFileError, match="no space"):
         session.save(file)
     assert file.read_bytes() == before
     assert {path.name for path in file.parent.iterdir()} == {"photos", file.name}
+
+
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SessionFileError) as caught:
+        worked(photo).save("nope/x.json")
+    said = str(caught.value)
+    assert said.startswith("path: 'nope/x.json' cannot be written: No such file")
+    assert ".x.json" not in said, "the file beside its place"
 
 
 def test_a_long_session_makes_a_small_file(file: Path) -> None:
