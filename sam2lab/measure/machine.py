@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from sam2lab.runtime import cores
 from sam2lab.runtime.engine import Engine
 
 Facts = dict[str, str | int | float]
@@ -44,7 +45,8 @@ def fingerprint(engine: Engine | None = None) -> Facts:
     """The machine and its software, and with an `engine` what that runs.
 
     Holds no user, host or folder name. `cores` are those of the processor, `usable_cores` those
-    that this process may run on; `memory_mb` counts 10^6 bytes. See `engine_facts` for the rest.
+    that this process may use, in a container too (see `cores.usable`); `memory_mb` counts 10^6
+    bytes. See `engine_facts` for the rest.
 
     >>> facts = fingerprint()
     >>> facts["cores"] >= 1, facts["memory_mb"] > 0, "python" in facts
@@ -56,7 +58,7 @@ def fingerprint(engine: Engine | None = None) -> Facts:
         "architecture": platform.machine(),
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
         "logical_cores": psutil.cpu_count() or 1,
-        "usable_cores": _usable_cores(),
+        "usable_cores": cores.usable(),
         "memory_mb": round(psutil.virtual_memory().total / MB),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -116,13 +118,6 @@ def describe(facts: Facts) -> str:
 def resident_mb() -> float:
     """The memory that this process holds at this moment, in 10^6 bytes."""
     return float(psutil.Process().memory_info().rss) / MB
-
-
-def _usable_cores() -> int:
-    # macOS has no affinity to ask for.
-    if hasattr(psutil.Process, "cpu_affinity"):
-        return len(psutil.Process().cpu_affinity())
-    return psutil.cpu_count() or 1
 
 
 def _cpu_model() -> str:

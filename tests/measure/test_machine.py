@@ -13,6 +13,7 @@ import pytest
 
 from sam2lab import OnnxEngine
 from sam2lab.measure import machine
+from sam2lab.runtime import cores
 
 
 def test_names_the_processor_the_memory_and_the_versions() -> None:
@@ -53,3 +54,13 @@ def test_knows_the_flags_that_linux_lists(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(machine, "_cpuinfo", lambda: {"Features": "fp asimd asimddp crc32"})
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     assert machine.fingerprint()["cpu_flags"] == "asimd asimddp"
+
+
+def test_cores_that_a_container_is_not_granted_are_not_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    (tmp_path / "own").write_text("0::/\n")
+    monkeypatch.setattr(cores, "CGROUPS", tmp_path)
+    monkeypatch.setattr(cores, "OWN_CGROUPS", tmp_path / "own")
+    assert machine.fingerprint()["usable_cores"] == 1
