@@ -31,6 +31,11 @@ def candidates(
             f"labels has {len(positive)} entries for {len(clicks)} points; wanted one each, 1 on "
             "the object and 0 beside it"
         )
+    if not len(masks) == len(scores) > 0:
+        raise ValueError(
+            f"masks has {len(masks)} entries and scores has {len(scores)}; wanted at least one "
+            "mask (H, W), and a score for each"
+        )
     height, width = photo.shape[:2]
     figure = Picture(figsize=(10, 0.6 + 10 * height / width / len(masks)), layout="constrained")
     panels = figure.subplots(1, len(masks), squeeze=False)[0]

@@ -21,6 +21,12 @@ def test_candidates_need_no_clicks() -> None:
     assert len(plots.candidates(PHOTO, block(9, 9)[None], np.ones(1)).axes) == 1
 
 
+@pytest.mark.parametrize(("masks", "scores"), [(0, 0), (1, 2), (2, 1)])
+def test_masks_that_are_none_or_have_no_score_each_are_refused(masks: int, scores: int) -> None:
+    with pytest.raises(ValueError, match=f"masks has {masks} entries and scores has {scores}; w"):
+        plots.candidates(PHOTO, np.zeros((masks, *PHOTO.shape[:2]), bool), np.ones(scores))
+
+
 def test_points_without_labels_are_refused_not_left_out() -> None:
     with pytest.raises(ValueError, match="labels has 0 entries for 1 points"):
         plots.candidates(PHOTO, block(9, 9)[None], np.ones(1), [(15, 15)])
