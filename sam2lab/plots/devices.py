@@ -130,7 +130,7 @@ def _dots(axes: Any, rows: pd.DataFrame, x: str, y: str) -> None:
 
 
 def _ringed(axes: Any, own: pd.DataFrame) -> None:
-    """This machine's marks, each in a black ring, named in a stack below."""
+    """This machine's marks, each in a black ring, named beside the panel, where no mark can be."""
     for _, rows in own.groupby("precision"):
         _dots(axes, rows, "inference_ms", "peak_mb_max")
     axes.scatter(
@@ -141,20 +141,20 @@ def _ringed(axes: Any, own: pd.DataFrame) -> None:
         edgecolors=BLACK,
         zorder=4,
     )
-    corner = (own["inference_ms"].min(), own["peak_mb_max"].min())
+    beside = (1.02, own["peak_mb_max"].median())
     for place, row in enumerate(own.sort_values("peak_mb_max", ascending=False).itertuples()):
-        below = offset_copy(axes.transData, axes.figure, -25, -30 - 14 * place, units="points")
+        above = 14 * ((len(own) - 1) / 2 - place)
         axes.annotate(
             f"{row.runtime} {row.precision}",
             (row.inference_ms, row.peak_mb_max),
-            corner,
-            textcoords=below,
-            ha="right",
+            beside,
+            textcoords=offset_copy(
+                axes.get_yaxis_transform(), axes.figure, 0, above, units="points"
+            ),
             va="center",
             fontsize=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
             arrowprops={"arrowstyle": "-", "color": GREY, "shrinkB": 7, "linewidth": 0.8},
-            zorder=5,
+            zorder=2,
         )
 
 

@@ -125,22 +125,25 @@ def iou_by_prompt(table: pd.DataFrame) -> Figure:
 def error_growth(table: pd.DataFrame) -> Figure:
     """How the error grows from block to block in `microscope.trace`, the threshold drawn in.
 
-    The first stage above the threshold is named and marked.
+    The first stage above the threshold is named and marked. What has no error lies at the left
+    edge, and at the right one what has an infinite error, that of a constant tensor.
     """
-    figure = Picture(figsize=(9, 0.8 + 0.24 * len(table)), layout="constrained")
+    figure = Picture(figsize=(9, max(3.2, 1.2 + 0.24 * len(table))), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
-    errors = table["relative_error"].replace(np.inf, np.nan).clip(lower=EXACT)
+    threshold = float(table["threshold"].iloc[0])
+    finite = table["relative_error"].replace(np.inf, 0.0)
+    end = 10 * max(threshold, finite.max())
+    errors = table["relative_error"].clip(EXACT, end)
     places = np.arange(len(table))
     axes.plot(errors, places, color=GREY, linewidth=1)
     # A table may begin later or end earlier; its parts have these colours in every figure.
     colours = {part: colour for part, colour in PARTS.items() if part in set(table["part"])}
     dots = [colours[part] for part in table["part"]]
     axes.scatter(errors, places, color=dots, zorder=3, clip_on=False)
-    threshold = float(table["threshold"].iloc[0])
-    axes.set_xlim(EXACT, 10 * max(threshold, errors.max()))
+    axes.set_xlim(EXACT, end)
     axes.set_yticks(places, table["stage"].tolist())
-    axes.invert_yaxis()
+    axes.set_ylim(len(table) - 0.5, -0.5)
     axes.axvline(threshold, color=VERMILLION, linestyle="--", linewidth=1)
     title = f"Every stage is within the threshold of {threshold:g}"
     above = np.flatnonzero(table["above"])
@@ -149,14 +152,16 @@ def error_growth(table: pd.DataFrame) -> Figure:
         title = f"First above the threshold of {threshold:g}: {table['stage'].iloc[first]}"
         axes.axhspan(first - 0.5, first + 0.5, color=YELLOW, alpha=0.6, zorder=0)
     axes.set_title(title)
-    axes.set_xlabel("largest error (standard deviations of the tensor; none at the left edge)")
+    axes.set_xlabel(
+        "largest error (standard deviations of the tensor; at the edges: none, infinite)"
+    )
     axes.set_ylabel("stage, from photo to mask")
     handles = [
         Line2D([], [], color=colour, marker="o", linestyle="", label=part)
         for part, colour in colours.items()
     ]
     handles.append(Line2D([], [], color=VERMILLION, linestyle="--", label="threshold"))
-    axes.legend(handles=handles, loc="best", frameon=True)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
     plain(axes)
     return figure
 

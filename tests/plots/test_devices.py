@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from sam2lab import plots
 from sam2lab.measure import devices
@@ -43,6 +44,15 @@ class TestSpeedAgainstMemory:
         assert dots(encoder) == 53 + 2 * 2, "each own row is a mark and a ring"
         assert [text.get_text() for text in encoder.texts] == ["ONNX float", "ONNX fp16"]
         assert [text.get_text() for text in decoder.texts] == ["ONNX float"]
+
+    def test_names_this_machines_marks_where_no_mark_can_be(self) -> None:
+        figure = plots.speed_against_memory(PUBLISHED, HERE)
+        figure._repr_png_()
+        for axes in figure.axes:
+            inside = axes.get_window_extent()
+            for name in axes.texts:
+                # Without its arrow, which goes to the mark.
+                assert Text.get_window_extent(name).x0 > inside.x1
 
     def test_says_what_the_marks_mean(self) -> None:
         (legend,) = plots.speed_against_memory(PUBLISHED, HERE).legends

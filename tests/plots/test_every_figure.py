@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import numpy as np
@@ -79,6 +80,23 @@ def test_a_figure_draws_itself_as_png_and_leaves_pyplot_alone(name: str) -> None
     assert figure._repr_png_().startswith(b"\x89PNG")
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_legend_lies_on_what_is_drawn(name: str) -> None:
+    assert [axes.get_legend() for axes in FIGURES[name]().axes if axes.get_legend()] == []
+
+
+@pytest.mark.parametrize("missing", ["matplotlib", "pandas"])
+def test_without_the_extra_it_is_said_what_to_install(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.split(".")[0] == missing]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [n for n in sys.modules if n.startswith("sam2lab.plots")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ModuleNotFoundError, match=rf"{missing}.*pip install 'sam2lab\[lab\]'"):
+        importlib.import_module("sam2lab.plots")
 
 
 @pytest.mark.parametrize("name", ONE_PANEL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from sam2lab import plots
 from sam2lab.measure.summaries import ratios, steady, summary
@@ -112,3 +113,14 @@ def test_peaks_are_drawn_for_each_series_and_phase() -> None:
 
 def test_values_that_are_all_the_same_have_no_violin_but_are_drawn() -> None:
     plots.time_violins(TABLE.assign(total_ms=7.0))._repr_png_()
+
+
+def test_a_violin_is_thin_where_there_are_no_runs() -> None:
+    (axes,) = plots.time_violins(TABLE).axes
+    assert axes.get_xscale() == "log"
+    for place, level in enumerate((100, 50)):
+        # Of each series 27 runs lie at its level and 3 at ten times that.
+        times, across = axes.collections[3 * place].get_paths()[0].vertices.T
+        width = np.abs(across - place)
+        assert width[(times > 2 * level) & (times < 5 * level)].max() < 0.01
+        assert width.max() == pytest.approx(0.4)

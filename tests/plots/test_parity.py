@@ -111,6 +111,14 @@ def test_every_stage_has_a_dot_and_the_first_above_is_named_and_marked() -> None
     assert mark.get_y() <= 2 <= mark.get_y() + mark.get_height()
 
 
+def test_no_error_and_an_infinite_one_lie_at_the_edges_each_stage_in_its_row() -> None:
+    (axes,) = plots.error_growth(STAGES).axes
+    errors, rows = axes.collections[0].get_offsets().T
+    assert (errors[0], errors[-1]) == axes.get_xlim()
+    assert rows.tolist() == [0, 1, 2, 3]
+    assert axes.get_ylim() == (3.5, -0.5)
+
+
 def test_a_sound_engine_has_no_stage_marked() -> None:
     (axes,) = plots.error_growth(STAGES.assign(relative_error=1e-6, above=False)).axes
     assert not axes.patches
