@@ -381,3 +381,8 @@ def test_a_series_may_be_asked_in_a_way_of_its_own() -> None:
     timing = Timing(1, 2, 3, 4, 10, 5)
     series = Series(SleepyEngine(), Question.about(PHOTO), ask=lambda engine, question: timing)
     assert measure({"a": series}, runs=2)["total_ms"].tolist() == [10, 10]
+
+
+def test_a_prompt_by_another_name_is_refused_before_any_engine_is_asked() -> None:
+    with pytest.raises(ValueError, match="prompt has 'box'; did you mean 'boxes'"):
+        compare({"one": SleepyEngine()}, PHOTO, prompt={"box": [1, 2, 3, 4]}, runs=1)
