@@ -9,12 +9,9 @@ whoever starts a program twice.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,6 +22,7 @@ from tqdm.auto import tqdm
 
 from sam2lab import settings
 from sam2lab.measure import machine
+from sam2lab.measure.child import Child
 from sam2lab.measure.questions import Question
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import BUNDLE_FILE
@@ -32,8 +30,7 @@ from sam2lab.runtime.bundle import BUNDLE_FILE
 Opening = str | os.PathLike[str] | Mapping[str, Any]
 Step = dict[str, Any]
 
-CHILD = Path(__file__).with_name("_fresh_child.py")
-PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
+SCRIPT = Path(__file__).with_name("_fresh_child.py")
 
 PHASES = ("import", "open", "encode", "decode")
 COLD_STEPS = ("interpreter_ms", "import_ms", "open_ms", "first_encode_ms", "first_decode_ms")
@@ -134,7 +131,6 @@ class _Workshop:
     def child(self, name: str, last: str, calls: int, use_features: bool = False) -> list[Step]:
         """Run one process as far as step `last`; what it told, in order."""
         job = {
-            "path": [PACKAGE_HOME, *(place for place in sys.path if place)],
             "folder": str(self._folder(name)),
             "open": self._openings[name],
             "prompt": self._prompt,
@@ -143,44 +139,23 @@ class _Workshop:
             "calls": calls,
             "use_features": use_features,
         }
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
-            start = perf_counter()
-            # -P: a folder of ours must not stand where the standard library is looked for.
-            process = subprocess.Popen(
-                [sys.executable, "-P", str(CHILD)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                text=True,
-                encoding="utf-8",
+        steps: list[Step] = []
+        start = perf_counter()
+        with Child(SCRIPT) as child:
+            child.send(job)
+            while (told := child.hear()) is not None:
+                steps.append(told | {"since_start_ms": 1000 * (perf_counter() - start)})
+            code, complaints = child.end()
+        if code:
+            raise RuntimeError(
+                f"{name}: the fresh process ended with {code} after "
+                f"{steps[-1]['step'] if steps else 'nothing'}:\n{complaints[-2000:]}"
             )
-            try:
-                with contextlib.suppress(BrokenPipeError):
-                    assert process.stdin is not None
-                    process.stdin.write(json.dumps(job) + "\n")
-                    process.stdin.flush()
-                steps = list(_heard(process, start))
-                code = process.wait()
-            finally:
-                process.kill()
-                process.communicate()
-            if code:
-                complaints.seek(0)
-                raise RuntimeError(
-                    f"{name}: the fresh process ended with {code} after "
-                    f"{steps[-1]['step'] if steps else 'nothing'}:\n{complaints.read()[-2000:]}"
-                )
         return steps
 
     def _folder(self, name: str) -> Path:
         # Names are the user's and may hold anything; places in a list are safe file names.
         return Path(self._scratch.name) / str(list(self._openings).index(name))
-
-
-def _heard(process: subprocess.Popen[str], start: float) -> Iterator[Step]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        yield json.loads(line) | {"since_start_ms": 1000 * (perf_counter() - start)}
 
 
 def _arguments(name: str, opening: Opening) -> dict[str, Any]:
