@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PAN_STEP = 0.25
 WELCOME = (
     "Click on something. Right click, or Shift and click: not this. Drag: a box around it. "
-    "Without a mouse: the arrow keys, once the photo has the focus."
+    "Or: arrow keys."
 )
 
 
