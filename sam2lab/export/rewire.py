@@ -22,7 +22,7 @@ MOVES = {"Reshape", "Transpose", "MaxPool", "Slice", "Pad", "Unsqueeze", "Squeez
 # Operators that a band is computed by; what else it reads is not its own.
 _BANDED = {
     *("Gemm", "MatMul", "Add", "Gelu", "Softmax", "LayerNormalization"),
-    *("Reshape", "Transpose", "ReduceMax"),
+    *("Reshape", "Transpose", "ReduceMax", "Slice", "ReduceSum", "Sub", "Div"),
 }
 
 Array = npt.NDArray[np.float32]
@@ -126,26 +126,40 @@ def _join_bands(wiring: Wiring, concat: NodeProto) -> None:
 
     The first band's nodes take the whole of what was split, and the other bands go.
     """
-    cut = _axis(concat), len(concat.input)
-    band: list[NodeProto] = []
-    whole: dict[str, str] = {}
-    behind = [concat.input[0]]
-    while behind:
-        name = behind.pop()
-        maker = wiring.maker.get(name)
-        if maker is None:
-            continue
-        if maker.op_type == "Split" and (_axis(maker), len(maker.output)) == cut:
-            whole[name] = maker.input[0]
-        elif maker.op_type in _BANDED and all(maker is not node for node in band):
-            band.append(maker)
-            behind += maker.input
+    if _axis(concat) == len(wiring.shapes[concat.output[0]]) - 1:
+        return  # Heads side by side, each of which attends by itself.
+    band, read = _band(wiring, concat.input[0])
+    _, read_next = _band(wiring, concat.input[1])
+    # What has no second part that the second band reads was cut for another reason.
+    whole = {
+        split.output[0]: split.input[0]
+        for name in read
+        if (split := wiring.maker.get(name)) is not None
+        and split.op_type == "Split"
+        and name == split.output[0]
+        and split.output[1] in read_next
+    }
     if not whole:
         return
     for node in band:
         node.input[:] = [whole.get(name, name) for name in node.input]
     wiring.maker[concat.input[0]].output[:] = concat.output
     wiring.replace([concat], [])
+
+
+def _band(wiring: Wiring, result: str) -> tuple[list[NodeProto], set[str]]:
+    """The nodes that a band's result is computed by, and the names of what they read."""
+    band: list[NodeProto] = []
+    read: set[str] = set()
+    behind = [result]
+    while behind:
+        name = behind.pop()
+        maker = wiring.maker.get(name)
+        if name not in read and maker is not None and maker.op_type in _BANDED:
+            band.append(maker)
+            behind += maker.input
+        read.add(name)
+    return band, read
 
 
 def _axis(node: NodeProto) -> int:

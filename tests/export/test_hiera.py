@@ -24,6 +24,7 @@ KINDS = {
     "padded and pooled": ((20, 16), 16, 32, 4, 14, True, 0, 0),
     "padded and pooled, an odd map": ((45, 13), 16, 32, 4, 14, True, 0, 0),
     "the whole map": ((9, 12), 16, 16, 4, 0, False, 0, 0),
+    "the whole map, rows of pages": ((32, 32), 16, 16, 4, 0, False, 0, 0),
     "the whole map, window by window": ((8, 12), 16, 16, 4, 0, False, 4, 1),
 }
 
