@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
@@ -95,17 +96,17 @@ class MaskEmbedding(nn.Module):
         super().__init__()
         *layers, last = prompts.mask_downscaling
         self.mask_downscaling = nn.Sequential(*layers)
-        self.last = nn.Buffer(last.weight.detach().flatten(1).transpose(0, 1).contiguous())
-        self.mask = nn.Buffer(last.bias.detach().reshape(1, 1, -1))
-        self.no_mask = nn.Buffer(prompts.no_mask_embed.weight.detach().reshape(1, 1, -1))
+        # What is said of every pixel, by a channel that is 1 everywhere, comes last.
+        kernel = last.weight.detach().flatten(1).transpose(0, 1)
+        self.mask = nn.Buffer(torch.cat([kernel, last.bias.detach()[None]]))
+        no_mask = prompts.no_mask_embed.weight.detach()
+        self.no_mask = nn.Buffer(torch.cat([torch.zeros_like(kernel), no_mask]))
 
     def forward(self, masks: Tensor, has_mask: Tensor) -> Tensor:
         # Not left as (N): with L = 2 that would broadcast against the width of the mask.
         has_mask = has_mask.reshape(-1, 1, 1)
-        # What is said of every pixel is said while there are few channels.
-        seen = has_mask * self.mask_downscaling(masks).flatten(2)
-        offset = has_mask * self.mask + (1 - has_mask) * self.no_mask
-        return seen.transpose(1, 2) @ self.last + offset
+        seen = F.pad(self.mask_downscaling(masks).flatten(2), (0, 0, 0, 1), value=1.0)
+        return seen.transpose(1, 2) @ (has_mask * self.mask + (1 - has_mask) * self.no_mask)
 
 
 class TwoWay(nn.Module):
