@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -134,8 +135,10 @@ def test_onnxruntime_has_nothing_to_warn_of(exported: Export, precision: str) ->
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_same_model_gives_the_same_bytes(small: ZooModel, tmp_path: Path) -> None:
-    first, second = (export(small, tmp_path / name) for name in ("first", "second"))
+def test_the_same_model_gives_the_same_bytes(
+    exported: Export, small: ZooModel, tmp_path: Path
+) -> None:
+    first, second = exported("nano", SMALL).bundle, export(small, tmp_path / "second")
     assert first.graphs == second.graphs
     assert first.key == second.key
 
@@ -241,8 +244,10 @@ def test_an_interrupted_export_leaves_nothing(
     assert not list((tmp_path / "models").iterdir())
 
 
-def test_a_folder_with_a_bundle_is_not_overwritten(small: ZooModel, tmp_path: Path) -> None:
-    export(small, tmp_path / "nano")
+def test_a_folder_with_a_bundle_is_not_overwritten(
+    exported: Export, small: ZooModel, tmp_path: Path
+) -> None:
+    shutil.copytree(exported("nano", SMALL).bundle.folder, tmp_path / "nano")
     before = {path: path.read_bytes() for path in (tmp_path / "nano").iterdir()}
     with pytest.raises(ValueError, match=r"folder is .*nano'.*already has .*delete"):
         export(small, tmp_path / "nano")
