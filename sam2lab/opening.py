@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import onnxruntime as ort
-
 from sam2lab import settings
 from sam2lab.runtime.arguments import height_and_width, path, whole
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
 from sam2lab.runtime.engine import ENGINES, SIZES, Engine, EngineName
-from sam2lab.runtime.onnx_engine import OnnxEngine, _asked
+from sam2lab.runtime.onnx_engine import OnnxEngine, providers_for
 from sam2lab.runtime.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def open_segmenter(
     if threads is not None:
         threads = whole("threads", threads, 1)
     if providers is not None:
-        _asked(providers, tuple(ort.get_available_providers()))
+        providers_for(providers)
     if engine == "openvino":
         _require(["openvino"], "engine='openvino' takes OpenVINO", "openvino")
         if precision == "w8a8":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import onnxruntime as ort
 
+from sam2lab.runtime import cores
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 from sam2lab.runtime.bundle_engine import BundleEngine
 from sam2lab.runtime.engine import Float32
@@ -87,8 +88,7 @@ class OnnxEngine(BundleEngine):
         threads: int | None = None,
     ) -> None:
         super().__init__(bundle, threads)
-        available = tuple(ort.get_available_providers())
-        asked = _asked(providers, available)
+        asked = providers_for(providers)
         options = _options(threads)
         with self._verified:
             self._sessions = {
@@ -98,7 +98,7 @@ class OnnxEngine(BundleEngine):
                 for graph in GRAPHS
             }
         nodes = {graph: _placement(session) for graph, session in self._sessions.items()}
-        self.report = ProviderReport(asked, available, nodes)
+        self.report = ProviderReport(asked, tuple(ort.get_available_providers()), nodes)
         if providers is not None and set(self.report.idle) - {CPU}:
             warnings.warn(
                 f"providers: {', '.join(self.report.idle)} took nothing of this model or could "
@@ -119,10 +119,16 @@ class OnnxEngine(BundleEngine):
         return arrays
 
 
-def _asked(providers: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
+def providers_for(providers: Sequence[str] | None) -> tuple[str, ...]:
+    """The execution providers to ask onnxruntime for; a `ValueError` where it lacks one.
+
+    >>> providers_for(["CPUExecutionProvider"])
+    ('CPUExecutionProvider',)
+    """
+    available = tuple(ort.get_available_providers())
     if providers is None:
         return next((name,) for name in PREFERRED if name in available)
-    if isinstance(providers, str) or not providers:
+    if isinstance(providers, str) or not isinstance(providers, Sequence) or not providers:
         raise ValueError(
             f"providers is {providers!r}; wanted a list of names, such as [{CPU!r}], or None"
         )
@@ -151,9 +157,7 @@ def _fewer_cores() -> int:
     onnxruntime starts a thread for each of the machine's; two that share a core take half as long
     again as one alone.
     """
-    if not hasattr(os, "sched_getaffinity"):
-        return 0
-    usable = len(os.sched_getaffinity(0))
+    usable = cores.usable()
     return 0 if usable == os.cpu_count() else usable
 
 
