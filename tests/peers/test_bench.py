@@ -20,6 +20,8 @@ OURS = CONTENDERS[0]
 MISSING = Contender("not here", "none", "onnx", ("no_such_module",), "pip install it", ())
 # An exporter that does not exist fails as one that cannot export does: in its own process.
 FAILING = Contender("cannot export", "none", "onnx", (), "", ())
+# In one call, instead of 64: enough to have a time.
+FEW = 4
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "chosen", lambda _: [OURS, MISSING, FAILING])
+        patch.setattr(bench, "MANY", FEW)
         patch.setattr(bench, "_begin", interrupt)
         with pytest.raises(KeyboardInterrupt):
             compare("nano", threads=1, rounds=2, starts=1, folder=folder)
@@ -50,6 +53,7 @@ def finished(interrupted: Path, journal: list[dict[str, Any]]) -> Comparison:
     """The same call again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "chosen", lambda _: [OURS, MISSING, FAILING])
+        patch.setattr(bench, "MANY", FEW)
         return compare("nano", threads=1, rounds=2, starts=1, folder=interrupted)
 
 
