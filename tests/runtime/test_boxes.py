@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-import sam2lab.reference  # noqa: F401  (makes sam2 importable)
+import sam2lab.reference  # noqa: F401  (makes sam2 and torchvision importable)
 from sam2lab.runtime.boxes import around, is_cut_off, nms
+
+import torchvision  # isort: skip
 
 CORNERS = st.integers(0, 12)
 
