@@ -196,17 +196,20 @@ class Mlp(nn.Module):
 
 
 class Linear(nn.Module):
-    """Rows (N, C) times weights given as (outputs, C), plus a bias if there is one."""
+    """Rows (N, C) times weights given as (outputs, C), plus a bias if there is one.
+
+    The bias is subtracted with the other sign: an addition is joined with the product to Gemm, and
+    onnxruntime's first fills the result with the bias, on one core, whatever it has.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
         self.weight = nn.Buffer(weight.t().contiguous())
-        self.bias = None if bias is None else nn.Buffer(bias.clone())
+        self.negative = None if bias is None else nn.Buffer(-bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.bias is None:
-            return x @ self.weight
-        return torch.addmm(self.bias, x, self.weight)
+        x = x @ self.weight
+        return x if self.negative is None else x - self.negative
 
 
 def bands(length: int, size: int, limit: int) -> int:

@@ -167,11 +167,18 @@ def _axis(node: NodeProto) -> int:
 
 
 def _as_gemm(wiring: Wiring, product: NodeProto) -> None:
-    """A product of rows and weights, as Gemm."""
+    """A product of rows and weights, less a constant if it is, as Gemm."""
     source, weight = product.input
-    if weight in wiring.weights and len(wiring.shapes.get(source, ())) == 2:
-        gemm = helper.make_node("Gemm", product.input, product.output, f"{_scope(product)}/Gemm")
-        wiring.replace([product], [gemm])
+    if weight not in wiring.weights or len(wiring.shapes.get(source, ())) != 2:
+        return
+    last, bias = product, []
+    readers = wiring.readers[product.output[0]]
+    if len(readers) == 1 and readers[0].op_type == "Sub" and readers[0].input[1] in wiring.weights:
+        last = readers[0]
+        bias = [wiring.add_weight(f"{last.input[1]}.negative", -wiring.values(last.input[1]))]
+    name = f"{_scope(product)}/Gemm"
+    gemm = helper.make_node("Gemm", [source, weight, *bias], last.output, name)
+    wiring.replace([product, last], [gemm])
 
 
 def _absorb(wiring: Wiring, scaling: NodeProto) -> None:
