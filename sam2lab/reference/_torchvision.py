@@ -1,9 +1,9 @@
 """The one way to sam2, with its two imports that need care.
 
 torchvision's Linux wheels are CUDA builds. Beside a CPU torch their compiled operators
-cannot load, and `import torchvision` then fails for want of two schemas. They are declared
-here, where they are missing, and `nms`, which sam2's mask generator calls, is replaced by our
-own; a proper pair of torch and torchvision is not touched.
+cannot load, and `import torchvision` then fails for want of two schemas. Whenever it is
+imported they are declared, where they are missing, and `nms`, which sam2's mask generator calls,
+is replaced by our own; a proper pair of torch and torchvision is not touched.
 
 `import sam2` sets up Hydra's global state, which belongs to the user. Here the package is
 entered without running its `__init__`, which does nothing else; that runs when someone
@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -50,24 +52,43 @@ def _enter_sam2() -> None:
     sys.modules["sam2"] = package
 
 
-def _mend_torchvision() -> None:
-    global _library
-    if "torchvision" in sys.modules or not _is_mismatched():
-        return
-    try:
-        import torchvision
-    except RuntimeError as error:
-        if "torchvision::nms does not exist" not in str(error):
-            raise
-        # The declarations live as long as the library object does.
-        _library = torch.library.Library("torchvision", "FRAGMENT")
-        for operator in ("nms", "qnms"):
-            _library.define(
-                f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            )
-        import torchvision
+class _Mending(MetaPathFinder, Loader):
+    """Stands before torchvision's own loader, once: importing it takes more than a second."""
 
-        torchvision.ops.boxes.nms = _nms
+    def find_spec(
+        self, name: str, path: object = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "torchvision":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            self._real, spec.loader = spec.loader, self
+        return spec
+
+    def exec_module(self, module: ModuleType) -> None:
+        global _library
+        assert self._real is not None
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self._real
+        try:
+            self._real.exec_module(module)
+        except RuntimeError as error:
+            if "torchvision::nms does not exist" not in str(error):
+                raise
+            # The declarations live as long as the library object does.
+            _library = torch.library.Library("torchvision", "FRAGMENT")
+            for operator in ("nms", "qnms"):
+                _library.define(
+                    f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                )
+            self._real.exec_module(module)
+            module.ops.boxes.nms = _nms
+
+
+def _mend_torchvision() -> None:
+    if "torchvision" not in sys.modules and _is_mismatched():
+        sys.meta_path.insert(0, _Mending())
 
 
 def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:

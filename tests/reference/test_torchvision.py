@@ -94,6 +94,15 @@ def test_torchvision_can_be_imported_and_is_mended_only_if_it_has_no_operators()
     assert (_torchvision._library is None) == _has_ops()
 
 
+def test_torchvision_is_imported_by_whoever_needs_it_only(tmp_path):
+    script = """
+import sys
+from sam2lab.reference.engine import TorchEngine
+assert not {"torchvision", "torch._dynamo"} & set(sys.modules)
+"""
+    run(script, tmp_path)
+
+
 def test_sam2_s_mask_generator_finds_an_nms_with_operators_or_without():
     from torchvision.ops.boxes import batched_nms
 
@@ -129,6 +138,10 @@ def test_where_torchvision_can_be_imported_nothing_is_declared(monkeypatch, tmp_
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     monkeypatch.setattr(_torchvision, "_is_mismatched", lambda: True)
     monkeypatch.setattr(_torchvision, "_library", None)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     _torchvision._mend_torchvision()
+    import torchvision
+
+    assert torchvision.__loader__ is torchvision.__spec__.loader
     assert sys.modules["torchvision"].__file__ == str(tmp_path / "torchvision" / "__init__.py")
     assert _torchvision._library is None
