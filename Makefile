@@ -29,10 +29,7 @@ test: $(READY) ## set up, then check everything: style, types, tests, doctests, 
 	$(BIN)/ruff check .
 	@$(MAKE) --no-print-directory -j2 test-code test-notebooks
 
-# Side by side, since either leaves the second core idle for most of its time. torch's threads
-# wait for each other: two of them, where one core is taken, are slower than one.
-test-code test-notebooks: export OMP_NUM_THREADS := 1
-
+# Side by side, since either leaves the second core idle for most of its time.
 test-code: $(READY)
 	$(BIN)/python -m pytest tests sam2lab
 
