@@ -16,7 +16,7 @@ TORCH := $(shell sed -n 's/^torch==//p' .ci/constraints.txt)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-code test-notebooks slow bench bench-peers bench-clicks clean
+.PHONY: help lab test slow bench bench-peers bench-clicks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,15 +27,8 @@ lab: $(READY) ## set up, then open JupyterLab in notebooks/ (ARGS=--no-browser o
 test: $(READY) ## set up, then check everything: style, types, tests, doctests, notebooks, browser
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	@$(MAKE) --no-print-directory -j2 test-code test-notebooks
-
-# Side by side, since either leaves the second core idle for most of its time.
-test-code: $(READY)
-	$(BIN)/python -m pytest tests sam2lab
-
-test-notebooks: $(READY)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest notebooks
+	$(BIN)/python -m pytest
 
 slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
