@@ -53,15 +53,19 @@ def _enter_sam2() -> None:
 
 
 class _Mending(MetaPathFinder, Loader):
-    """Stands before torchvision's own loader, once: importing it takes more than a second."""
+    """Stands before torchvision's own loader until that is used: importing it takes a second."""
 
     def find_spec(
         self, name: str, path: object = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name != "torchvision":
             return None
+        # Who looks for it need not import it.
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
         if spec is not None:
             self._real, spec.loader = spec.loader, self
         return spec
@@ -70,6 +74,7 @@ class _Mending(MetaPathFinder, Loader):
         global _library
         assert self._real is not None
         assert module.__spec__ is not None
+        sys.meta_path.remove(self)
         module.__spec__.loader = module.__loader__ = self._real
         try:
             self._real.exec_module(module)

@@ -103,6 +103,18 @@ assert not {"torchvision", "torch._dynamo"} & set(sys.modules)
     run(script, tmp_path)
 
 
+def test_looking_for_torchvision_and_not_importing_it_does_no_harm(tmp_path):
+    script = """
+import importlib.util
+from sam2lab.reference.engine import TorchEngine
+assert importlib.util.find_spec("torchvision") is not None
+import torchvision.transforms
+import sys
+assert not any(type(finder).__name__ == "_Mending" for finder in sys.meta_path)
+"""
+    run(script, tmp_path)
+
+
 def test_sam2_s_mask_generator_finds_an_nms_with_operators_or_without():
     from torchvision.ops.boxes import batched_nms
 
