@@ -116,8 +116,7 @@ class Neck(nn.Module):
         if odd:
             missing = 0, 2 * width - grid[1], 0, 2 * height - grid[0]
             fine, coarse = F.pad(fine, missing), F.pad(coarse, missing, mode="replicate")
-        fine = fine.reshape(-1, self.width, height, 2, width, 2)
-        fine = fine + coarse.reshape(-1, self.width, height, 1, width, 1)
+        fine = fine.reshape(-1, 2, width, 2) + coarse.reshape(-1, 1, width, 1)
         fine = fine.reshape(-1, self.width, 2 * height, 2 * width)
         return fine[:, :, : grid[0], : grid[1]] if odd else fine
 

@@ -23,11 +23,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2lab.export.order import Order
+from sam2lab.export.order import Order, Places, choose, in_windows
 
 # Of a band's largest tensor, in float32. Smaller bands gain a few per cent on one core, nothing on
 # two, and cost more than that in opening: each has nodes and repacked weights of its own.
@@ -44,11 +45,20 @@ class HieraBlock(nn.Module):
         self.pools = bool(block.pool)
         self.order_out = order.pooled() if self.pools else order
         self.window = block.window_size
+        self.window_out = self.window // 2 if self.pools else self.window
         self.norm1, self.norm2 = block.norm1, block.norm2
         attn = block.attn
         self.dim_in = block.dim
         self.heads, self.dim = attn.num_heads, attn.dim_out
         self.width = attn.dim_out // attn.num_heads
+        if self.window:
+            # What attends by itself: each window, or a map that windows need not fill.
+            grid, grid_out = order.grid, self.order_out.grid
+            if order.window:
+                grid, grid_out = (self.window, self.window), (self.window_out, self.window_out)
+            windows = -(-grid[0] // self.window), -(-grid[1] // self.window)
+            self.asked = in_windows(grid, windows, self.window, self.heads)
+            self.asking = in_windows(grid_out, windows, self.window_out, self.heads)
         q, k, v = attn.qkv.weight.detach().chunk(3)
         q_bias, _, v_bias = attn.qkv.bias.detach().chunk(3)
         scale = self.width**-0.5
@@ -88,9 +98,7 @@ class HieraBlock(nn.Module):
             q = self.pool(q) + self.q_bias
         if not self.window:
             return x, self.attend_everywhere(q, k, v)
-        if self.order.window:
-            return x, self.attend_in_windows(q, k, v)
-        return x, self.attend_in_padded_windows(q, k, v)
+        return x, self.attend_in_windows(q, k, v)
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows attention, on rows that need not know of each other."""
@@ -127,47 +135,22 @@ class HieraBlock(nn.Module):
         return torch.cat(heads, dim=2).reshape(-1, self.dim)
 
     def attend_in_windows(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention within windows that stand one after the other."""
-        tokens = self.window**2
-        queries = tokens // 4 if self.pools else tokens
-        q, k, v = self.split(q, queries), self.split(k, tokens), self.split(v, tokens)
-        # As a batch of one dimension, or else splitting and transposing the keys would become one
-        # transposition, whose pieces are single numbers; a product transposes as it goes.
-        q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in (q, k, v))
-        x = torch.softmax(q @ k.transpose(-2, -1), dim=-1) @ v
-        return self.join(x.reshape(-1, self.heads, queries, self.width))
+        """Attention within windows, which may stand out over a map of rows."""
+        # What a query is that stands outside does not matter.
+        q = self.part(q, self.asking.clip(min=0), self.window_out)
+        k, v = (self.part(x, self.asked, self.window) for x in (k, v))
+        x = torch.softmax(q @ k.transpose(1, 2), dim=-1) @ v
+        inside = np.flatnonzero(self.asking >= 0)
+        back = inside[self.asking[inside].argsort()]
+        return choose(x, back, self.asking.size, self.width).reshape(-1, self.dim)
 
-    def attend_in_padded_windows(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention within windows that stand out over a map of rows."""
-        window = self.window // 2 if self.pools else self.window
-        q = self.partition(q, self.order_out, window)
-        k = self.partition(k, self.order, self.window)
-        v = self.partition(v, self.order, self.window)
-        x = torch.softmax(q @ k.transpose(-2, -1), dim=-1) @ v
-        rows, columns = (-(-side // self.window) for side in self.order.grid)
-        height, width = self.order_out.grid
-        x = x.reshape(-1, rows, columns, self.heads, window, window, self.width)
-        x = x.permute(0, 1, 4, 2, 5, 3, 6).reshape(-1, rows * window, columns * window, self.dim)
-        return x[:, :height, :width].reshape(-1, self.dim)
-
-    def partition(self, x: Tensor, order: Order, window: int) -> Tensor:
-        """Rows of a map → (windows, heads, window * window, width), zeros where nothing is."""
-        rows, columns = (-(-side // self.window) for side in self.order.grid)
-        below, right = rows * window - order.grid[0], columns * window - order.grid[1]
-        x = F.pad(x.reshape(-1, *order.grid, self.dim), (0, 0, 0, right, 0, below))
-        x = x.reshape(-1, rows, window, columns, window, self.heads, self.width)
-        x = x.permute(0, 1, 3, 5, 2, 4, 6)
-        return x.reshape(-1, self.heads, window * window, self.width)
-
-    def split(self, x: Tensor, tokens: int) -> Tensor:
-        """Rows → (N, heads, tokens, width)."""
-        if self.heads == 1:
-            return x.reshape(-1, 1, tokens, self.width)
-        return x.reshape(-1, tokens, self.heads, self.width).transpose(1, 2)
-
-    def join(self, x: Tensor) -> Tensor:
-        """(N, heads, tokens, width) → rows."""
-        return (x if self.heads == 1 else x.transpose(1, 2)).reshape(-1, self.dim)
+    def part(self, x: Tensor, places: Places, window: int) -> Tensor:
+        """Rows → (windows * heads, window * window, width), zeros where nothing is."""
+        count = int(places.max()) + 1
+        if places.min() < 0:
+            x = F.pad(x.reshape(-1, count, self.width), (0, 0, 0, 1))
+            places, count = np.where(places < 0, count, places), count + 1
+        return choose(x, places, count, self.width).reshape(-1, window**2, self.width)
 
 
 class Mlp(nn.Module):

@@ -206,6 +206,8 @@ def _trace(
         # unfolded is folded by onnxslim.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Constant folding - Only steps=1")
+        # Which rows to choose is a constant, as wanted.
+        warnings.filterwarnings("ignore", message="torch.from_numpy results are registered as")
         torch.onnx.export(
             module,
             tuple(example for example, _ in inputs.values()),

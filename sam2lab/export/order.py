@@ -2,6 +2,10 @@
 
 Norms, linear layers and sums do not care about the order of tokens. So blocks that attend within
 the same windows keep the tokens in the order of these windows, and nothing is moved between them.
+
+Where tokens are moved, a list says which goes where. A transposition could do it too, but of up to
+ten dimensions: TensorRT and DirectML know eight and Core ML five, and onnxruntime transposes on one
+core.
 """
 
 from __future__ import annotations
@@ -10,9 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
 
 Size = tuple[int, int]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -51,21 +59,18 @@ class Order:
         [0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15]
         """
         channels = x.shape[-1]
-        if self.window:
-            axes = self._axes()
-            x = x.reshape(
-                -1, *(self._sides()[axis - 1] for axis in range(1, len(axes) - 1)), channels
-            )
-            x = x.permute(axes)
-        return x.reshape(-1, channels)
+        return choose(x, self.places(), self.tokens, channels).reshape(-1, channels)
 
     def restore(self, rows: Tensor) -> Tensor:
         """Rows (B * tokens, C) → the map (B, h, w, C)."""
         channels = rows.shape[-1]
-        if self.window:
-            way = self.way_back(channels)
-            rows = rows.reshape(way["shape"]).permute(way["axes"])
+        rows = choose(rows, self.places().argsort(), self.tokens, channels)
         return rows.reshape(-1, *self.grid, channels)
+
+    def places(self) -> Places:
+        """Which token of the map, counted row by row, stands in each row."""
+        places = np.arange(self.tokens).reshape(1, *self._sides(), 1)
+        return places.transpose(self._axes()).ravel()
 
     def way_back(self, channels: int) -> dict[str, Any]:
         """Rows become the map by `shape`, then `axes`, then `map` (B, h, w, C)."""
@@ -110,6 +115,30 @@ def orders(windows: Sequence[int], pools: Sequence[bool], grid: Size) -> list[Or
             order = order.pooled()
             grid = order.grid
     return found
+
+
+def choose(x: Tensor, places: Places, count: int, width: int) -> Tensor:
+    """Of each `count` rows of `width` numbers those at some places: (B, places, width)."""
+    x = x.reshape(-1, count, width)
+    if np.array_equal(places, np.arange(count)):
+        return x
+    return x.index_select(1, torch.from_numpy(places.astype(np.int32)))
+
+
+def in_windows(grid: Size, windows: Size, side: int, heads: int) -> Places:
+    """Which head of which token of a map stands where: by windows, heads and tokens; -1 is none.
+
+    Heads are counted on from token to token, and tokens row by row.
+
+    >>> in_windows((2, 3), windows=(1, 2), side=2, heads=2).reshape(2, 2, 4).tolist()
+    [[[0, 2, 6, 8], [1, 3, 7, 9]], [[4, -1, 10, -1], [5, -1, 11, -1]]]
+    """
+    rows, columns = windows
+    below, right = rows * side - grid[0], columns * side - grid[1]
+    places = np.arange(grid[0] * grid[1] * heads).reshape(*grid, heads)
+    places = np.pad(places, ((0, below), (0, right), (0, 0)), constant_values=-1)
+    places = places.reshape(rows, side, columns, side, heads)
+    return places.transpose(0, 2, 4, 1, 3).ravel()
 
 
 def _serves(order: Order, window: int, pool: bool) -> bool:

@@ -18,11 +18,11 @@ import onnx
 from onnx import NodeProto, helper, numpy_helper
 
 # Operators that move numbers, or choose among them, and change none.
-MOVES = {"Reshape", "Transpose", "MaxPool", "Slice", "Pad", "Unsqueeze", "Squeeze"}
+MOVES = {"Reshape", "Transpose", "MaxPool", "Slice", "Pad", "Unsqueeze", "Squeeze", "Gather"}
 # Operators that a band is computed by; what else it reads is not its own.
 _BANDED = {
     *("Gemm", "MatMul", "Add", "Gelu", "Softmax", "LayerNormalization"),
-    *("Reshape", "Transpose", "ReduceMax", "Slice", "ReduceSum", "Sub", "Div"),
+    *("Reshape", "Transpose", "ReduceMax", "Slice", "ReduceSum", "Sub", "Div", "Gather"),
 }
 
 Array = npt.NDArray[np.float32]

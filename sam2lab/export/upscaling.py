@@ -25,11 +25,11 @@ class Grow(nn.Module):
         self.narrow, self.wide = conv.out_channels, conv.in_channels
         # (C, D, rows, columns) → a matrix (C, columns * D) for each row.
         weight = conv.weight.detach().permute(2, 0, 3, 1)
-        self.weight = nn.Buffer(weight.reshape(1, 1, 2, self.wide, 2 * self.narrow).contiguous())
+        self.weight = nn.Buffer(weight.reshape(1, 2, self.wide, 2 * self.narrow).contiguous())
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = self.size
-        x = x.reshape(-1, height, 1, width, self.wide) @ self.weight
+        x = x.reshape(-1, 1, width, self.wide) @ self.weight
         return x.reshape(-1, 4 * height * width, self.narrow)
 
 

@@ -70,9 +70,28 @@ def test_only_standard_operators_of_the_stated_opset_are_used(
 
 def test_the_encoder_computes_no_shapes(exported: Export) -> None:
     """Position encodings and sizes are constants: the batch is all that is open."""
-    model = onnx.load(exported("nano").bundle.path("encoder"))
-    operators = {node.op_type for node in model.graph.node}
-    assert not operators & {"Shape", "Gather", "Expand", "Range", "Sin", "Cos", "Cast"}
+    graph = onnx.load(exported("nano").bundle.path("encoder")).graph
+    operators = {node.op_type for node in graph.node}
+    assert not operators & {"Shape", "Expand", "Range", "Sin", "Cos", "Cast"}
+    constants = {tensor.name for tensor in graph.initializer}
+    chosen = [node.input[1] for node in graph.node if node.op_type == "Gather"]
+    assert chosen and constants.issuperset(chosen)
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    "of", [("nano",), ("nano", None, "fp16"), ("nano", (208, 336)), ("tiny",)], ids=str
+)
+def test_no_tensor_has_more_dimensions_than_phones_know(
+    exported: Export, of: tuple, name: str
+) -> None:
+    """Core ML takes five, TensorRT and DirectML eight; windows taken apart in one go have ten."""
+    bundle = exported(*of).bundle
+    graph = onnx.shape_inference.infer_shapes(onnx.load(bundle.path(name))).graph
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
+    made = {output for node in graph.node for output in node.output}
+    assert shapes.keys() >= made - {value.name for value in graph.output}
+    assert max(map(len, shapes.values())) <= 4
 
 
 def test_a_graph_is_one_file_and_names_no_place_on_this_machine(case: Exported) -> None:
