@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,9 @@ import numpy as np
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+
+# Of each token's logits. That is 16 prompts of tiny; 64 at once need three times the memory.
+_PIXELS_AT_ONCE = 2**20
 
 
 class BundleEngine(ABC):
@@ -51,25 +55,34 @@ class BundleEngine(ABC):
         return Features(*self._run("encoder", names, {"image": pixels}))
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        """Answer L prompts on one image, or on L, one each, by the batch of `features`."""
+        """Answer L prompts on one image, or on L, one each, by the batch of `features`.
+
+        Many are asked in parts, which takes as long and less memory.
+        """
         mask = self._no_mask if prompts.mask_input is None else prompts.mask_input
-        masks, scores, single_mask, single_score = self._run(
-            "decoder",
-            ("masks", "iou_predictions", "single_mask", "single_iou"),
-            {
-                "image_embed": features.image_embed,
-                "high_res_feats_0": features.high_res_feats_0,
-                "high_res_feats_1": features.high_res_feats_1,
-                "point_coords": prompts.point_coords,
-                "point_labels": prompts.point_labels,
-                "mask_input": mask,
-                "has_mask_input": np.array([prompts.mask_input is not None], np.float32),
-            },
-        )
-        return Decoded(
-            np.concatenate([single_mask, masks], axis=1),
-            np.concatenate([single_score, scores], axis=1),
-        )
+        inputs = {
+            "image_embed": features.image_embed,
+            "high_res_feats_0": features.high_res_feats_0,
+            "high_res_feats_1": features.high_res_feats_1,
+            "point_coords": prompts.point_coords,
+            "point_labels": prompts.point_labels,
+            "mask_input": mask,
+            "has_mask_input": np.array([prompts.mask_input is not None], np.float32),
+        }
+        count = max(map(len, inputs.values()))
+        logits = np.empty((count, 4, *self.info.mask_size), np.float32)
+        scores = np.empty((count, 4), np.float32)
+        step = max(_PIXELS_AT_ONCE // math.prod(self.info.mask_size), 1)
+        for start in range(0, count, step):
+            part = slice(start, start + step)
+            masks, part_scores, single_mask, single_score = self._run(
+                "decoder",
+                ("masks", "iou_predictions", "single_mask", "single_iou"),
+                {name: array if len(array) == 1 else array[part] for name, array in inputs.items()},
+            )
+            np.concatenate([single_mask, masks], axis=1, out=logits[part])
+            np.concatenate([single_score, part_scores], axis=1, out=scores[part])
+        return Decoded(logits, scores)
 
     @abstractmethod
     def _run(

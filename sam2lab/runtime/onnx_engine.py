@@ -63,8 +63,8 @@ class OnnxEngine(BundleEngine):
     `report`. `threads` is for one operator on the CPU, all cores of the process without it.
 
     Memory is not planned ahead, but taken from the arena and given back as tensors come and go.
-    It runs as fast, and an encode of tiny peaks a third lower, 64 prompts at once too. The plan
-    is also half of what opening tiny's encoder takes: for each tensor it looks at all before it.
+    It runs as fast, and an encode of tiny peaks a third lower. The plan is also half of what
+    opening tiny's encoder takes: for each tensor it looks at all before it.
 
     All else is left as onnxruntime has it, since on two cores, tiny and nano, nothing measured
     better. Threads that wait by spinning are the one close call: without, a decode takes 1.1 to

@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from sam2lab.runtime import bundle_engine
 from sam2lab.runtime.bundle import Bundle, BundleError
 from sam2lab.runtime.engine import Engine, Features, PromptBatch
 from sam2lab.runtime.onnx_engine import CPU, OnnxEngine, ProviderReport, ProviderWarning
@@ -129,6 +130,40 @@ def test_a_mask_needs_no_points(engine: OnnxEngine, features: Features) -> None:
         answer = engine.decode(features, alone).logits[0]
         # Four at once may be summed in another order: float32 rounding.
         np.testing.assert_allclose(together.logits[index], answer, atol=1e-4 * answer.std())
+
+
+@pytest.mark.parametrize("masks", [None, 1, 5])
+@pytest.mark.parametrize("images", [1, 5])
+def test_many_prompts_are_answered_in_parts(
+    engine: OnnxEngine,
+    features: Features,
+    monkeypatch: pytest.MonkeyPatch,
+    images: int,
+    masks: int | None,
+) -> None:
+    rng = np.random.default_rng(0)
+    several = Features(
+        *(
+            a * rng.uniform(0.5, 1, (images, 1, 1, 1)).astype(np.float32)
+            for a in arrays_of(features)
+        )
+    )
+    mask_size = engine.info.mask_size
+    prompts = PromptBatch(
+        rng.uniform(0, 512, (5, 2, 2)).astype(np.float32),
+        rng.integers(0, 2, (5, 2)).astype(np.float32),
+        None if masks is None else rng.normal(0, 5, (masks, 1, *mask_size)).astype(np.float32),
+    )
+    wanted = engine.decode(several, prompts)
+    run, asked = engine._run, []
+    monkeypatch.setattr(bundle_engine, "_PIXELS_AT_ONCE", 2 * mask_size[0] * mask_size[1])
+    monkeypatch.setattr(
+        engine, "_run", lambda *args: asked.append(len(args[2]["point_coords"])) or run(*args)
+    )
+    found = engine.decode(several, prompts)
+    assert asked == [2, 2, 1]
+    np.testing.assert_allclose(found.logits, wanted.logits, atol=1e-4 * wanted.logits.std())
+    np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
 
 
 def test_what_is_given_may_be_read_only_and_stays_as_it_was(
