@@ -53,8 +53,8 @@ def add(parser: ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         dest="folder",
-        help="where the checkpoint of an unfinished run lies, begun with the same --seed and "
-        "--toy; by default runs/ in the cache",
+        help="where the checkpoint of an unfinished run lies, begun with the same --seed, "
+        "--toy, --coco and --cutouts; by default runs/ in the cache",
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights and scenes; 0 by default")
     parser.add_argument("--device", default="cpu", help="'cpu' (the default) or 'cuda'")

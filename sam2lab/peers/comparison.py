@@ -76,7 +76,7 @@ class Comparison:
         return table.astype(dict.fromkeys(ROUNDS, float))
 
     def starts(self) -> pd.DataFrame:
-        """All first masks: `series`, `run`, the steps in ms, `uses_torch`, `iou`."""
+        """All first masks: `series`, `run`, the steps in ms, `uses_torch`, `iou`, `peak_mb`."""
         return self._of("start")
 
     def peaks(self) -> pd.DataFrame:

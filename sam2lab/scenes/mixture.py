@@ -57,6 +57,16 @@ class Mixture:
         )
 
     @property
+    def contents(self) -> str:
+        """How many photos and pictures there are to draw from.
+
+        >>> Mixture().contents
+        '0 annotated photos, 0 pictures to paste'
+        """
+        pictures = sum(map(len, self._pictures.families))
+        return f"{len(self._annotated)} annotated photos, {pictures} pictures to paste"
+
+    @property
     def problems(self) -> list[str]:
         """What was found broken until now; photos and pictures had others drawn in their place."""
         found = [problem for folder in self._annotated.folders for problem in folder.problems]

@@ -31,7 +31,13 @@ _SLOTS = {"click": 1, "box": 2, "pair": 2, "several": 4}
 
 
 class Scenes(Protocol):
-    """Where scenes come from: the same index gives the same scene."""
+    """Where scenes come from: the same index gives the same scene.
+
+    `contents` says what they are made of, so that a run is not taken up with others.
+    """
+
+    @property
+    def contents(self) -> str: ...
 
     def scene(self, index: int, size: tuple[int, int]) -> Scene: ...
 

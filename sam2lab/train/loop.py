@@ -141,7 +141,7 @@ class Trainer:
 
     def _begun_with(self) -> dict[str, Any]:
         """What makes a run this one and no other."""
-        return {"seed": self.seed, **asdict(self.recipe)}
+        return {"seed": self.seed, "scenes of": self.scenes.contents, **asdict(self.recipe)}
 
     def _load(self, file: Path) -> None:
         try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from sam2lab.scenes.mixture import Mixture
 from sam2lab.scenes.scene import Scene
 from sam2lab.train.loop import CHECKPOINT, LOG, Trainer
 from sam2lab.train.recipe import Phase, Recipe
@@ -16,6 +17,8 @@ RECIPE = Recipe(4, (Phase(64, 2, 3, 4, rounds=3), Phase(96, 2, 3, 3)), warm_up=2
 
 class Squares:
     """One bright square a scene, elsewhere each time."""
+
+    contents = "squares"
 
     def scene(self, index: int, size: tuple[int, int]) -> Scene:
         rng = np.random.default_rng(index)
@@ -83,6 +86,7 @@ def begun(tmp_path: Path) -> Path:
     [
         ({"seed": 3}, "begun with seed 0; asked for is seed 3"),
         ({"recipe": replace(RECIPE, rate=0.5)}, "begun with rate 0.0008; asked for is rate 0.5"),
+        ({"scenes": Mixture()}, "begun with scenes of squares; asked for is scenes of 0 annotated"),
         ({"recipe": replace(RECIPE, phases=RECIPE.phases[:1])}, "begun with phases .*96.*; asked"),
     ],
 )
