@@ -7,8 +7,8 @@ It computes what upstream's block does, with less work and less memory moved:
 - Keys have no bias: it would add the same to all scores of a query, which softmax takes off again.
   Values have none: shares add up to one, so that theirs goes into the bias of the projection after
   them, which also takes the shortcut's. A pooled query gets its bias after the pooling.
-- So a padded token's key and value are zeros, and are put there after the projections, which see
-  real tokens only.
+- So a padded token's key and value are zeros. One row of zeros after a map's tokens serves for all
+  of them, so that hardly more than the real ones are projected.
 - What a core works on should stay in its cache: a product of 1024 rows runs a fifth faster than one
   of 65536. So a block that attends within windows is computed some windows at a time, and of the
   others the scores of the whole map, and everything after attention, in bands.
@@ -93,9 +93,13 @@ class HieraBlock(nn.Module):
         normed = self.norm1(x)
         if self.widen is not None:
             x = self.pool(self.widen(normed))
-        q, k, v = self.q(normed), self.k(normed), self.v(normed)
+        q = self.q(normed)
         if self.pools:
             q = self.pool(q) + self.q_bias
+        if self.window and self.asked.min() < 0:
+            normed = F.pad(normed.reshape(-1, self.order.tokens, self.dim_in), (0, 0, 0, 1))
+            normed = normed.reshape(-1, self.dim_in)
+        k, v = self.k(normed), self.v(normed)
         if not self.window:
             return x, self.attend_everywhere(q, k, v)
         return x, self.attend_in_windows(q, k, v)
@@ -145,11 +149,10 @@ class HieraBlock(nn.Module):
         return choose(x, back, self.asking.size, self.width).reshape(-1, self.dim)
 
     def part(self, x: Tensor, places: Places, window: int) -> Tensor:
-        """Rows → (windows * heads, window * window, width), zeros where nothing is."""
+        """Rows → (windows * heads, window * window, width); the row after a map's is for -1."""
         count = int(places.max()) + 1
         if places.min() < 0:
-            x = F.pad(x.reshape(-1, count, self.width), (0, 0, 0, 1))
-            places, count = np.where(places < 0, count, places), count + 1
+            places, count = np.where(places < 0, count, places), count + self.heads
         return choose(x, places, count, self.width).reshape(-1, window**2, self.width)
 
 
