@@ -96,13 +96,12 @@ class HieraBlock(nn.Module):
         q = self.q(normed)
         if self.pools:
             q = self.pool(q) + self.q_bias
-        if self.window and self.asked.min() < 0:
+        if not self.window:
+            return x, self.attend_everywhere(q, self.k(normed), self.v(normed))
+        if self.asked.min() < 0:
             normed = F.pad(normed.reshape(-1, self.order.tokens, self.dim_in), (0, 0, 0, 1))
             normed = normed.reshape(-1, self.dim_in)
-        k, v = self.k(normed), self.v(normed)
-        if not self.window:
-            return x, self.attend_everywhere(q, k, v)
-        return x, self.attend_in_windows(q, k, v)
+        return x, self.attend_in_windows(q, self.k(normed), self.v(normed))
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows attention, on rows that need not know of each other."""

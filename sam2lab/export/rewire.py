@@ -18,7 +18,7 @@ import onnx
 from onnx import NodeProto, helper, numpy_helper
 
 # Operators that move numbers, or choose among them, and change none.
-MOVES = {"Reshape", "Transpose", "MaxPool", "Slice", "Pad", "Unsqueeze", "Squeeze", "Gather"}
+MOVES = {"Reshape", "Transpose", "MaxPool", "Slice", "Pad", "Unsqueeze", "Squeeze"}
 # Operators that a band is computed by; what else it reads is not its own.
 _BANDED = {
     *("Gemm", "MatMul", "Add", "Gelu", "Softmax", "LayerNormalization"),
