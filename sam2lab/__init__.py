@@ -15,49 +15,29 @@ labelled 1 for "this" and 0 for "not this".
 """
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-# Or else importing onnxruntime writes a device's number into the user's home, and its maker is told
-# what is run on which machine. Who has said otherwise is obeyed.
+import lazy_loader
+
+# onnxruntime would otherwise write a device number into the user's home and report what is run.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from sam2lab.opening import open_segmenter
-from sam2lab.runtime.bundle import Bundle
-from sam2lab.runtime.onnx_engine import OnnxEngine
-from sam2lab.runtime.predictor import ImagePredictor
-from sam2lab.runtime.segmenter import Prediction, Segmenter
+from sam2lab._version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from sam2lab.runtime.everything import AutomaticMaskGenerator
-    from sam2lab.widgets.clicker import Clicker as Clicker
+# At once, because it gives the floors below a way to open engines by name.
+from sam2lab.opening import open_segmenter as open_segmenter
 
-__version__ = "0.1.0"
-
-__all__ = [
-    "AutomaticMaskGenerator",
-    "Bundle",
-    "ImagePredictor",
-    "OnnxEngine",
-    "Prediction",
-    "Segmenter",
-    "open_segmenter",
-]
+# What is offered stands in __init__.pyi; each name is imported when it is first used.
+_import, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    """What a first mask does without is imported when it is asked for."""
-    if name == "AutomaticMaskGenerator":
-        from sam2lab.runtime.everything import AutomaticMaskGenerator
-
-        return AutomaticMaskGenerator
-    if name != "Clicker":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # The rest must not need Jupyter's widgets.
     try:
-        from sam2lab.widgets.clicker import Clicker
+        return _import(name)
     except ModuleNotFoundError as error:
+        if name != "Clicker":
+            raise
         raise ModuleNotFoundError(
             f"sam2lab.Clicker needs {error.name}, which is not installed here; install what "
             "notebooks need: pip install 'sam2lab[lab]'"
         ) from error
-    return Clicker

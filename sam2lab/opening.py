@@ -1,27 +1,25 @@
-"""`open_segmenter`: the one door that knows every floor."""
+"""`open_segmenter`: the one function that knows every floor."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sam2lab import settings
-from sam2lab.runtime.arguments import height_and_width, path, whole
+from sam2lab.runtime.arguments import height_and_width, path
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
-from sam2lab.runtime.engine import ENGINES, SIZES, Engine, EngineName
-from sam2lab.runtime.onnx_engine import OnnxEngine, providers_for
+from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES, Engine
+from sam2lab.runtime.engines.table import CHECKPOINT, EngineRow, row_of, use_opener
 from sam2lab.runtime.segmenter import Segmenter
-
-if TYPE_CHECKING:
-    from sam2lab.reference.zoo import ZooModel
 
 
 def open_segmenter(
     model: str | Path,
     *,
-    engine: EngineName = "onnx",
+    engine: str = "onnx",
     precision: str = "float",
     weights: str | Path = "auto",
     version: str = "2.1",
@@ -29,14 +27,16 @@ def open_segmenter(
     device: str = "cpu",
     providers: Sequence[str] | None = None,
     threads: int | None = None,
+    **options: Any,
 ) -> Segmenter:
     """Open a size (`"nano"`, `"tiny"` …) or the folder of an exported bundle.
 
-    A folder needs no torch. A size served by onnxruntime is exported once, with torch, kept
-    in the models folder and opened from there ever after. `weights` and `version` are those
-    of `reference.zoo.load`; `input_size` is (height, width); `device` is for the torch
+    `engine` is a name in `sam2lab.runtime.engines.table.ENGINES`: `"onnx"`, `"openvino"` or
+    `"torch"`. A folder needs no torch. A size served from files is exported once, with torch, kept
+    in the models folder and opened from there afterwards. `weights` and `version` are those
+    of `reference.zoo.load`; `input_size` is (height, width). `device` is for the torch
     engine, `providers` for onnxruntime, `threads` for that and for openvino, which serves the
-    same bundles.
+    same bundles; further `options` are for engines that were added to the table.
 
     ```python
     segmenter = open_segmenter("nano")
@@ -44,42 +44,40 @@ def open_segmenter(
     segmenter = open_segmenter("models/tiny-fp16")
     ```
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine is {engine!r}; wanted {', '.join(map(repr, ENGINES))}")
+    row = row_of(engine)
     size = str(model) if str(model) in SIZES else None
     if input_size is not None:
         input_size = height_and_width("input_size", input_size)
-    told = {
-        "precision": (precision, "float"),
-        "weights": (weights, "auto"),
-        "version": (version, "2.1"),
-        "input_size": (input_size, None),
-        "device": (device, "cpu"),
-        "providers": (providers, None),
-        "threads": (threads, None),
-    }
-    folder = None if size else _folder(model, engine)
+    # Only what differs from its default was asked for.
+    of_model = _given(
+        precision=(precision, "float"),
+        weights=(weights, "auto"),
+        version=(version, "2.1"),
+        input_size=(input_size, None),
+    )
+    of_engine = options | _given(
+        device=(device, "cpu"), providers=(providers, None), threads=(threads, None)
+    )
+    folder = None if size else _folder(model, row)
     # All that can be checked now: a model may take minutes to fetch and export.
-    _refuse_unheard([name for name, (value, usual) in told.items() if value != usual], size, engine)
-    if engine == "torch" and size is not None:
-        return Segmenter(_torch_engine(size, weights, version, input_size, device))
-    if threads is not None:
-        threads = whole("threads", threads, 1)
-    if providers is not None:
-        providers_for(providers)
-    if engine == "openvino":
-        _require(["openvino"], "engine='openvino' takes OpenVINO", "openvino")
-        if precision == "w8a8":
-            raise ValueError(
-                "precision is 'w8a8', which OpenVINO does not compute right; wanted 'float' or "
-                "'fp16', or engine='onnx'"
-            )
-    bundle = folder or _exported(str(model), precision, weights, version, input_size)
-    if engine == "openvino":
-        from sam2lab.runtime.openvino_engine import OpenVinoEngine
+    _refuse_unused([*of_model, *of_engine], size, row)
+    _require_engine(row)
+    module = importlib.import_module(row.module)
+    module.check_options(**of_engine)
+    if folder is not None:
+        return Segmenter(module.open_engine(folder, **of_engine))
+    if row.reads == CHECKPOINT:
+        from sam2lab.reference import zoo
 
-        return Segmenter(OpenVinoEngine(bundle, threads=threads))
-    return Segmenter(OnnxEngine(bundle, providers=providers, threads=threads))
+        loaded = zoo.load(str(model), weights=weights, version=version, input_size=input_size)
+        return Segmenter(module.open_engine(loaded, **of_engine))
+    if precision in PRECISIONS and precision not in row.precisions:
+        raise ValueError(
+            f"precision is {precision!r}, which engine={engine!r} does not compute; wanted "
+            f"{' or '.join(map(repr, row.precisions))}, or engine='onnx'"
+        )
+    bundle = _exported(str(model), precision, weights, version, input_size)
+    return Segmenter(module.open_engine(bundle, **of_engine))
 
 
 def bundle_name(
@@ -117,32 +115,37 @@ def own_input_size(size: str) -> tuple[int, int]:
     return (512, 512) if size == "nano" else (1024, 1024)
 
 
-def _folder(model: str | Path, engine: str) -> Path:
+def _folder(model: str | Path, row: EngineRow) -> Path:
     folder = path("model", model, f"a size ({', '.join(SIZES)}) or a folder with a {BUNDLE_FILE}")
     if not (folder / BUNDLE_FILE).is_file():
         raise ValueError(
             f"model is {str(model)!r}: neither a size ({', '.join(SIZES)}) nor a folder with a "
             f"{BUNDLE_FILE}. Export one with: python -m sam2lab export tiny --out models/tiny"
         )
-    if engine == "torch":
+    if row.reads == CHECKPOINT:
         raise ValueError(
-            f"engine is 'torch', but {str(model)!r} is an exported bundle, which onnxruntime "
+            f"engine is {row.name!r}, but {str(model)!r} is an exported bundle, which onnxruntime "
             "serves; pass a size to run the original, or engine='onnx'"
         )
     return folder
 
 
-def _refuse_unheard(given: list[str], size: str | None, engine: EngineName) -> None:
-    """Refuse arguments that would change nothing, before somebody believes that they did."""
-    heard = {"onnx": ["providers", "threads"], "openvino": ["threads"], "torch": ["device"]}[engine]
+def _given(**arguments: tuple[Any, Any]) -> dict[str, Any]:
+    """The arguments, each with its default, that differ from it."""
+    return {name: value for name, (value, default) in arguments.items() if value != default}
+
+
+def _refuse_unused(given: list[str], size: str | None, row: EngineRow) -> None:
+    """Refuse arguments that would change nothing, before a user believes that they did."""
+    used = list(row.options)
     if size is not None:
-        heard += ["weights", "version", "input_size"] + ["precision"] * (engine != "torch")
-    unheard = [name for name in given if name not in heard]
-    if unheard:
+        used += ["weights", "version", "input_size"] + ["precision"] * (row.reads != CHECKPOINT)
+    unused = [name for name in given if name not in used]
+    if unused:
         what = "a bundle's folder" if size is None else "a size"
         raise ValueError(
-            f"{' and '.join(unheard)} would change nothing: {what} with engine={engine!r} takes "
-            f"{', '.join(heard)}. Leave it out, or open what it is meant for"
+            f"{' and '.join(unused)} would change nothing: {what} with engine={row.name!r} takes "
+            f"{', '.join(used)}. Leave it out, or open what it is meant for"
         )
 
 
@@ -167,22 +170,6 @@ def _exported(
     return export(loaded, folder, precision=precision)
 
 
-def _torch_engine(
-    size: str,
-    weights: str | Path,
-    version: str,
-    input_size: tuple[int, int] | None,
-    device: str,
-) -> Engine:
-    _require_torch("engine='torch' runs the original")
-    from sam2lab.reference import zoo
-    from sam2lab.reference.engine import TorchEngine, checked_device
-
-    checked_device(device)
-    loaded: ZooModel = zoo.load(size, weights=weights, version=version, input_size=input_size)
-    return TorchEngine(loaded, device=device)
-
-
 def _check_same(
     bundle: Bundle,
     size: str,
@@ -200,16 +187,24 @@ def _check_same(
         )
 
 
-def _require_torch(reason: str) -> None:
-    way_out = "open the folder of a bundle that was exported elsewhere"
-    _require(["torch", "sam2"], reason, "torch", way_out)
-
-
-def _require(modules: list[str], reason: str, extra: str, way_out: str = "engine='onnx'") -> None:
-    if any(importlib.util.find_spec(name) is None for name in modules):
+def _require_engine(row: EngineRow) -> None:
+    if row.missing:
+        way_out = (
+            "open the folder of a bundle that was exported elsewhere"
+            if row.reads == CHECKPOINT
+            else "use engine='onnx'"
+        )
         raise ModuleNotFoundError(
-            f"{reason}, which is not installed here. Install it (pip install 'sam2lab[{extra}]'), "
-            f"or {way_out}."
+            f"engine={row.name!r} takes {' and '.join(row.missing)}, not installed here. "
+            f"Install it (pip install 'sam2lab[{row.extra}]'), or {way_out}."
+        )
+
+
+def _require_torch(reason: str) -> None:
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "sam2")):
+        raise ModuleNotFoundError(
+            f"{reason}, which is not installed here. Install it (pip install 'sam2lab[torch]'), "
+            "or open the folder of a bundle that was exported elsewhere."
         )
 
 
@@ -219,3 +214,10 @@ def _digest(weights: str | Path) -> str:
     if not file.is_file():
         raise ValueError(f"weights is {str(weights)!r}: no such file; wanted {wanted}")
     return sha256_of(file)
+
+
+def _open_engine(**arguments: Any) -> Engine:
+    return open_segmenter(**arguments).engine
+
+
+use_opener(_open_engine)

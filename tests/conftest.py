@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -107,3 +108,20 @@ def nano_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / "nano"
     export(zoo.load("nano", weights="random"), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """As `export_anew`, but what was exported before is given again."""
+    from tests.exporting import export_anew
+
+    made: dict[tuple[Any, ...], Any] = {}
+
+    def make(size: str, input_size: tuple[int, int] | None = None, precision: str = "float") -> Any:
+        key = size, input_size, precision
+        if key not in made:
+            folder = tmp_path_factory.mktemp("exported") / size
+            made[key] = export_anew(folder, *key)
+        return made[key]
+
+    return make

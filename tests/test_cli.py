@@ -23,7 +23,7 @@ from onnx import ModelProto
 from sam2lab import __version__
 from sam2lab.cli import commands, main
 from sam2lab.export import onnx
-from sam2lab.export.writing import write_graph
+from sam2lab.graphs.writing import write_graph
 from sam2lab.reference import fetch, zoo
 from sam2lab.runtime.bundle import Bundle, Graph
 

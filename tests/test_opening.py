@@ -12,8 +12,8 @@ from sam2lab.export import onnx as exporting
 from sam2lab.opening import bundle_name
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
-from sam2lab.runtime.engine import SIZES
-from sam2lab.runtime.onnx_engine import OnnxEngine
+from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.engines.protocol import SIZES
 
 SMALL = (64, 96)
 photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -127,7 +127,10 @@ def test_what_cannot_be_opened_is_explained(arguments: dict, message: str) -> No
         ({"providers": "CPUExecutionProvider"}, "providers is 'CPUExecutionProvider'; wanted a"),
         ({"providers": ["TPU"]}, "providers: 'TPU' is not in this onnxruntime"),
         ({"precision": "int3"}, "precision is 'int3'"),
-        ({"engine": "openvino", "precision": "w8a8"}, "precision is 'w8a8', which OpenVINO"),
+        (
+            {"engine": "openvino", "precision": "w8a8"},
+            "precision is 'w8a8', which engine='openvino' does not",
+        ),
         ({"engine": "torch", "device": "nonsense"}, "device is 'nonsense'; this machine has"),
     ],
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sam2lab.runtime.engine import ENGINES
+from sam2lab.runtime.engines.table import ENGINES
 from sam2lab.runtime.files import check_place
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def add(parser: ArgumentParser) -> None:
         "--engine",
         choices=ENGINES,
         default="onnx",
-        help="'onnx' (the default), 'torch', which runs the original, or 'openvino', which "
-        "encodes in bfloat16 where the processor can",
+        help="; ".join(f"{row.name!r}: {row.summary}" for row in ENGINES.values()),
     )
     parser.add_argument(
         "--coco",
@@ -134,7 +133,7 @@ def _parts(arguments: Namespace) -> Iterator[tuple[str, Drawer, int]]:
     The samples are for a model's (height, width), which drawn scenes have.
     """
     from sam2lab.measure import ground_truth
-    from sam2lab.measure.overlap import SMALL_PX
+    from sam2lab.measure.size_classes import SMALL_PX
     from sam2lab.scenes.mixture import Mixture
 
     if arguments.scenes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sam2lab import settings
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, BundleError
-from sam2lab.runtime.engine import SIZES
+from sam2lab.runtime.engines.protocol import SIZES
 
 
 def export(arguments: Namespace) -> None:

@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from sam2lab import __version__
+from sam2lab._version import __version__
 from sam2lab.cli import accuracy, commands, peers, train
 from sam2lab.runtime.bundle import BundleError
-from sam2lab.runtime.engine import SIZES
+from sam2lab.runtime.engines.protocol import SIZES
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 

@@ -26,7 +26,7 @@ def add(parser: ArgumentParser) -> None:
     """What can be typed after `peers`."""
     # `contenders` takes neither torch nor pandas.
     from sam2lab.peers.contenders import NAMES
-    from sam2lab.runtime.engine import SIZES
+    from sam2lab.runtime.engines.protocol import SIZES
 
     parser.add_argument(
         "size",

@@ -17,7 +17,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
 from sam2lab.export.hiera import HieraBlock, Linear
-from sam2lab.export.order import Order, Size, orders
+from sam2lab.export.token_order import Order, Size, orders
 
 
 class Encoder(nn.Module):

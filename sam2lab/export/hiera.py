@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam2lab.export.order import Order, Places, choose, in_windows
+from sam2lab.export.token_order import Order, Places, choose, in_windows
 
 # Of a band's largest tensor, in float32. Smaller bands gain a few per cent on one core, nothing on
 # two, and cost more than that in opening: each has nodes and repacked weights of its own.

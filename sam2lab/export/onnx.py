@@ -37,23 +37,22 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 from tqdm.auto import tqdm
 
-import sam2lab
-from sam2lab.export.calibration import Source, pictures
+from sam2lab._version import __version__
 from sam2lab.export.decoder import Decoder
 from sam2lab.export.encoder import Encoder
-from sam2lab.export.half import to_half
-from sam2lab.export.quantize import quantize
-from sam2lab.export.recipe import Recipe, checked
-from sam2lab.export.shrink import factor
-from sam2lab.export.writing import appearing, check_free, write_graph
+from sam2lab.graphs.compress import factor
+from sam2lab.graphs.half import to_half
+from sam2lab.graphs.writing import appearing, check_free, write_graph
+from sam2lab.quantize.calibration import Source, pictures
+from sam2lab.quantize.qdq import quantize
+from sam2lab.quantize.recipe import Recipe, checked
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, ORDERS, Bundle
+from sam2lab.runtime.engines.protocol import PRECISIONS
 
 OPSET = 20
-PRECISIONS = ("float", "fp16", "w8a8")
-
 ENCODER_OUTPUTS = ("high_res_feats_0", "high_res_feats_1", "image_embed")
 DECODER_OUTPUTS = ("masks", "iou_predictions", "single_mask", "single_iou")
 
@@ -121,7 +120,7 @@ def export(
                 "torch": str(torch.__version__),
                 "onnx": onnx.__version__,
                 "onnxruntime": onnxruntime.__version__,
-                "sam2lab": sam2lab.__version__,
+                "sam2lab": __version__,
             },
         ).seal()
     return Bundle.open(folder, verify=False)

@@ -53,9 +53,9 @@ def work(job: dict[str, Any], tell: Callable[[str, float], None]) -> None:
 
     import numpy as np
 
-    from sam2lab.measure import questions
+    from sam2lab.measure import workload
     from sam2lab.runtime import prompts
-    from sam2lab.runtime.engine import Features
+    from sam2lab.runtime.engines.protocol import Features
 
     photo = np.load(folder / "photo.npy")
     kept = [folder / f"{n}.npy" for n in ("image_embed", "high_res_feats_0", "high_res_feats_1")]
@@ -65,7 +65,7 @@ def work(job: dict[str, Any], tell: Callable[[str, float], None]) -> None:
         features = Features(*(np.load(file) for file in kept))
     else:
         for _ in range(job["calls"]):
-            pixels = questions.prepare(photo, engine.info)
+            pixels = workload.prepare(photo, engine.info)
             start = perf_counter()
             features = engine.encode(pixels)
             tell("encode", perf_counter() - start)
@@ -79,7 +79,7 @@ def work(job: dict[str, Any], tell: Callable[[str, float], None]) -> None:
         start = perf_counter()
         decoded = engine.decode(features, asked)
         seconds = perf_counter() - start
-        questions.finish(decoded, photo.shape[:2])
+        workload.finish(decoded, photo.shape[:2])
         tell("decode", seconds)
 
 

@@ -25,14 +25,14 @@ from tqdm.auto import tqdm
 
 from sam2lab.measure import machine
 from sam2lab.measure.answers import KINDS, Answer, Questions, ask
-from sam2lab.measure.clicks import Mask
 from sam2lab.measure.ground_truth import Labelled, Sample, Samples, Skipped, samples
 from sam2lab.measure.journal import Journal
-from sam2lab.measure.overlap import boundary_f, size_class
-from sam2lab.measure.parity import iou
+from sam2lab.measure.size_classes import size_class
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.engine import Engine
+from sam2lab.runtime.engines.protocol import Engine
+from sam2lab.runtime.engines.table import open_by_name
 from sam2lab.runtime.images import ImageError
+from sam2lab.runtime.masks import Mask, boundary_f, iou
 from sam2lab.scenes.scene import Scene
 
 Place = str | os.PathLike[str] | Mapping[str, Any] | Callable[[], Engine]
@@ -285,9 +285,7 @@ def _opened(place: bytes) -> Engine:
     opening = pickle.loads(place)
     if callable(opening):
         return opening()
-    import sam2lab
-
-    return sam2lab.open_segmenter(**opening).engine
+    return open_by_name(**opening)
 
 
 def _count(ground_truth: Any) -> int | None:

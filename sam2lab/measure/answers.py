@@ -14,8 +14,8 @@ from sam2lab.measure import clicks
 from sam2lab.measure.clicks import Click, Mask
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.cache import ImageEmbedding
-from sam2lab.runtime.engine import Engine, Float32
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.engines.protocol import Engine, Float32
 from sam2lab.runtime.segmenter import Segmenter
 
 KINDS = ("clicks", "random click", "box", "jittered box")

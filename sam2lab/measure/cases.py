@@ -10,7 +10,7 @@ import numpy as np
 
 from sam2lab.runtime import images as photos
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.engines.protocol import Float32
 
 KINDS = ("1 point", "point + negative", "3 points", "box", "box + point", "refine")
 

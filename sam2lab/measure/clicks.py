@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.engines.protocol import Float32
 
 Mask = npt.NDArray[np.bool_]
 

@@ -12,10 +12,10 @@ import pandas as pd
 from sam2lab import settings
 from sam2lab.measure import checked_csv as field
 from sam2lab.measure import latency, machine, summaries
-from sam2lab.measure.questions import Question
+from sam2lab.measure.workload import Workload
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.engine import Engine, ModelInfo
-from sam2lab.runtime.onnx_engine import CPU, ProviderReport
+from sam2lab.runtime.engines.onnx import CPU, ProviderReport
+from sam2lab.runtime.engines.protocol import Engine, ModelInfo
 
 PARTS = {"SAM2Encoder": "encode", "SAM2Decoder": "decode"}
 MODELS = tuple(PARTS)
@@ -104,7 +104,7 @@ def this_machine(
     # The first does not count.
     runs = whole("runs", runs, least=2)
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-    question = Question.with_points(noise, POINTS)
+    question = Workload.with_points(noise, POINTS)
     asked = {name: latency.Series(engine, question) for name, engine in engines.items()}
     table = latency.measure(asked, runs, seed)
     steady = table[table["phase"] == "steady"]

@@ -23,9 +23,10 @@ from tqdm.auto import tqdm
 from sam2lab import settings
 from sam2lab.measure import machine
 from sam2lab.measure.child import Child
-from sam2lab.measure.questions import Question
+from sam2lab.measure.workload import Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import BUNDLE_FILE
+from sam2lab.runtime.engines.table import row_of
 
 Opening = str | os.PathLike[str] | Mapping[str, Any]
 Step = dict[str, Any]
@@ -113,7 +114,7 @@ class _Workshop:
                 'open_segmenter: {"onnx": "models/tiny"}'
             )
         self._openings = {name: _arguments(name, opening) for name, opening in engines.items()}
-        asked = Question.about(image, prompt)
+        asked = Workload.about(image, prompt)
         self._photo = asked.photo
         self._prompt = {k: np.asarray(v).tolist() for k, v in asked.prompt.items() if v is not None}
         self._scratch = tempfile.TemporaryDirectory(prefix="sam2lab-fresh-")
@@ -174,11 +175,7 @@ def _arguments(name: str, opening: Opening) -> dict[str, Any]:
 
 def _modules(arguments: Mapping[str, Any]) -> list[str]:
     """What an engine imports, so that opening it is timed without that."""
-    of_engine = {
-        "torch": ["sam2lab.reference.engine"],
-        "openvino": ["sam2lab.runtime.openvino_engine"],
-    }
-    return ["sam2lab", *of_engine.get(arguments.get("engine", "onnx"), [])]
+    return ["sam2lab", row_of(arguments.get("engine", "onnx")).module]
 
 
 def _with_machine(table: pd.DataFrame) -> pd.DataFrame:

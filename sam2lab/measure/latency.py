@@ -21,11 +21,11 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from sam2lab import settings
-from sam2lab.measure import machine, questions
-from sam2lab.measure.questions import Question, Timing
+from sam2lab.measure import machine, workload
 from sam2lab.measure.records import Recorder
+from sam2lab.measure.workload import Timing, Workload
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.engine import Engine
+from sam2lab.runtime.engines.protocol import Engine
 
 STAGES = ("encode_ms", "decode_ms", "pre_ms", "post_ms", "total_ms", "cpu_ms")
 COLUMNS = ["series", "run", "phase", *STAGES, "rss_mb"]
@@ -43,8 +43,8 @@ class Series:
     """
 
     engine: Opened
-    question: Question
-    ask: Callable[[Engine, Question], Timing] = questions.ask
+    question: Workload
+    ask: Callable[[Engine, Workload], Timing] = workload.ask
 
 
 def measure(
@@ -116,7 +116,7 @@ def compare(
         raise ValueError(
             f'engines is {engines!r}; wanted at least one by its name: {{"a": engine}}'
         )
-    question = Question.about(image, prompt)
+    question = Workload.about(image, prompt)
     return measure(
         {name: Series(engine, question) for name, engine in engines.items()}, runs, seed, save_to
     )

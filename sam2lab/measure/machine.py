@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from sam2lab.runtime import cores
-from sam2lab.runtime.engine import Engine
+from sam2lab.runtime.engines.protocol import Engine
 
 Facts = dict[str, str | int | float]
 

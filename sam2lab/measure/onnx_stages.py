@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from sam2lab.runtime.bundle import ORDERS
-from sam2lab.runtime.engine import Float32
-from sam2lab.runtime.onnx_engine import OnnxEngine
+from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.engines.protocol import Float32
 
 Stages = dict[str, Float32]
 

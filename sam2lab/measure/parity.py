@@ -11,16 +11,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from sam2lab.measure.cases import KINDS, Case, cases
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.cache import ImageEmbedding
-from sam2lab.runtime.engine import Decoded, Engine, Float32
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
+from sam2lab.runtime.masks import Mask, iou
 from sam2lab.runtime.segmenter import Prediction, Segmenter
-
-Mask = npt.NDArray[np.bool_]
 
 BOUNDARY_PX = 2
 
@@ -128,16 +126,6 @@ def mask_errors(a: Mask, b: Mask) -> dict[str, Any]:
         "flipped_px": flipped,
         "flipped_share": flipped / a.size,
     }
-
-
-def iou(a: Mask, b: Mask) -> float:
-    """Intersection over union of two boolean masks (H, W); 1 where both are empty.
-
-    >>> iou(np.array([[True, True, False]]), np.array([[False, True, True]]))
-    0.3333333333333333
-    """
-    union = int(np.count_nonzero(a | b))
-    return int(np.count_nonzero(a & b)) / union if union else 1.0
 
 
 def boundary_disagreement(a: Mask, b: Mask, distance_px: int = BOUNDARY_PX) -> float:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from sam2lab.measure.accuracy import Place, opened, score
 from sam2lab.measure.answers import Answer, Questions, ask
-from sam2lab.measure.clicks import Mask
 from sam2lab.measure.ground_truth import Sample, samples
-from sam2lab.runtime.engine import Engine
+from sam2lab.runtime.engines.protocol import Engine
+from sam2lab.runtime.masks import Mask
 from sam2lab.scenes.scene import Scene
 
 RANKS = ("best", "median", "worst")

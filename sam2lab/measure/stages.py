@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sam2lab.measure import onnx_stages, torch_stages
-from sam2lab.runtime.engine import Engine, Float32, PromptBatch
-from sam2lab.runtime.onnx_engine import OnnxEngine
+from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.engines.protocol import Engine, Float32, PromptBatch
 
 Stages = dict[str, Float32]
 

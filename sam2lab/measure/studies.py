@@ -17,11 +17,11 @@ import pandas as pd
 
 from sam2lab.measure.latency import Series, measure
 from sam2lab.measure.machine import fingerprint
-from sam2lab.measure.questions import Question, by_file
+from sam2lab.measure.workload import Workload, by_file
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
-from sam2lab.runtime.engine import Engine
-from sam2lab.runtime.onnx_engine import OnnxEngine
+from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.engines.protocol import Engine
 
 POINTS = (1, 2, 4, 8, 16)
 PROMPTS_PER_CALL = (1, 2, 4, 8, 16, 32, 64)
@@ -34,7 +34,7 @@ def images(
     **options: Any,
 ) -> pd.DataFrame:
     """Different photos, by name; without a prompt a click in the middle of each."""
-    asked = {name: Question.about(photo, prompt) for name, photo in photos.items()}
+    asked = {name: Workload.about(photo, prompt) for name, photo in photos.items()}
     return measure({name: Series(engine, question) for name, question in asked.items()}, **options)
 
 
@@ -43,7 +43,7 @@ def points(
 ) -> pd.DataFrame:
     """One object, asked for with more and more clicks."""
     return measure(
-        {n: Series(engine, Question.with_points(image, points=n)) for n in _counts(counts)},
+        {n: Series(engine, Workload.with_points(image, points=n)) for n in _counts(counts)},
         **options,
     )
 
@@ -54,7 +54,7 @@ def prompts_per_call(
     """More and more objects on one image in a single call of the decoder, a click for each."""
     return measure(
         {
-            n: Series(engine, Question.with_points(image, points=1, objects=n))
+            n: Series(engine, Workload.with_points(image, points=1, objects=n))
             for n in _counts(counts)
         },
         **options,
@@ -71,7 +71,7 @@ def threads(
     if counts is None:
         counts = range(1, int(fingerprint()["usable_cores"]) + 1)
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-    question = Question.about(image)
+    question = Workload.about(image)
     return measure(
         {n: Series(partial(OnnxEngine, opened, threads=n), question) for n in _counts(counts)},
         **options,
@@ -80,7 +80,7 @@ def threads(
 
 def input_sizes(engines: Iterable[Engine], image: Any, **options: Any) -> pd.DataFrame:
     """Engines of one model at different input sizes; the series is `height x width`."""
-    question = Question.about(image)
+    question = Workload.about(image)
     named: dict[str, Series] = {}
     for engine in engines:
         height, width = engine.info.input_size
@@ -104,7 +104,7 @@ def local_and_remote(
     `engine` gets has been read before.
     """
     file = Path(photo_file).read_bytes()
-    question = Question.about(file, prompt)
+    question = Workload.about(file, prompt)
     series = {"local": Series(engine, question)}
     series |= {name: Series(remote, question, by_file(file)) for name, remote in remotes.items()}
     return measure(series, **options)

@@ -49,11 +49,11 @@ class _Work:
     def open(self, asked: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        from sam2lab.measure import questions
+        from sam2lab.measure import workload
         from sam2lab.peers import running
 
         self.photo = np.load(asked["photo"])
-        self.pixels = questions.prepare(self.photo, running.INFO)
+        self.pixels = workload.prepare(self.photo, running.INFO)
         folder = Path(asked["folder"])
         self.running = running.start(asked["engine"], folder, asked["job"], asked["threads"])
         return {}

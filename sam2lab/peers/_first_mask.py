@@ -60,7 +60,7 @@ def _ours(job: Job) -> Iterator[Any]:
 
     yield None
     if job["engine"].startswith("openvino"):
-        from sam2lab.runtime.openvino_engine import OpenVinoEngine
+        from sam2lab.runtime.engines.openvino import OpenVinoEngine
 
         precision: Any = "f32" if job["engine"].endswith("f32") else "preferred"
         segmenter = sam2lab.Segmenter(OpenVinoEngine(job["folder"], precision))

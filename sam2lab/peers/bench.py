@@ -17,7 +17,6 @@ from tqdm.auto import tqdm
 from sam2lab import settings
 from sam2lab.measure import machine
 from sam2lab.measure.journal import Journal
-from sam2lab.measure.parity import iou
 from sam2lab.peers import answers
 from sam2lab.peers.comparison import Comparison, Line
 from sam2lab.peers.contenders import OURS, Contender, chosen
@@ -25,6 +24,7 @@ from sam2lab.peers.process import Child, ChildError
 from sam2lab.peers.workshop import PACKAGE, Workshop, size_mb
 from sam2lab.runtime import images
 from sam2lab.runtime.arguments import whole
+from sam2lab.runtime.masks import iou
 
 MANY = 64
 # One prompt takes so little that one time would be noise.

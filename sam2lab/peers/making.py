@@ -35,7 +35,7 @@ def _sam2lab(job: Job, folder: Path) -> None:
 
 
 def _sam2lab_w8a8(job: Job, folder: Path) -> None:
-    from sam2lab.export.quantize import quantize
+    from sam2lab.quantize.qdq import quantize
 
     quantize(job["sam2lab"], folder)
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 
 from sam2lab.peers import original
-from sam2lab.runtime.engine import Engine, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Engine, Features, Float32, ModelInfo, PromptBatch
 
 # The one input size that all peers know.
 SIDE = 1024
@@ -37,12 +37,12 @@ def start(engine: str, folder: Path, job: dict[str, Any], threads: int) -> Runni
     if engine in ("torch", "compiled"):
         return _torch(job, threads, compiled=engine == "compiled")
     if engine.startswith("openvino"):
-        from sam2lab.runtime.openvino_engine import OpenVinoEngine
+        from sam2lab.runtime.engines.openvino import OpenVinoEngine
 
         precision: Any = "f32" if engine.endswith("f32") else "preferred"
         return _Engine(OpenVinoEngine(folder, precision, threads))
     if engine == "onnx":
-        from sam2lab.runtime.onnx_engine import OnnxEngine
+        from sam2lab.runtime.engines.onnx import OnnxEngine
 
         return _Engine(OnnxEngine(folder, threads=threads))
     return GRAPHS[engine](folder, threads)

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import sam2lab
 from sam2lab.peers import making
 from sam2lab.peers.contenders import Contender
 from sam2lab.peers.process import Child
@@ -24,7 +23,7 @@ from sam2lab.peers.running import SIDE
 from sam2lab.reference import zoo
 from sam2lab.runtime.files import replacing
 
-PACKAGE = Path(sam2lab.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 # What decides about our own files, and about how others' are made.
 SOURCES = ("export", "reference", "runtime", "scenes")
 

@@ -15,7 +15,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from sam2lab.reference.zoo import ZooModel
-from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 
 
 class _OnDevice(NamedTuple):
@@ -141,6 +141,14 @@ def _describe(module: SAM2Base) -> ModelInfo:
         version="2.0" if module.no_obj_embed_spatial is None else "2.1",
         stride=module.backbone_stride,
     )
+
+
+open_engine = TorchEngine
+
+
+def check_options(device: str | torch.device = "cpu") -> None:
+    """Refuse a device that this machine does not have."""
+    checked_device(device)
 
 
 def checked_device(device: str | torch.device) -> torch.device:

@@ -23,7 +23,7 @@ from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
 from sam2lab.runtime.arguments import path, whole
 from sam2lab.runtime.bundle import sha256_of
-from sam2lab.runtime.engine import SIZES, ModelInfo
+from sam2lab.runtime.engines.protocol import SIZES, ModelInfo
 
 VERSIONS = ("2.0", "2.1")
 NANO_WEIGHTS = "weights.safetensors"

@@ -20,7 +20,7 @@ from sam2lab.remote.features import Kept, RemoteFeatures
 from sam2lab.remote.network import SimulatedNetwork
 from sam2lab.remote.wire import Arrays, WireError
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.engine import Decoded, Features, Float32, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sam2lab.remote.wire import FEATURES
-from sam2lab.runtime.engine import Features, Float32
+from sam2lab.runtime.engines.protocol import Features, Float32
 
 
 class Kept(NamedTuple):

@@ -14,7 +14,7 @@ from sam2lab.remote import wire
 from sam2lab.remote.wire import FEATURES, Arrays
 from sam2lab.runtime import images as photos
 from sam2lab.runtime.arguments import number, whole
-from sam2lab.runtime.engine import Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.images import RGB, ImageError
 
 MIB = 2**20

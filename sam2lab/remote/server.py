@@ -17,8 +17,8 @@ from sam2lab.remote.handler import Handler
 from sam2lab.remote.requests import Limits
 from sam2lab.remote.service import Service
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.bounded import CacheInfo
-from sam2lab.runtime.engine import Engine
+from sam2lab.runtime.engines.protocol import Engine
+from sam2lab.runtime.lru import CacheInfo
 
 LOG = logging.getLogger("sam2lab.remote")
 

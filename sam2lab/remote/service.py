@@ -22,9 +22,9 @@ from sam2lab.remote.requests import (
 )
 from sam2lab.remote.wire import Arrays
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.bounded import BoundedMap
-from sam2lab.runtime.cache import content_key
-from sam2lab.runtime.engine import Decoded, Engine, Features, PromptBatch
+from sam2lab.runtime.embedding import content_key
+from sam2lab.runtime.engines.protocol import Decoded, Engine, Features, PromptBatch
+from sam2lab.runtime.lru import BoundedMap
 from sam2lab.runtime.prompts import PromptError
 from sam2lab.runtime.segmenter import Segmenter
 

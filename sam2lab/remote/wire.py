@@ -15,7 +15,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from sam2lab.runtime.engine import ModelInfo
+from sam2lab.runtime.engines.protocol import ModelInfo
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.engines.protocol import Float32
 
 Box = tuple[int, int, int, int]
 

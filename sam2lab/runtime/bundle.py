@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sam2lab.runtime.engine import ModelInfo
+from sam2lab.runtime.engines.protocol import ModelInfo
 from sam2lab.runtime.files import replacing
 
 BUNDLE_FILE = "bundle.json"
@@ -54,7 +54,7 @@ class Graph:
 @dataclass(frozen=True)
 class Bundle:
     """An exported model on disk. `opset` is that of the standard ONNX operators; `recipe` says
-    how a quantised one was made, in the words of `sam2lab.export.recipe.Recipe`.
+    how a quantised one was made, in the words of `sam2lab.quantize.recipe.Recipe`.
 
     ```python
     bundle = Bundle.open("models/nano")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.resample import (
     ROWS_AT_ONCE,
     Band,

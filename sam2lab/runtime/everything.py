@@ -17,12 +17,12 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from sam2lab.runtime import images, prompts
-from sam2lab.runtime import masks as low_res
+from sam2lab.runtime import postprocess as low_res
 from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.boxes import Box, around, is_cut_off, nms
-from sam2lab.runtime.cache import ImageEmbedding
 from sam2lab.runtime.crops import Crop, crops, grids
-from sam2lab.runtime.engine import Decoded, Engine, Float32
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
 from sam2lab.runtime.enlarge import Enlarged, Enlarger
 from sam2lab.runtime.rle import RunLengths, decode, encode
 from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter

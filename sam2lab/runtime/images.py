@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.resample import antialiased, column_bands, multiply, row_bands
 
 # A path, an encoded file's bytes, a PIL image, or an array; `read` says which arrays.

@@ -1,161 +1,93 @@
-"""From the decoder's small logits to masks at the photo's size, as upstream does it."""
+"""The words that all code about masks shares: a mask, its window and box, IoU and boundary F.
+
+A mask is boolean, (height, width), at the size of its photo.
+"""
 
 from __future__ import annotations
-
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime.engine import Decoded, Float32
-from sam2lab.runtime.resample import (
-    ROWS_AT_ONCE,
-    Band,
-    column_bands,
-    interpolated,
-    multiply,
-    row_bands,
-)
+Mask = npt.NDArray[np.bool_]
 
-# `build_sam2` switches this rule on with these two figures for every single-mask answer.
-STABILITY_DELTA = 0.05
-STABILITY_THRESHOLD = 0.98
+# Left, top, right and bottom in pixels; right and bottom are the first column and row outside.
+Box = tuple[int, int, int, int]
 
-# How far beyond the threshold upstream pushes a filled hole or a removed sprinkle.
-CLEANED_MARGIN = 10.0
+# DAVIS (Perazzi et al. 2016): how far outlines may be apart, as a share of the photo's diagonal.
+BOUNDARY_SHARE = 0.008
 
 
-def choose(decoded: Decoded, multi_mask_output: bool) -> Decoded:
-    """Pick what upstream answers from the four tokens: three candidates, or the one mask.
+def window(mask: Mask) -> tuple[slice, slice]:
+    """The rows and the columns of the smallest window that holds a mask, both empty if it is.
 
-    With `multi_mask_output` the result is a view of tokens 1 to 3. Otherwise it is token 0
-    where that mask is stable (moving the threshold by 0.05 either way changes at most 2 % of
-    its area), and the candidate with the best score where it is not.
-
-    >>> steep = np.full((1, 4, 8, 8), 20, np.float32)
-    >>> scores = np.array([[0.5, 0.1, 0.9, 0.3]], np.float32)
-    >>> choose(Decoded(steep, scores), multi_mask_output=False).scores
-    array([[0.5]], dtype=float32)
-    >>> choose(Decoded(0 * steep, scores), multi_mask_output=False).scores
-    array([[0.9]], dtype=float32)
+    >>> mask = np.zeros((4, 6), bool)
+    >>> mask[1:3, 2:5] = True
+    >>> window(mask), mask[window(mask)].all()
+    ((slice(1, 3, None), slice(2, 5, None)), np.True_)
     """
-    logits, scores = decoded
-    if multi_mask_output:
-        return Decoded(logits[:, 1:], scores[:, 1:])
-    token = np.where(_is_stable(logits[:, 0]), 0, 1 + np.argmax(scores[:, 1:], axis=1))
-    objects = np.arange(len(token))
-    return Decoded(logits[objects, token][:, None], scores[objects, token][:, None])
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    down = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(mask[down].any(axis=0))
+    return down, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def clean(
-    logits: Float32, mask_threshold: float, max_hole_area: float, max_sprinkle_area: float
-) -> Float32:
-    """Fill small holes and remove small sprinkles in low-resolution logits (..., h, w).
+def bounding_box(mask: Mask) -> Box:
+    """The smallest box (x0, y0, x1, y1) around a mask, all zero for an empty one.
 
-    Areas are in pixels of these logits, neighbours touch by side or corner. A component of at
-    most that area is set 10 beyond the threshold. Sprinkles are looked for in the logits as
-    they came, so filling a hole never saves one. With both areas 0 the input comes back as is.
-
-    >>> logits = np.full((1, 5, 5), 3, np.float32)
-    >>> logits[0, 2, 2] = -3
-    >>> float(clean(logits, 0.0, max_hole_area=1, max_sprinkle_area=0)[0, 2, 2])
-    10.0
+    >>> bounding_box(np.array([[0, 0, 0], [0, 1, 1]], bool))
+    (1, 1, 3, 2)
     """
-    cleaned = logits
-    if max_hole_area > 0:
-        holes = _small_components(logits <= float(mask_threshold), max_hole_area)
-        cleaned = np.where(holes, np.float32(mask_threshold + CLEANED_MARGIN), cleaned)
-    if max_sprinkle_area > 0:
-        sprinkles = _small_components(logits > float(mask_threshold), max_sprinkle_area)
-        cleaned = np.where(sprinkles, np.float32(mask_threshold - CLEANED_MARGIN), cleaned)
-    return cleaned
+    rows, columns = window(mask)
+    return columns.start, rows.start, columns.stop, rows.stop
 
 
-def restore(logits: Float32, size_hw: tuple[int, int]) -> Float32:
-    """Resize finite logits (..., h, w) to (..., H, W), as the original's `F.interpolate` does.
+def iou(a: Mask, b: Mask) -> float:
+    """Intersection over union of two boolean masks (H, W); 1 where both are empty.
 
-    Bilinear, half-pixel centres, no antialiasing even when the photo is smaller than the
-    logits.
-
-    >>> restore(np.array([[0, 4]], np.float32), (1, 4))
-    array([[0., 1., 3., 4.]], dtype=float32)
+    >>> iou(np.array([[True, True, False]]), np.array([[False, True, True]]))
+    0.3333333333333333
     """
-    restored = np.empty((*logits.shape[:-2], *size_hw), np.float32)
-    down, across = _bands(logits.shape[-2:], size_hw)
-    for each, result in zip(_flat(logits), _flat(restored), strict=True):
-        wide = _widen(each, across, size_hw[1])
-        for target, source, weights in down:
-            multiply(weights, wide[source], out=result[target])
-    return restored
+    union = int(np.count_nonzero(a | b))
+    return int(np.count_nonzero(a & b)) / union if union else 1.0
 
 
-def restore_masks(
-    logits: Float32, size_hw: tuple[int, int], mask_threshold: float
-) -> npt.NDArray[np.bool_]:
-    """Exactly `restore(logits, size_hw) > mask_threshold`, without the large float array.
+def boundary_f(truth: Mask, answer: Mask) -> float:
+    """The F measure of two outlines (H, W), as the DAVIS benchmark defines it; 1 is best.
 
-    >>> restore_masks(np.array([[-1, 3]], np.float32), (1, 4), 0.0)
-    array([[False, False,  True,  True]])
+    Precision is the share of the answer's outline that lies within 0.8 % of the photo's
+    diagonal from the true one, recall the reverse; F is their harmonic mean. A mask without an
+    outline, which is empty or the whole photo, fits only another such.
+
+    >>> square = np.zeros((50, 50), bool)
+    >>> square[10:40, 10:40] = True
+    >>> boundary_f(square, np.roll(square, 1)), boundary_f(square, np.zeros_like(square))
+    (1.0, 0.0)
     """
-    threshold = float(mask_threshold)
-    # A weighted mean of values at or below the threshold stays there, but for its rounding:
-    # rows of logits with nothing above this line cannot light a pixel.
-    lowest_live = threshold - 1e-5 * abs(threshold)
-    masks = np.zeros((*logits.shape[:-2], *size_hw), bool)
-    block = np.empty((ROWS_AT_ONCE, size_hw[1]), np.float32)
-    down, across = _bands(logits.shape[-2:], size_hw)
-    for each, result in zip(_flat(logits), _flat(masks), strict=True):
-        live = (each > lowest_live).any(axis=-1)
-        wide = _widen(each, across, size_hw[1])
-        for target, source, weights in down:
-            if live[source].any():
-                values = multiply(weights, wide[source], out=block[: len(weights)])
-                np.greater(values, threshold, out=result[target])
-    return masks
+    bound = np.ceil(BOUNDARY_SHARE * np.hypot(*truth.shape))
+    true_line, line = np.argwhere(_outline(truth)), np.argwhere(_outline(answer))
+    if not len(true_line) or not len(line):
+        return float(len(true_line) == len(line))
+    precision = _share_near(line, true_line, bound)
+    recall = _share_near(true_line, line, bound)
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def _flat(maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Maps (..., h, w) as (N, h, w), a view where memory allows."""
-    return maps.reshape(-1, *maps.shape[-2:])
+def _outline(mask: Mask) -> Mask:
+    """Pixels that differ from their right, lower or lower right neighbour, if they have one."""
+    right, below = np.zeros_like(mask), np.zeros_like(mask)
+    right[:, :-1] = mask[:, :-1] ^ mask[:, 1:]
+    below[:-1] = mask[:-1] ^ mask[1:]
+    both = right | below
+    both[:-1, :-1] |= mask[:-1, :-1] ^ mask[1:, 1:]
+    return both
 
 
-def _is_stable(logits: Float32) -> npt.NDArray[np.bool_]:
-    """Upstream's stability rule for masks (L, h, w), in its float32 arithmetic."""
-    delta = np.float32(STABILITY_DELTA)
-    inner = np.count_nonzero(logits > delta, axis=(1, 2)).astype(np.float32)
-    outer = np.count_nonzero(logits > -delta, axis=(1, 2)).astype(np.float32)
-    # An empty mask counts as stable; there inner is 0 too, so only the divisor needs care.
-    stability = np.where(outer > 0, inner / np.maximum(outer, 1), np.float32(1))
-    return stability >= np.float32(STABILITY_THRESHOLD)
+def _share_near(
+    points: npt.NDArray[np.intp], others: npt.NDArray[np.intp], distance: float
+) -> float:
+    from scipy.spatial import KDTree  # slow to import, and few need it
 
-
-def _small_components(mask: npt.NDArray[np.bool_], max_area: float) -> npt.NDArray[np.bool_]:
-    """True on the 8-connected components of each mask (..., h, w) of at most `max_area` pixels."""
-    from scipy import ndimage  # slow to import, and most predictions are never cleaned
-
-    within_one_mask = np.zeros((3, 3, 3), bool)
-    within_one_mask[1] = True
-    labels, _ = ndimage.label(_flat(mask), structure=within_one_mask)
-    small = np.bincount(labels.ravel()) <= max_area
-    small[0] = False  # what is not in the mask
-    return small[labels].reshape(mask.shape)
-
-
-# Clicks come one after the other on one photo, and this is a third of what restoring takes.
-@lru_cache(maxsize=4)
-def _bands(shape: tuple[int, int], size_hw: tuple[int, int]) -> tuple[list[Band], list[Band]]:
-    """How rows, and how columns, of the photo are made of those of logits of this shape."""
-    (height, width), (tall, wide) = shape, size_hw
-    return (
-        row_bands(interpolated(height, tall), height),
-        column_bands(interpolated(width, wide), width),
-    )
-
-
-def _widen(logits: Float32, across: list[Band], width: int) -> Float32:
-    """Interpolate along x only: (h, w) to (h, width)."""
-    wide = np.empty((len(logits), width), np.float32)
-    for target, source, weights in across:
-        multiply(logits[:, source], weights, out=wide[:, target])
-    return wide
+    nearest, _ = KDTree(others).query(points)
+    return float(np.mean(nearest <= distance))

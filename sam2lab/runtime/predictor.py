@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.cache import ImageEmbedding
-from sam2lab.runtime.engine import Engine, Float32
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.engines.protocol import Engine, Float32
 from sam2lab.runtime.segmenter import Segmenter
 
 Answer = tuple[Float32, Float32, Float32]

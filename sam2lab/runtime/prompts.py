@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime.engine import Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Float32, ModelInfo, PromptBatch
 
 Float64 = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.engines.protocol import Float32
 
 # OpenBLAS hands a product of more multiplications than this to several threads. For pieces of
 # this size that gains nothing, and on a busy machine it costs ten times the work.

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2lab.runtime import images as photos
-from sam2lab.runtime import masks as low_res
+from sam2lab.runtime import postprocess as low_res
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import number, whole
-from sam2lab.runtime.cache import EmbeddingCache, ImageEmbedding, LowResMaskCache, content_key
-from sam2lab.runtime.engine import Engine, Float32, PromptBatch
+from sam2lab.runtime.cache import EmbeddingCache, LowResMaskCache
+from sam2lab.runtime.embedding import ImageEmbedding, content_key
+from sam2lab.runtime.engines.protocol import Engine, Float32, PromptBatch
 
 LOGIT_LIMIT = 32.0
 

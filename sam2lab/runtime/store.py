@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from sam2lab.runtime.arguments import path
-from sam2lab.runtime.cache import ImageEmbedding, content_key
-from sam2lab.runtime.engine import Features
+from sam2lab.runtime.embedding import ImageEmbedding, content_key
+from sam2lab.runtime.engines.protocol import Features
 from sam2lab.runtime.files import replacing
 
 FORMAT = "sam2lab embedding 1"

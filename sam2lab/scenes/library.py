@@ -14,7 +14,7 @@ import numpy as np
 
 from sam2lab import settings
 from sam2lab.runtime import images as photos
-from sam2lab.runtime.bounded import BoundedMap, HasBytes
+from sam2lab.runtime.lru import BoundedMap, HasBytes
 from sam2lab.scenes import augment
 from sam2lab.scenes.coco import CocoFolder
 from sam2lab.scenes.cutouts import CutoutFolder

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.bounded import BoundedMap, CacheInfo
-from sam2lab.runtime.cache import MIB, ImageEmbedding
-from sam2lab.runtime.engine import Float32
+from sam2lab.runtime.cache import MIB
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.engines.protocol import Float32
+from sam2lab.runtime.lru import BoundedMap, CacheInfo
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.objects import Box, Point, Prompt
 from sam2lab.widgets.packed import Mask, PackedMask

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TypeVar
 
-from sam2lab.runtime.cache import ImageEmbedding
+from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.images import RGB
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.answers import Answer, Answers, decode

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from sam2lab.runtime import images
-from sam2lab.runtime.cache import content_key
+from sam2lab.runtime.embedding import content_key
 from sam2lab.runtime.images import RGB, ImageLike
 from sam2lab.widgets.history import History
 

@@ -17,7 +17,7 @@ import pytest
 
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
-from sam2lab.runtime.engine import PromptBatch
+from sam2lab.runtime.engines.protocol import PromptBatch
 from sam2lab.runtime.segmenter import ImageEmbedding, Segmenter
 
 WANTED = "samexporter is not here: pip install --no-deps samexporter==0.5.0 (it also takes OpenCV)"

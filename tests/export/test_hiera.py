@@ -12,7 +12,7 @@ from torch import nn
 import sam2lab.export.hiera as hiera
 from sam2lab.export.hiera import HieraBlock, bands, in_bands
 from sam2lab.export.onnx import _trace
-from sam2lab.export.order import Order
+from sam2lab.export.token_order import Order
 
 # name: grid, width in, width out, heads, window, pools, order's window, order's poolings
 KINDS = {

@@ -17,7 +17,7 @@ from sam2lab.export.onnx import export
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
-from tests.export.conftest import Export, Exported
+from tests.exporting import Export, Exported
 
 SMALL = (64, 96)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.export import original
-from tests.export.conftest import Export, Exported, export_anew
+from tests.exporting import Export, Exported, export_anew
 
 # The issue of the matter: float32 rounding leaves about 5e-6 of a tensor's standard deviation.
 CLOSE = 1e-4

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 from sam2lab.scenes.scene import Scene
 
 SIDE = 64

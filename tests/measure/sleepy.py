@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 
 PHOTO = np.zeros((16, 24, 3), np.uint8)
 

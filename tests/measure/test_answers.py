@@ -11,7 +11,7 @@ import pytest
 
 from sam2lab.measure import answers, clicks
 from sam2lab.measure.answers import KINDS, Answer, Questions, ask
-from sam2lab.measure.parity import iou
+from sam2lab.runtime.masks import iou
 from tests.measure.known import AFTER_CLICKS, BOX, CANDIDATES, KnownEngine, scene
 from tests.runtime.fakes import FakeEngine
 

@@ -10,7 +10,7 @@ import pytest
 
 from sam2lab import settings
 from sam2lab.measure import devices
-from sam2lab.runtime.onnx_engine import OnnxEngine, ProviderReport
+from sam2lab.runtime.engines.onnx import OnnxEngine, ProviderReport
 from tests.measure.sleepy import SleepyEngine
 
 FILE = settings.data_folder() / "qualcomm_ai_hub_sam2.csv"

@@ -16,8 +16,8 @@ from PIL import Image
 from sam2lab import OnnxEngine, Segmenter
 from sam2lab.measure import latency, records, studies
 from sam2lab.measure.latency import COLUMNS, Series, compare, measure
-from sam2lab.measure.questions import Question, Timing
 from sam2lab.measure.summaries import ratios, steady, summary
+from sam2lab.measure.workload import Timing, Workload
 from sam2lab.remote import RemoteEngine, serve
 from tests.measure.sleepy import PHOTO, SleepyEngine
 
@@ -155,7 +155,7 @@ class TestKnownSleeps:
         times = iter([103.0, 101, 102, *(4 + n % 3 / 10 for n in range(27))])
         series = Series(
             SleepyEngine(),
-            Question.about(PHOTO),
+            Workload.about(PHOTO),
             ask=lambda engine, question: Timing(0, 0, 0, 0, next(times), 0),
         )
         table = measure({"a": series}, runs=30)
@@ -379,7 +379,7 @@ def test_what_is_no_engine_is_refused_before_anything_is_measured(engine) -> Non
 
 def test_a_series_may_be_asked_in_a_way_of_its_own() -> None:
     timing = Timing(1, 2, 3, 4, 10, 5)
-    series = Series(SleepyEngine(), Question.about(PHOTO), ask=lambda engine, question: timing)
+    series = Series(SleepyEngine(), Workload.about(PHOTO), ask=lambda engine, question: timing)
     assert measure({"a": series}, runs=2)["total_ms"].tolist() == [10, 10]
 
 

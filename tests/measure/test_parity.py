@@ -14,7 +14,7 @@ from sam2lab.measure.parity import (
     iou,
     tensor_errors,
 )
-from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

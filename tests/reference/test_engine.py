@@ -14,7 +14,7 @@ import torch
 from sam2lab.reference import engine as engine_module
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
-from sam2lab.runtime.engine import Engine, Features, PromptBatch
+from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
 
 # After sam2lab.reference, which makes sam2 importable beside a CPU-only torch.
 from sam2.build_sam import build_sam2  # isort: skip

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from sam2lab.reference import fetch, zoo
-from sam2lab.runtime.engine import SIZES
+from sam2lab.runtime.engines.protocol import SIZES
 
 # Millions of parameters, from the table in sam2's README.
 PUBLISHED = {"tiny": 38.9, "small": 46.0, "base_plus": 80.8, "large": 224.4}

@@ -24,8 +24,8 @@ from sam2lab.remote import (
     serve,
 )
 from sam2lab.runtime.cache import EmbeddingCache
-from sam2lab.runtime.engine import Engine, Features, PromptBatch
-from sam2lab.runtime.onnx_engine import OnnxEngine
+from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.runtime.store import EmbeddingStore
 from tests.runtime.fakes import FakeEngine

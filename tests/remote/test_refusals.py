@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from sam2lab.remote import Limits, RemoteEngine, RemoteError, Server, serve, wire
-from sam2lab.runtime.engine import Decoded, Features, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, PromptBatch
 from tests.remote.raw import answer, click, connect, received, request, send
 from tests.runtime.fakes import FakeEngine
 

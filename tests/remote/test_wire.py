@@ -17,7 +17,7 @@ from sam2lab.remote.wire import (
     unpack_greeting,
     unpack_masks,
 )
-from sam2lab.runtime.engine import ModelInfo
+from sam2lab.runtime.engines.protocol import ModelInfo
 
 
 @given(st.binary(max_size=300))

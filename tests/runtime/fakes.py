@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from sam2lab.runtime.engine import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 
 
 class FakeEngine:

@@ -17,7 +17,7 @@ from sam2lab.runtime.bundle import (
     Tensor,
     fingerprint,
 )
-from sam2lab.runtime.engine import ModelInfo
+from sam2lab.runtime.engines.protocol import ModelInfo
 
 INFO = ModelInfo("mine", "tiny", (720, 1280), "random:3", precision="fp16", version="2.0")
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam2lab.runtime.cache import EmbeddingCache, ImageEmbedding, LowResMaskCache, content_key
-from sam2lab.runtime.engine import Features, PromptBatch
+from sam2lab.runtime.cache import EmbeddingCache, LowResMaskCache
+from sam2lab.runtime.embedding import ImageEmbedding, content_key
+from sam2lab.runtime.engines.protocol import Features, PromptBatch
 from sam2lab.runtime.store import EmbeddingStore
 
 

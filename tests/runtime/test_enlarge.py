@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam2lab.runtime.enlarge import Enlarged, Enlarger
-from sam2lab.runtime.masks import restore
+from sam2lab.runtime.postprocess import restore
 
 SIZES = st.tuples(st.integers(1, 150), st.integers(1, 150))
 

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageOps
 
 import sam2lab.reference  # noqa: F401  (makes torchvision importable beside a CPU torch)
-from sam2lab.runtime.engine import IMAGENET_MEAN, IMAGENET_STD
+from sam2lab.runtime.engines.protocol import IMAGENET_MEAN, IMAGENET_STD
 from sam2lab.runtime.images import ImageError, preprocess, read
 
 EIGHT_BIT_MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import sam2lab.reference  # noqa: F401  (makes sam2 importable)
-from sam2lab.runtime.engine import ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import ModelInfo, PromptBatch
 from sam2lab.runtime.prompts import PromptError, check_names, encode
 
 SQUARE = ModelInfo(name="test", size="nano", input_size=(512, 512), weights="random:0")

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sam2lab.runtime.cache import EmbeddingCache, ImageEmbedding, content_key
-from sam2lab.runtime.engine import Features
+from sam2lab.runtime.cache import EmbeddingCache
+from sam2lab.runtime.embedding import ImageEmbedding, content_key
+from sam2lab.runtime.engines.protocol import Features
 from sam2lab.runtime.store import EmbeddingStore
 
 KEY, OTHER = "ab12", "cd34"
@@ -240,8 +241,8 @@ def test_a_damaged_file_is_reported_once_by_all_threads(store) -> None:
 WRITER = """
 import sys
 import numpy as np
-from sam2lab.runtime.cache import ImageEmbedding
-from sam2lab.runtime.engine import Features
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.engines.protocol import Features
 from sam2lab.runtime.store import EmbeddingStore
 
 folder, key, value = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -6,7 +6,7 @@ import torch
 
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
-from sam2lab.runtime.engine import IMAGENET_MEAN, IMAGENET_STD, PromptBatch
+from sam2lab.runtime.engines.protocol import IMAGENET_MEAN, IMAGENET_STD, PromptBatch
 from sam2lab.runtime.images import preprocess
 from sam2lab.train.pupil import Pupil
 

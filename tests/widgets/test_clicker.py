@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 import sam2lab
-from sam2lab.runtime.engine import Decoded, Features, Float32, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.clicker import Clicker
 from sam2lab.widgets.controls import ACTIONS

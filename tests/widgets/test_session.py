@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sam2lab.runtime.cache import EmbeddingCache
-from sam2lab.runtime.engine import Decoded, Features, Float32, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.colours import PALETTE
 from sam2lab.widgets.objects import Box, Point

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sam2lab.runtime.engine import Decoded, Features, PromptBatch
+from sam2lab.runtime.engines.protocol import Decoded, Features, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.objects import State
 from sam2lab.widgets.session import EngineFailed, Session

@@ -1,0 +1,11 @@
+"""What `import sam2lab` offers."""
+
+from ._version import __version__ as __version__
+from .opening import open_segmenter as open_segmenter
+from .runtime.bundle import Bundle as Bundle
+from .runtime.engines.onnx import OnnxEngine as OnnxEngine
+from .runtime.everything import AutomaticMaskGenerator as AutomaticMaskGenerator
+from .runtime.predictor import ImagePredictor as ImagePredictor
+from .runtime.segmenter import Prediction as Prediction
+from .runtime.segmenter import Segmenter as Segmenter
+from .widgets.clicker import Clicker as Clicker

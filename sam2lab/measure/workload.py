@@ -1,0 +1,113 @@
+"""One question, from photo to masks, with a clock at every step; the caches stay out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter_ns, process_time_ns
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2lab.runtime import images, postprocess, prompts
+from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32, ModelInfo
+
+
+class Timing(NamedTuple):
+    """How long one question took, in ms; `cpu_ms` is that of all threads of this process."""
+
+    pre_ms: float
+    encode_ms: float
+    decode_ms: float
+    post_ms: float
+    total_ms: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """A photo as `images.read` gives it, and a prompt as arguments of `prompts.encode`.
+
+    >>> Workload.about(np.zeros((4, 6, 3), np.uint8)).prompt["point_coordinates"].tolist()
+    [[3.0, 2.0]]
+    """
+
+    photo: npt.NDArray[Any]
+    prompt: Mapping[str, Any]
+
+    @classmethod
+    def about(cls, image: Any, prompt: Mapping[str, Any] | None = None) -> Workload:
+        """Ask about anything that `images.read` takes; without a prompt a click in the middle."""
+        photo = images.read(image)
+        if prompt is None:
+            middle = np.array([[photo.shape[1] / 2, photo.shape[0] / 2]], np.float32)
+            prompt = {"point_coordinates": middle, "point_labels": np.ones(1, np.float32)}
+        prompts.check_names(prompt)
+        return cls(photo, prompt)
+
+    @classmethod
+    def with_points(cls, image: Any, points: int, objects: int = 1, seed: int = 0) -> Workload:
+        """Ask with drawn positive clicks: so many `points` for each of so many `objects`.
+
+        The clicks of a smaller question are the first of a larger one with the same seed.
+
+        >>> question = Workload.with_points(np.zeros((40, 60, 3), np.uint8), points=2, objects=3)
+        >>> question.prompt["point_coordinates"].shape
+        (3, 2, 2)
+        """
+        photo = images.read(image)
+        limit = np.array([photo.shape[1], photo.shape[0]], np.float32) - 1
+        drawn = [
+            np.random.default_rng([seed, i]).uniform(0, 1, (points, 2)) for i in range(objects)
+        ]
+        clicks = (np.stack(drawn) * limit).astype(np.float32)
+        labels = np.ones(clicks.shape[:2], np.float32)
+        return cls(photo, {"point_coordinates": clicks, "point_labels": labels})
+
+
+def ask(engine: Engine, question: Workload) -> Timing:
+    """Answer a question from the start, as a `Segmenter` does that has never seen the photo."""
+    size = (question.photo.shape[0], question.photo.shape[1])
+    cpu_start, start = process_time_ns(), perf_counter_ns()
+    pixels = prepare(question.photo, engine.info)
+    asked = prompts.encode(size, engine.info, **question.prompt)
+    prepared = perf_counter_ns()
+    features = engine.encode(pixels)
+    encoded = perf_counter_ns()
+    decoded = engine.decode(features, asked)
+    answered = perf_counter_ns()
+    finish(decoded, size)
+    end, cpu_end = perf_counter_ns(), process_time_ns()
+    marks = np.array([start, prepared, encoded, answered, end], np.int64)
+    pre, encode, decode, post = (np.diff(marks) / 1e6).tolist()
+    cpu = (cpu_end - cpu_start) / 1e6
+    return Timing(pre, encode, decode, post, total_ms=(end - start) / 1e6, cpu_ms=cpu)
+
+
+def by_file(file: bytes) -> Callable[[Any, Workload], Timing]:
+    """A way to ask a `RemoteEngine` by sending the photo's file, as cloud services are asked.
+
+    Of the question only the prompt is used. The server does all the work, so that its parts are
+    not known here: they are NaN, and `cpu_ms` is that of asking.
+    """
+
+    def ask_by_file(engine: Any, question: Workload) -> Timing:
+        cpu_start, start = process_time_ns(), perf_counter_ns()
+        engine.segment(file, **question.prompt)
+        end, cpu_end = perf_counter_ns(), process_time_ns()
+        unknown = float("nan")
+        total, cpu = (end - start) / 1e6, (cpu_end - cpu_start) / 1e6
+        return Timing(unknown, unknown, unknown, unknown, total, cpu)
+
+    return ask_by_file
+
+
+def prepare(photo: npt.NDArray[Any], info: ModelInfo) -> Float32:
+    """Pixels (1, 3, H, W) for an engine's encoder."""
+    return images.preprocess(photo, info.input_size, info.mean, info.std)[None]
+
+
+def finish(decoded: Decoded, image_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """The three candidate masks (L, 3, H, W) at the photo's size."""
+    return postprocess.restore_masks(postprocess.choose(decoded, True).logits, image_size, 0.0)

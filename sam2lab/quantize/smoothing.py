@@ -1,0 +1,67 @@
+"""Hand a LayerNorm's outlying channels over to the weights that read it (SmoothQuant, 2022).
+
+One range of 8 bits serves all channels of an activation: where a few are a hundred times as large
+as the others, those others round to nothing. Weights have a range for each channel, so a channel
+can be made smaller by the LayerNorm and larger by the weights after it, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+
+from sam2lab.quantize.rewire import Wiring
+from sam2lab.runtime.engines.protocol import Float32
+
+# What may stand between a LayerNorm and the layers that read it: channels stay last.
+_MOVES = {"Reshape", "Transpose", "Pad"}
+_LIMIT = 100.0
+
+
+def smoothable(model: onnx.ModelProto) -> dict[str, list[str]]:
+    """The outputs of LayerNorms that only Gemm nodes read, and the names of these."""
+    wiring = Wiring(model)
+    found = {}
+    for norm in wiring.nodes:
+        if norm.op_type == "LayerNormalization" and len(norm.input) == 3:
+            readers = _readers(wiring, norm.output[0])
+            if readers and all(node.op_type == "Gemm" for node in readers):
+                found[norm.output[0]] = [node.name for node in readers]
+    return found
+
+
+def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -> onnx.ModelProto:
+    """A copy that computes the same, with LayerNorms' channels evened out.
+
+    `peaks` holds the largest magnitude (C,) in each channel of the outputs to even out, of those
+    that `smoothable` names. Channel j is divided by peak_j^alpha / weight_j^(1 - alpha), weight_j
+    being the largest weight that reads it.
+    """
+    wiring = Wiring(model)
+    readers = smoothable(model)
+    by_name = {node.name: node for node in wiring.nodes}
+    for output, peak in peaks.items():
+        gemms = [by_name[name] for name in readers[output]]
+        weights = np.max([np.abs(wiring.values(gemm.input[1])).max(1) for gemm in gemms], axis=0)
+        share = np.maximum(peak, 1e-6) ** alpha / np.maximum(weights, 1e-6) ** (1 - alpha)
+        # Only the channels' relation to each other matters.
+        share = np.clip(share / np.exp(np.log(share).mean()), 1 / _LIMIT, _LIMIT)
+        share = share.astype(np.float32)
+        norm = wiring.maker[output]
+        for place in (1, 2):
+            values = wiring.values(norm.input[place]) / share
+            norm.input[place] = wiring.add_weight(f"{norm.input[place]}.smooth", values)
+        for gemm in gemms:
+            values = wiring.values(gemm.input[1]) * share[:, None]
+            gemm.input[1] = wiring.add_weight(f"{gemm.input[1]}.smooth", values)
+    return wiring.finish()
+
+
+def _readers(wiring: Wiring, name: str) -> list[onnx.NodeProto]:
+    """Who reads a tensor, however it was moved."""
+    found = []
+    for node in wiring.readers[name]:
+        found += _readers(wiring, node.output[0]) if node.op_type in _MOVES else [node]
+    return found

@@ -1,0 +1,157 @@
+"""What every engine speaks: pixels in, features out; features and prompts in, masks out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+SIZES = ("nano", "tiny", "small", "base_plus", "large")
+PRECISIONS = ("float", "fp16", "w8a8")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is and where its weights came from.
+
+    `input_size` is (height, width) in pixels; `weights` is `checkpoint:<sha256>`,
+    `trained-here:<sha256>` or `random:<seed>`.
+
+    >>> info = ModelInfo(name="tiny", size="tiny", input_size=(720, 1280), weights="random:0")
+    >>> info.embed_size, info.mask_size, info.has_random_weights
+    ((45, 80), (180, 320), True)
+    """
+
+    name: str
+    size: str
+    input_size: tuple[int, int]
+    weights: str
+    precision: str = "float"
+    version: str = "2.1"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    stride: int = 16
+
+    @property
+    def embed_size(self) -> tuple[int, int]:
+        """Height and width of the image embedding."""
+        height, width = self.input_size
+        return height // self.stride, width // self.stride
+
+    @property
+    def mask_size(self) -> tuple[int, int]:
+        """Height and width of the low-resolution mask logits, four times the embedding's."""
+        height, width = self.embed_size
+        return 4 * height, 4 * width
+
+    def check_pixels(self, pixels: Float32) -> None:
+        """Refuse what is no batch of pixels (B, 3, H, W) of `input_size`."""
+        wanted = (3, *self.input_size)
+        if pixels.ndim != 4 or pixels.shape[1:] != wanted:
+            expected = ", ".join(map(str, wanted))
+            raise ValueError(f"pixels has shape {pixels.shape}; wanted (B, {expected})")
+
+    @property
+    def has_random_weights(self) -> bool:
+        """True where masks mean nothing: only time and numeric parity can be measured."""
+        return self.weights.startswith("random:")
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the encoder says about B images.
+
+    With (h, w) the embedding's size and C its channels: `image_embed` is (B, C, h, w),
+    `high_res_feats_0` is (B, C/8, 4h, 4w), `high_res_feats_1` is (B, C/4, 2h, 2w).
+    Compared and hashed by identity, so that an engine may keep a device copy beside it.
+    """
+
+    image_embed: Float32
+    high_res_feats_0: Float32
+    high_res_feats_1: Float32
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the three arrays."""
+        return self.image_embed.nbytes + self.high_res_feats_0.nbytes + self.high_res_feats_1.nbytes
+
+    def split(self) -> list[Features]:
+        """One `Features` per image, each owning its memory, so that one can be let go alone.
+
+        >>> batch = Features(*(np.zeros((2, 8, n, n), np.float32) for n in (4, 16, 8)))
+        >>> [one.image_embed.shape for one in batch.split()]
+        [(1, 8, 4, 4), (1, 8, 4, 4)]
+        """
+        if len(self.image_embed) == 1:
+            return [self]
+        return [
+            Features(
+                # In the memory layout they came in, which decides how a decoder rounds.
+                self.image_embed[i : i + 1].copy(order="K"),
+                self.high_res_feats_0[i : i + 1].copy(order="K"),
+                self.high_res_feats_1[i : i + 1].copy(order="K"),
+            )
+            for i in range(len(self.image_embed))
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class PromptBatch:
+    """Prompts for L objects on one image, as the decoder wants them.
+
+    `point_coords` (L, P, 2) is (x, y) in model-input pixels. `point_labels` (L, P) is 1 for
+    a positive click, 0 for a negative one, 2 and 3 for a box's top-left and bottom-right
+    corner, which come first. P may be 0 where only a mask is given. `mask_input`
+    (L or 1, 1, 4h, 4w) holds previous logits. The padding point is the decoder's business.
+    """
+
+    point_coords: Float32
+    point_labels: Float32
+    mask_input: Float32 | None = None
+
+    @property
+    def objects(self) -> int:
+        """L, the number of objects asked for."""
+        masks = 1 if self.mask_input is None else len(self.mask_input)
+        return max(len(self.point_coords), masks)
+
+
+class Decoded(NamedTuple):
+    """All four mask tokens for L objects: token 0 is the single mask, 1 to 3 the candidates.
+
+    `logits` (L, 4, 4h, 4w) are neither clamped nor thresholded, `scores` (L, 4) are
+    predicted IoU.
+    """
+
+    logits: Float32
+    scores: Float32
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Anything that can encode and decode: `OnnxEngine`, `TorchEngine`, a remote, a fake."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that this engine runs."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Names the engine and its weights: equal keys mean interchangeable features."""
+        ...
+
+    def encode(self, pixels: Float32) -> Features:
+        """Encode normalised pixels (B, 3, H, W) in RGB order."""
+        ...
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        """Answer L prompts on one image (`features` of batch 1)."""
+        ...

@@ -1,0 +1,80 @@
+"""Models and what they were exported to, each made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from sam2lab.export.onnx import export
+from sam2lab.reference import zoo
+from sam2lab.reference.zoo import ZooModel
+from sam2lab.runtime.bundle import Bundle
+
+Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass
+class Exported:
+    """A model, its bundle, and both graphs as a foreign client would run them."""
+
+    model: ZooModel
+    bundle: Bundle
+    encoder: ort.InferenceSession
+    decoder: ort.InferenceSession
+
+    def encode(self, pixels: np.ndarray) -> Arrays:
+        return tuple(self.encoder.run(None, {"image": pixels}))
+
+    def decode(
+        self,
+        features: Arrays,
+        coords: np.ndarray,
+        labels: np.ndarray,
+        mask: np.ndarray | None = None,
+        has_mask: np.ndarray | None = None,
+    ) -> Arrays:
+        """All four tokens' logits and scores."""
+        if mask is None:
+            mask = np.zeros((1, 1, *self.model.info.mask_size), np.float32)
+            has_mask = np.zeros(1, np.float32)
+        masks, scores, single_mask, single_score = self.decoder.run(
+            None,
+            {
+                "image_embed": features[2],
+                "high_res_feats_0": features[0],
+                "high_res_feats_1": features[1],
+                "point_coords": coords,
+                "point_labels": labels,
+                "mask_input": mask,
+                "has_mask_input": np.ones(1, np.float32) if has_mask is None else has_mask,
+            },
+        )
+        return (
+            np.concatenate([single_mask, masks], axis=1),
+            np.concatenate([single_score, scores], axis=1),
+        )
+
+    def pixels(self, batch: int = 1) -> np.ndarray:
+        """As bright as normalised photos are."""
+        rng = np.random.default_rng(batch)
+        return rng.standard_normal((batch, 3, *self.model.info.input_size)).astype(np.float32)
+
+
+Export = Callable[..., Exported]
+
+
+def export_anew(
+    folder: Path, size: str, input_size: tuple[int, int] | None = None, precision: str = "float"
+) -> Exported:
+    """Export a size with random weights."""
+    model = zoo.load(size, weights="random", input_size=input_size)
+    bundle = export(model, folder, precision=precision)
+    sessions = [
+        ort.InferenceSession(bundle.path(graph), providers=["CPUExecutionProvider"])
+        for graph in ("encoder", "decoder")
+    ]
+    return Exported(model, bundle, *sessions)

@@ -1,0 +1,310 @@
+"""Bundles in 8 bits: what is in them, that they serve like any other, what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from sam2lab import open_segmenter
+from sam2lab.export.onnx import export
+from sam2lab.quantize.qdq import Calibrated, calibrate, parts, quantize
+from sam2lab.quantize.recipe import Recipe
+from sam2lab.quantize.rewire import rewire
+from sam2lab.quantize.sweep import ALL
+from sam2lab.reference import zoo
+from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.engines.onnx import OnnxEngine
+from tests.exporting import Export
+
+SIZE = (128, 192)
+USUAL = Recipe()
+# Six of nano's blocks attend within windows, all heads at once, and two head by head.
+ATTENTIONS = 6 + 2 * 4
+
+
+@pytest.fixture(scope="module")
+def exact(exported: Export) -> Bundle:
+    return exported("nano", SIZE).bundle
+
+
+@pytest.fixture(scope="module")
+def calibrated(exact: Bundle) -> Calibrated:
+    return calibrate(exact, ALL, count=4)
+
+
+@pytest.fixture(scope="module")
+def bundle(calibrated: Calibrated, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return calibrated.write(USUAL, tmp_path_factory.mktemp("quantized") / "nano")
+
+
+@pytest.fixture(scope="module")
+def encoder(bundle: Bundle) -> onnx.ModelProto:
+    return onnx.load(bundle.path("encoder"))
+
+
+def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    return {name: node for node in model.graph.node for name in node.output}
+
+
+def optimised(path: Path, tmp_path: Path) -> list[str]:
+    """The operators that onnxruntime really runs."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+
+
+def test_it_opens_verifies_and_says_what_it_is(bundle: Bundle, exact: Bundle) -> None:
+    opened = Bundle.open(bundle.folder, verify=True)
+    assert opened.info == replace(exact.info, precision="w8a8")
+    assert {name: graph.inputs for name, graph in opened.graphs.items()} == {
+        name: graph.inputs for name, graph in exact.graphs.items()
+    }
+    assert "recipe" in opened.describe()
+
+
+def test_the_recipe_comes_back_from_the_bundle(calibrated: Calibrated, tmp_path: Path) -> None:
+    recipe = Recipe(keep_float=("decoder", "encoder.blocks.3.mlp"), calibration="entropy")
+    written = calibrated.write(recipe, tmp_path / "nano")
+    read = Bundle.open(written.folder).recipe
+    assert read is not None
+    assert Recipe.from_json(read) == recipe
+
+
+def test_a_bundle_without_a_recipe_is_as_before(exact: Bundle) -> None:
+    assert Bundle.open(exact.folder).recipe is None
+    assert "recipe" not in json.loads((exact.folder / BUNDLE_FILE).read_text())
+
+
+def test_it_is_far_smaller(bundle: Bundle, exact: Bundle) -> None:
+    # A quarter, and what stays float, names and scales.
+    assert bundle.graphs["encoder"].bytes < 0.35 * exact.graphs["encoder"].bytes
+
+
+def test_it_answers_nearly_as_the_float_model(bundle: Bundle, exported: Export) -> None:
+    pixels = exported("nano", SIZE).pixels()
+    for found, wanted in zip(
+        OnnxEngine(bundle).encode(pixels).split()[0].__dict__.values(),
+        OnnxEngine(exported("nano", SIZE).bundle).encode(pixels).split()[0].__dict__.values(),
+        strict=True,
+    ):
+        # 8 bits are 48 dB for one tensor; eight blocks of them leave more than 20.
+        assert ((found - wanted) ** 2).sum() < 0.01 * (wanted**2).sum()
+
+
+def test_it_is_served_like_any_other(bundle: Bundle) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    (prediction,) = open_segmenter(bundle.folder).segment_images(photo, boxes=[10, 10, 60, 50])
+    assert prediction.masks.shape[-2:] == (90, 70)
+
+
+def test_a_size_is_quantised_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))
+    asked = {"precision": "w8a8", "weights": "random", "input_size": (64, 96)}
+    segmenter = open_segmenter("nano", **asked)
+    assert segmenter.engine.info.precision == "w8a8"
+    (folder,) = tmp_path.iterdir()
+    before = (folder / BUNDLE_FILE).stat().st_mtime_ns
+    assert open_segmenter("nano", **asked).engine.key == segmenter.engine.key
+    assert (folder / BUNDLE_FILE).stat().st_mtime_ns == before
+
+
+def test_weights_are_signed_and_have_a_range_for_each_channel(
+    encoder: onnx.ModelProto, exact: Bundle
+) -> None:
+    stored, made_by = constants(encoder), makers(encoder)
+    original = constants(rewire(onnx.load(exact.path("encoder"))))
+    seen = 0
+    for node in encoder.graph.node:
+        if node.op_type != "Gemm":
+            continue
+        dequantize = made_by[node.input[1]]
+        assert dequantize.op_type == "DequantizeLinear"
+        values, scale, zero = (stored[name] for name in dequantize.input)
+        weights = original[dequantize.input[0].removesuffix("_quantized")]
+        assert values.dtype == np.int8
+        assert not zero.any()
+        assert scale.shape == (weights.shape[1],)
+        # Of weights that are all 0 any scale will do, and onnxruntime takes 1.
+        largest = np.abs(weights).max(axis=0)
+        np.testing.assert_allclose(scale, np.where(largest, largest / 127, 1), rtol=1e-5)
+        # Rounded to the nearest, so off by half a step of the channel's own.
+        assert (np.abs(values * scale - weights) <= 0.501 * scale).all()
+        seen += 1
+    assert seen == 8 * 6 + 3 + 2
+
+
+def test_what_comes_first_is_unsigned_and_what_comes_second_is_signed(
+    encoder: onnx.ModelProto,
+) -> None:
+    stored, made_by = constants(encoder), makers(encoder)
+    products = [
+        node
+        for node in encoder.graph.node
+        if node.op_type == "MatMul" and "_flat" not in node.output[0]
+    ]
+    assert len(products) == 2 * ATTENTIONS
+    for node in products:
+        first, second = (stored[made_by[name].input[2]] for name in node.input)
+        assert first.dtype == np.uint8
+        assert second.dtype == np.int8
+        assert second == 0
+
+
+def test_the_runtime_joins_everything_to_integer_operators(bundle: Bundle, tmp_path: Path) -> None:
+    operators = optimised(bundle.path("encoder"), tmp_path)
+    assert operators.count("QGemm") == 8 * 6 + 3 + 2
+    products = operators.count("MatMulIntegerToFloat") + operators.count("QLinearMatMul")
+    assert products == 2 * ATTENTIONS
+    assert not {"Gemm", "MatMul", "FusedMatMul"} & set(operators)
+    # The neck's two coarse levels; the patches' convolution stays float.
+    assert (operators.count("QLinearConv"), operators.count("Conv")) == (2, 1)
+    # What has no integer kernel is still one operator each, and no heap of little ones.
+    assert operators.count("Gelu") == 8
+    assert operators.count("Softmax") == ATTENTIONS
+    assert operators.count("LayerNormalization") == 16
+    assert not {"Erf", "Exp", "Pow", "Sqrt", "ReduceMean"} & set(operators)
+
+
+def test_what_the_recipe_keeps_is_float(calibrated: Calibrated) -> None:
+    recipe = Recipe(keep_float=(*USUAL.keep_float, "encoder.blocks.2"))
+    model = calibrated.quantized("encoder", recipe)
+    made_by = makers(model)
+    for node in model.graph.node:
+        if node.op_type in ("Gemm", "Conv") and "_flat" in node.output[0]:
+            maker = made_by.get(node.input[1])
+            quantised = maker is not None and maker.op_type == "DequantizeLinear"
+            assert quantised == (not node.name.startswith("/blocks.2/"))
+
+
+def test_everything_can_be_quantised(calibrated: Calibrated, tmp_path: Path) -> None:
+    written = calibrated.write(ALL, tmp_path / "nano")
+    decoder = onnx.load(written.path("decoder"))
+    types = {tensor.data_type for tensor in decoder.graph.initializer}
+    assert TensorProto.INT8 in types
+    photo = np.zeros((50, 50, 3), np.uint8)
+    open_segmenter(written.folder).segment_images(photo, boxes=[[5, 5, 20, 20], [1, 1, 9, 9]])
+
+
+def test_the_same_pictures_give_the_same_bytes(exact: Bundle, tmp_path: Path) -> None:
+    first, second = (quantize(exact, tmp_path / name, count=2) for name in ("a", "b"))
+    assert first.key == second.key
+
+
+def test_a_smoothing_of_numpy_s_can_be_written_down() -> None:
+    assert json.dumps(Recipe(smoothing=np.float32(0.5)).to_json()).endswith('"smoothing": 0.5}')
+
+
+def test_each_graph_is_read_once_to_be_calibrated_and_never_to_be_written(
+    exact: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    real = onnx.load
+    # onnxruntime reads files of its own so, by their names in text.
+    monkeypatch.setattr(onnx, "load", lambda path: read.append(path) or real(path))
+    calibrated = calibrate(exact, Recipe(keep_float=("encoder",)), count=1)
+    calibrated.write(Recipe(keep_float=("encoder", "decoder.heads")), tmp_path / "nano")
+    graphs = [exact.path("encoder"), exact.path("decoder")]
+    assert [path for path in read if path in graphs] == graphs
+
+
+def test_parts_are_named_in_the_order_they_are_computed(exact: Bundle) -> None:
+    named = parts(exact)
+    assert named[0] == "encoder.patch_embed"
+    assert {f"encoder.blocks.{b}.{p}" for b in range(8) for p in ("mlp", "attention")} < set(named)
+    assert named[-1] == "decoder.heads"
+
+
+class TestRefusals:
+    def test_a_bundle_that_is_not_float(self, bundle: Bundle, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="is w8a8; wanted a float one"):
+            quantize(bundle, tmp_path / "again")
+
+    def test_a_part_that_is_not_there(self, calibrated: Calibrated, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"keeps encoder\.blocks\.77 in float.*blocks\.7\."):
+            calibrated.write(Recipe(keep_float=("encoder.blocks.77",)), tmp_path / "nano")
+        assert not list(tmp_path.iterdir())
+
+    def test_a_part_that_is_not_there_before_any_picture_is_read(
+        self, exact: Bundle, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ValueError, match=r"keeps encoder\.blocks\.77 in float"):
+            quantize(exact, tmp_path / "nano", Recipe(("encoder.blocks.77",)), ["no such photo"])
+
+    def test_what_was_not_calibrated(self, exact: Bundle, tmp_path: Path) -> None:
+        only_decoder = calibrate(exact, Recipe(keep_float=("encoder",)), count=1)
+        with pytest.raises(ValueError, match="not calibrated"):
+            only_decoder.write(ALL, tmp_path / "nano")
+        assert not list(tmp_path.iterdir())
+
+    def test_another_smoothing(self, calibrated: Calibrated, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"smoothing 0\.5.*calibrated with None"):
+            calibrated.write(replace(ALL, smoothing=0.5), tmp_path / "nano")
+
+    def test_a_folder_with_a_bundle(self, exact: Bundle) -> None:
+        with pytest.raises(ValueError, match="already has"):
+            quantize(exact, exact.folder)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"keep_float": "decoder"},
+            {"keep_float": ("blocks.3",)},
+            {"keep_float": ("encoder.blocks.3.attn",)},
+            {"keep_float": ("encoder.blocks.three",)},
+            {"keep_float": None},
+            {"calibration": "guess"},
+            {"smoothing": 2.0},
+            {"smoothing": True},
+            {"smoothing": "x"},
+            {"smoothing": [0.5]},
+        ],
+    )
+    def test_recipes_that_mean_nothing(self, wrong: dict) -> None:
+        (name,) = wrong
+        with pytest.raises(ValueError, match=f"{name} is .*wanted"):
+            Recipe(**wrong)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"recipe": {"smoothing": 0.5}},
+            {"images": 5},
+            {"folder": None},
+            {"bundle": None},
+        ],
+    )
+    def test_what_is_no_such_thing(self, exact: Bundle, tmp_path: Path, wrong: dict) -> None:
+        (name,) = wrong
+        told = {"images": "calibration"}.get(name, name)
+        with pytest.raises(ValueError, match=rf"^{told} is .*; wanted a"):
+            quantize(**{"bundle": exact, "folder": tmp_path / "nano"} | wrong)
+
+    @pytest.mark.parametrize(
+        "wrong", [{"recipe": {"smoothing": 0.5}}, {"calibration": 5}, {"folder": None}]
+    )
+    def test_what_is_no_such_thing_before_anything_is_traced(
+        self, tmp_path: Path, wrong: dict, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        nano = zoo.load("nano", weights="random", input_size=(64, 96))
+        monkeypatch.setattr("sam2lab.export.onnx._trace", None)
+        with pytest.raises(ValueError, match=rf"^{next(iter(wrong))} is .*; wanted a"):
+            export(**{"model": nano, "folder": tmp_path / "nano", "precision": "w8a8"} | wrong)
+
+    @pytest.mark.parametrize("calibration", ["photos", np.zeros((2, 4, 4, 3), np.uint8)])
+    def test_a_calibration_for_another_precision(self, tmp_path: Path, calibration: object) -> None:
+        nano = zoo.load("nano", weights="random", input_size=(64, 96))
+        with pytest.raises(ValueError, match="calibration and recipe are for precision='w8a8'"):
+            export(nano, tmp_path / "nano", precision="fp16", calibration=calibration)

@@ -1,0 +1,152 @@
+"""Graphs made ready for 8 bits compute what they did before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import numpy_helper
+
+import sam2lab.export.hiera as hiera
+from sam2lab.export.onnx import export
+from sam2lab.graphs.compress import shrink
+from sam2lab.quantize.rewire import rewire
+from sam2lab.quantize.smoothing import smooth, smoothable
+from sam2lab.reference import zoo
+from tests.exporting import Export, Exported
+
+# float32 rounding leaves about 5e-6 of a tensor's standard deviation.
+CLOSE = 1e-4
+WIDE = (208, 336)
+# Each of nano's eight blocks has queries, keys, values, their projection and two layers of the
+# MLP, the three that begin a stage widen the shortcut, and two outputs are projected.
+LINEAR_LAYERS = 8 * 6 + 3 + 2
+
+
+@pytest.fixture(scope="module")
+def case(exported: Export) -> Exported:
+    """nano at a size where windows stand out over the map."""
+    return exported("nano", WIDE)
+
+
+def encoder(case: Exported) -> onnx.ModelProto:
+    return onnx.load(case.bundle.path("encoder"))
+
+
+def assert_same(model: onnx.ModelProto, case: Exported, tolerance: float = CLOSE) -> None:
+    onnx.checker.check_model(model, full_check=True)
+    pixels = case.pixels(2)
+    session = ort.InferenceSession(model.SerializeToString())
+    for found, wanted in zip(
+        session.run(None, {"image": pixels}), case.encode(pixels), strict=True
+    ):
+        assert np.abs(found - wanted).max() <= tolerance * wanted.std()
+
+
+def test_a_rewired_encoder_is_the_same(case: Exported) -> None:
+    model = rewire(encoder(case))
+    assert_same(model, case)
+    operators = [node.op_type for node in model.graph.node]
+    assert operators.count("Gemm") == LINEAR_LAYERS
+
+
+def test_what_is_computed_in_bands_is_computed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hiera, "BAND_BYTES", 40_000)
+    monkeypatch.setattr(hiera, "SCORE_BYTES", 40_000)
+    nano = zoo.load("nano", weights="random", input_size=(64, 96))
+    model = onnx.load(export(nano, tmp_path / "nano").path("encoder"))
+    whole = rewire(model)
+    assert [node.op_type for node in model.graph.node].count("Split") > 8
+    operators = [node.op_type for node in whole.graph.node]
+    assert operators.count("Gemm") == LINEAR_LAYERS
+    # Six blocks attend within windows, and two have four heads that each attend by themselves.
+    assert operators.count("Softmax") == 6 + 2 * 4
+    pixels = np.random.default_rng(0).standard_normal((2, 3, 64, 96)).astype(np.float32)
+    found, wanted = (
+        ort.InferenceSession(graph.SerializeToString()).run(None, {"image": pixels})
+        for graph in (whole, model)
+    )
+    for a, b in zip(found, wanted, strict=True):
+        assert np.abs(a - b).max() <= CLOSE * b.std()
+
+
+def test_a_rewired_decoder_answers_the_same(case: Exported) -> None:
+    model = rewire(onnx.load(case.bundle.path("decoder")))
+    features = case.encode(case.pixels())
+    mask = np.zeros((1, 1, *case.model.info.mask_size), np.float32)
+    for objects, points in ((1, 1), (3, 2)):
+        coords = np.full((objects, points, 2), 50, np.float32)
+        labels = np.ones((objects, points), np.float32)
+        feeds = {
+            "image_embed": features[2],
+            "high_res_feats_0": features[0],
+            "high_res_feats_1": features[1],
+            "point_coords": coords,
+            "point_labels": labels,
+            "mask_input": mask,
+            "has_mask_input": np.zeros(1, np.float32),
+        }
+        found = ort.InferenceSession(model.SerializeToString()).run(["masks"], feeds)[0]
+        wanted = case.decoder.run(["masks"], feeds)[0]
+        assert np.abs(found - wanted).max() <= CLOSE * wanted.std()
+
+
+def test_smoothing_moves_outliers_and_changes_nothing(case: Exported) -> None:
+    model = rewire(encoder(case))
+    rng = np.random.default_rng(0)
+    widths = {
+        node.output[0]: next(t.dims[0] for t in model.graph.initializer if t.name == node.input[1])
+        for node in model.graph.node
+        if node.op_type == "LayerNormalization"
+    }
+    peaks = {
+        name: rng.lognormal(0, 2, widths[name]).astype(np.float32) for name in smoothable(model)
+    }
+    # Every block's MLP is read after a LayerNorm that nobody else reads.
+    assert len(peaks) >= 8
+    smoothed = smooth(model, peaks, 0.5)
+    assert_same(smoothed, case)
+    changed = {t.name for t in smoothed.graph.initializer} - {
+        t.name for t in model.graph.initializer
+    }
+    assert len(changed) >= 3 * len(peaks)
+
+
+def test_a_shrunk_encoder_is_the_same_but_for_half_precision(case: Exported) -> None:
+    model = encoder(case)
+    shrunk = shrink(model)
+    # Half precision keeps 11 bits: errors of 5e-4 in weights, fewer in their sums.
+    assert_same(shrunk, case, 2e-2)
+    # Names, shapes and the position encoding's factors stay as they are.
+    assert shrunk.ByteSize() < 0.55 * model.ByteSize()
+
+
+def test_position_encodings_are_stored_as_factors_that_lose_nothing(case: Exported) -> None:
+    trunk = case.model.module.image_encoder.trunk
+    height, width = WIDE
+    wanted = trunk._get_pos_embed((height // 4, width // 4)).detach().numpy()
+    stored = {t.name: numpy_helper.to_array(t) for t in encoder(case).graph.initializer}
+    assert "pos_embed" not in stored
+    left, right = stored["pos_embed_left"], stored["pos_embed_right"]
+    # A background that was enlarged from 7x7, and a window of 8x8 that was repeated.
+    assert left.shape[1] <= 7 + 8
+    found = (left @ right).reshape(wanted.shape)
+    assert np.abs(found - wanted).max() < 1e-5 * wanted.std()
+
+
+def test_what_half_precision_cannot_hold_stays_as_it_is(tmp_path: Path) -> None:
+    values = np.full((64, 64), 1e6, np.float32)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "large",
+        [onnx.helper.make_tensor_value_info("x", 1, [1, 64])],
+        [onnx.helper.make_tensor_value_info("y", 1, [1, 64])],
+        [numpy_helper.from_array(values, "w")],
+    )
+    (kept,) = shrink(onnx.helper.make_model(graph)).graph.initializer
+    assert np.array_equal(numpy_helper.to_array(kept), values)
