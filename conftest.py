@@ -1,18 +1,23 @@
-"""What is set before any test or notebook is collected, whichever of them pytest is given."""
+"""What surrounds every test and notebook, whichever of them pytest is given."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+REPOSITORY = Path(__file__).resolve().parent
+# What a fresh checkout holds of all that a notebook uses.
+CHECKOUT = ("pyproject.toml", "sam2lab", "data", "models/README.md", "models/nano")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
-    """A small budget, a cache and models of the run's own: notebooks and servers inherit them."""
+    """Give tests a small budget, and a cache and models of their own, which servers inherit."""
     with tempfile.TemporaryDirectory(prefix="sam2lab-tests-") as cache:
         os.environ["SAM2LAB_CACHE"] = cache
         # Bundles that an earlier state of the code exported must not be what is tested.
@@ -21,3 +26,47 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
         # As sam2lab does, before some test imports onnxruntime by itself.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run a notebook as on a new user's machine, and keep it with its outputs in build/.
+
+    Its checkout is fresh, its home is empty and no variable of sam2lab is set; `CI` asks for
+    the small budget. The notebook in git stays as it is: notebooks/NAME is run as a copy, and
+    that copy becomes build/notebooks/NAME, from which the site and the gallery are made.
+    """
+    if not getattr(item, "nbmake", False):
+        return (yield)
+    name = item.path.relative_to(REPOSITORY)
+    with (
+        # A kernel that is about to end may still write into its home.
+        tempfile.TemporaryDirectory(prefix="sam2lab-new-user-", ignore_cleanup_errors=True) as new,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        home, checkout = Path(new, "home"), Path(new, "checkout")
+        home.mkdir()
+        for each in CHECKOUT:
+            _copy(REPOSITORY / each, checkout / each)
+        _copy(item.path, checkout / name)
+        for variable in [each for each in os.environ if each.startswith(("SAM2LAB_", "XDG_"))]:
+            patch.delenv(variable)
+        for variable in ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"):
+            patch.setenv(variable, str(home))
+        patch.setenv("CI", "true")
+        patch.setenv("PYTHONPATH", str(checkout), prepend=os.pathsep)
+        # nbmake runs this file, in its folder, and writes the outputs into it.
+        item.filename = str(checkout / name)
+        item.config.option.overwrite = True
+        try:
+            return (yield)
+        finally:
+            _copy(checkout / name, REPOSITORY / "build" / name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy2(source, target)

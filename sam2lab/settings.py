@@ -20,12 +20,14 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 def budget() -> Budget:
     """How much time a notebook may take: `ci` is the small version of the same story.
 
-    Set by the environment variable `SAM2LAB_BUDGET`; `full` without it.
+    The environment variable `SAM2LAB_BUDGET` sets it. Without it, the budget is `ci` where `CI`
+    is set, as it is on the machines that test projects, and `full` elsewhere.
 
     >>> budget() in ("ci", "full")
     True
     """
-    value = os.environ.get("SAM2LAB_BUDGET") or "full"
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false", "no", "off")
+    value = os.environ.get("SAM2LAB_BUDGET") or ("ci" if in_ci else "full")
     if value not in get_args(Budget):
         raise ValueError(
             f"SAM2LAB_BUDGET is {value!r}, but must be 'ci' or 'full'; unset it to get 'full'"

@@ -16,11 +16,31 @@ def test_budget_is_what_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, value: str, expected: str
 ) -> None:
     monkeypatch.setenv("SAM2LAB_BUDGET", value)
+    monkeypatch.delenv("CI", raising=False)
+    assert settings.budget() == expected
+
+
+@pytest.mark.parametrize(
+    ("ci", "expected"),
+    [("true", "ci"), ("1", "ci"), ("false", "full"), ("0", "full"), ("", "full")],
+)
+def test_without_it_the_budget_is_small_in_ci_only(
+    monkeypatch: pytest.MonkeyPatch, ci: str, expected: str
+) -> None:
+    monkeypatch.delenv("SAM2LAB_BUDGET")
+    monkeypatch.setenv("CI", ci)
     assert settings.budget() == expected
 
 
 def test_budget_is_full_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SAM2LAB_BUDGET")
+    monkeypatch.delenv("CI", raising=False)
+    assert settings.budget() == "full"
+
+
+def test_a_budget_that_is_set_goes_before_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAM2LAB_BUDGET", "full")
+    monkeypatch.setenv("CI", "true")
     assert settings.budget() == "full"
 
 

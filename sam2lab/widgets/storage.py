@@ -56,6 +56,7 @@ def write(path: str | os.PathLike[str], saved: Saved, with_images: bool) -> None
     }
     text = json.dumps(content, allow_nan=False)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as beside:
             beside.write_text(text, encoding="utf-8")
     except OSError as error:

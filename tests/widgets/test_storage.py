@@ -225,14 +225,24 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     assert {path.name for path in file.parent.iterdir()} == {"photos", file.name}
 
 
+def test_the_folder_of_the_file_is_made(photo: Path, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "folder" / "work.json"
+    session = worked(photo)
+    session.save(file)
+    loaded = fresh()
+    loaded.load(file)
+    assert histories(loaded) == histories(session)
+
+
 def test_a_place_that_cannot_be_written_is_named_as_it_was_given(
     photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("file").touch()
     with pytest.raises(SessionFileError) as caught:
-        worked(photo).save("nope/x.json")
+        worked(photo).save("file/x.json")
     said = str(caught.value)
-    assert said.startswith("path: 'nope/x.json' cannot be written: No such file")
+    assert said.startswith("path: 'file/x.json' cannot be written: ")
     assert ".x.json" not in said, "the file beside its place"
 
 
