@@ -16,7 +16,7 @@ _LEAST_HEIGHT = 0.002
 def block_damage(swept: pd.DataFrame) -> Figure:
     """What each part of a model loses when it alone is quantised, in the order of computation.
 
-    `swept` is a table of `export.sweep.sweep`. The thick bar is the mean loss of IoU, the thin
+    `swept` is a table of `quantize.sweep`. The thick bar is the mean loss of IoU, the thin
     line reaches to what one mask in twenty loses.
     """
     table = swept.sort_values("part", key=_by_number, ignore_index=True)

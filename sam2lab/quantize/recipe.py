@@ -58,7 +58,7 @@ class Recipe:
         if not isinstance(self.keep_float, Iterable) or not all(map(_is_part, self.keep_float)):
             raise ValueError(
                 f"keep_float is {self.keep_float!r}; wanted a list of parts, such as "
-                "'encoder.blocks.3' or 'decoder'; quantize.parts(bundle) lists them"
+                "'encoder.blocks.3' or 'decoder'; sam2lab.quantize.parts(bundle) lists them"
             )
         object.__setattr__(self, "keep_float", tuple(self.keep_float))
         if self.calibration not in METHODS:

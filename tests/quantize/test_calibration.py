@@ -16,7 +16,7 @@ from PIL import Image
 from sam2lab.quantize import calibration
 from sam2lab.quantize.calibration import channel_peaks, observe, pictures, questions
 from sam2lab.quantize.rewire import rewire
-from sam2lab.quantize.sweep import Judge
+from sam2lab.quantize.sensitivity import Judge
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from tests.exporting import Export
 

@@ -17,7 +17,7 @@ from sam2lab.export.onnx import export
 from sam2lab.quantize.qdq import Calibrated, calibrate, parts, quantize
 from sam2lab.quantize.recipe import Recipe
 from sam2lab.quantize.rewire import rewire
-from sam2lab.quantize.sweep import ALL
+from sam2lab.quantize.sensitivity import ALL
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine

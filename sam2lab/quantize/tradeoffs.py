@@ -18,7 +18,7 @@ from sam2lab.measure.ground_truth import Sample
 from sam2lab.quantize.calibration import PICTURES, Source
 from sam2lab.quantize.qdq import Calibrated, calibrate, parts
 from sam2lab.quantize.recipe import Recipe
-from sam2lab.quantize.sweep import ALL, Judge, spare
+from sam2lab.quantize.sensitivity import ALL, Judge, spare
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Engine
@@ -72,7 +72,7 @@ def pareto(
     `size_mb` of both graphs (10^6 bytes), `size_ratio`, `encode_ratio` with its 95 % interval
     `encode_low` to `encode_high` and `time_ratio` (encoding and a click; paired, see
     `summaries.ratios`), all as multiples of the float model's; `iou`, `iou_p5` and `sqnr_db` (see
-    `sweep.Damage`); `jaccard`, the mean against the truth, where `ground_truth` is given (see
+    `sensitivity.Damage`); `jaccard`, the mean against the truth, where `ground_truth` is given (see
     `measure.accuracy.evaluate`); and `best`, where no other is at least as good in time, size and
     iou, and better in one. `runs` is how often each is timed.
     """
