@@ -10,16 +10,15 @@ from traitlets import Instance, Tuple
 from sam2lab.runtime.arguments import height_and_width
 from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.segmenter import Segmenter
-from sam2lab.widgets import overlay
-from sam2lab.widgets.answers import Answer
-from sam2lab.widgets.controls import named
+from sam2lab.widgets.canvas import overlay
+from sam2lab.widgets.canvas.marks import Mark
+from sam2lab.widgets.controller import Touched
 from sam2lab.widgets.encoding import Encoding
-from sam2lab.widgets.lazy_masks import LazyMasks
-from sam2lab.widgets.marks import Mark
-from sam2lab.widgets.packed import PackedMask
+from sam2lab.widgets.panels.controls import named
 from sam2lab.widgets.screen import Screen
-from sam2lab.widgets.session import EngineFailed, Session
-from sam2lab.widgets.touched import Touched
+from sam2lab.widgets.session.answers import Answer
+from sam2lab.widgets.session.packed import LazyMasks, PackedMask
+from sam2lab.widgets.session.session import EngineFailed, Session
 
 
 class Clicker(VBox):

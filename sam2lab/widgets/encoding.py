@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sam2lab.widgets.background import Background
-from sam2lab.widgets.marks import Mark
-from sam2lab.widgets.session import EngineFailed, Session
+from sam2lab.widgets.canvas.marks import Mark
+from sam2lab.widgets.deferred import Background
+from sam2lab.widgets.session.session import EngineFailed, Session
 
 
 class Encoding:

@@ -10,22 +10,22 @@ from typing import Any, Protocol
 from ipywidgets import HTML, DOMWidget, HBox, VBox
 
 from sam2lab.runtime.images import ImageLike
-from sam2lab.widgets import object_list, overlay, stage
-from sam2lab.widgets.answers import Answer
-from sam2lab.widgets.candidates import Candidates
-from sam2lab.widgets.controls import Toolbar, button, named
-from sam2lab.widgets.crosshair import Crosshair
-from sam2lab.widgets.display_panel import DisplayPanel
+from sam2lab.widgets.canvas import overlay, stage
+from sam2lab.widgets.canvas.crosshair import Crosshair
+from sam2lab.widgets.canvas.painting import Paint
+from sam2lab.widgets.canvas.stage import Stage
 from sam2lab.widgets.encoding import Encoding
-from sam2lab.widgets.engine_panel import EnginePanel, status
-from sam2lab.widgets.object_list import Entry, ObjectList
-from sam2lab.widgets.packed import PackedMask
-from sam2lab.widgets.painting import Paint
-from sam2lab.widgets.photo_panel import PhotoPanel, Source
-from sam2lab.widgets.session import Session
-from sam2lab.widgets.stage import Stage
-from sam2lab.widgets.style import stylesheet
-from sam2lab.widgets.takeaway_panel import TakeawayPanel
+from sam2lab.widgets.panels import object_list
+from sam2lab.widgets.panels.candidates import Candidates
+from sam2lab.widgets.panels.controls import Toolbar, button, named, stylesheet
+from sam2lab.widgets.panels.display import DisplayPanel
+from sam2lab.widgets.panels.engine import EnginePanel, status
+from sam2lab.widgets.panels.object_list import Entry, ObjectList
+from sam2lab.widgets.panels.photo import PhotoPanel, Source
+from sam2lab.widgets.panels.take_away import TakeawayPanel
+from sam2lab.widgets.session.answers import Answer
+from sam2lab.widgets.session.packed import PackedMask
+from sam2lab.widgets.session.session import Session
 
 # A preview is paler than the mask that a click would leave.
 PREVIEW_OPACITY = 0.6

@@ -63,8 +63,8 @@ STOPWATCH = """
 import time
 from functools import wraps
 from ipycanvas.canvas import _CanvasManager
-from sam2lab.widgets import painting
-from sam2lab.widgets.pointer import Pointer
+from sam2lab.widgets.canvas import painting
+from sam2lab.widgets.canvas.pointer import Pointer
 
 laps = {}
 

@@ -22,11 +22,11 @@ from PIL import Image
 import sam2lab
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets.canvas.crosshair import CORNER
 from sam2lab.widgets.clicker import Clicker
-from sam2lab.widgets.controls import ACTIONS
-from sam2lab.widgets.crosshair import CORNER
-from sam2lab.widgets.objects import Box, Point
-from sam2lab.widgets.robot import Robot, send
+from sam2lab.widgets.panels.controls import ACTIONS
+from sam2lab.widgets.session.objects import Box, Point
+from sam2lab.widgets.testing import Robot, send
 from tests.runtime.fakes import FakeEngine
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)

@@ -12,9 +12,9 @@ import psutil
 
 from sam2lab.runtime.cache import MIB
 from sam2lab.runtime.segmenter import Segmenter
-from sam2lab.widgets.answers import Answers
 from sam2lab.widgets.clicker import Clicker
-from sam2lab.widgets.robot import Robot
+from sam2lab.widgets.session.answers import Answers
+from sam2lab.widgets.testing import Robot
 from tests.runtime.fakes import FakeEngine
 
 CLICKS = 2000

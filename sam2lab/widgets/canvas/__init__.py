@@ -1,0 +1,1 @@
+"""The photo on its canvas: how it lies there, what is drawn over it, and what points at it."""

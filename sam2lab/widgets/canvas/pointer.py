@@ -1,0 +1,189 @@
+"""From what the browser says about mouse and finger to what the person meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ipyevents import Event
+from ipywidgets import DOMWidget
+
+from sam2lab.widgets.canvas.viewport import Place
+
+# A hand shakes: a press that moves by less than this many CSS pixels is a click.
+STILL_PX = 4.0
+# At most this often, in milliseconds, is a movement told.
+MOVES_EVERY_MS = 25
+
+# Some browsers count the wheel in lines of text.
+LINE_PX = 33.0
+
+LEFT, MIDDLE, RIGHT = range(3)
+
+
+class Gestures(Protocol):
+    """Who wants to know. Places are (x, y) in canvas pixels, and may lie beside the canvas."""
+
+    def clicked(self, x: float, y: float, opposite: bool) -> None:
+        """A tap, or a click; `opposite` with the right button, Shift, or Control on a Mac."""
+
+    def dragging(self, start: Place, end: Place) -> None:
+        """A box is being drawn."""
+
+    def dragged(self, start: Place, end: Place) -> None:
+        """A box was drawn."""
+
+    def panned(self, dx: float, dy: float, done: bool) -> None:
+        """The photo is being moved by so much since the last time, or that is over."""
+
+    def wheeled(self, x: float, y: float, dx: float, dy: float, zooms: bool) -> None:
+        """The wheel was turned; it `zooms` with Control, Alt or Command held."""
+
+    def hovered(self, x: float, y: float) -> None:
+        """The pointer moved, no button pressed."""
+
+    def left(self) -> None:
+        """The pointer is no longer over the canvas."""
+
+
+class Pointer:
+    """Watches `source`, which lies exactly over a canvas of `size` (height, width).
+
+    ipycanvas' own events know neither buttons nor modifiers, so its canvas is let through by
+    CSS and ipyevents listens around it. The wheel is heard only after a press and until the
+    pointer leaves: who just scrolls past the canvas goes on scrolling.
+    """
+
+    def __init__(self, source: DOMWidget, gestures: Gestures, size: tuple[int, int]) -> None:
+        self.size = size
+        self._gestures = gestures
+        self._start: Place | None = None
+        self._last: Place | None = None
+        self._button = LEFT
+        self._pans = False
+        self._has_moved = False
+        self._hovers = False
+        self._latest: tuple[Any, Any] | None = None
+        self.presses = Event(
+            source=source,
+            watched_events=["mousedown", "mouseup", "mouseleave", "contextmenu"],
+            prevent_default_action=True,
+        )
+        self.moves = Event(source=source, watched_events=[], wait=MOVES_EVERY_MS)
+        self.wheel = Event(source=source, watched_events=[], wait=MOVES_EVERY_MS)
+        for event in (self.presses, self.moves, self.wheel):
+            event.on_dom_event(self._on_event)
+
+    @property
+    def hovers(self) -> bool:
+        """Whether movements are wanted while no button is pressed."""
+        return self._hovers
+
+    @hovers.setter
+    def hovers(self, wanted: bool) -> None:
+        self._hovers = wanted
+        self._watch_moves()
+
+    def close(self) -> None:
+        """Listen no longer."""
+        for event in (self.presses, self.moves, self.wheel):
+            event.close()
+
+    def cancel(self) -> None:
+        """Forget what was begun with a button pressed."""
+        self._start = self._last = None
+        self._watch_moves()
+
+    def _on_event(self, event: Mapping[str, Any]) -> None:
+        # ipyevents may listen twice to the same element after it was shown again.
+        stamp = event.get("type"), event.get("timeStamp")
+        if stamp == self._latest and stamp[1] is not None:
+            return
+        self._latest = stamp
+        handle = {
+            "mousedown": self._press,
+            "mousemove": self._move,
+            "mouseup": self._release,
+            "mouseleave": self._leave,
+            "wheel": self._turn,
+        }.get(str(event.get("type")))
+        if handle is not None:
+            handle(event, self._place(event))
+
+    def _place(self, event: Mapping[str, Any]) -> Place:
+        """Where on the canvas, which the page may show smaller or larger than it is."""
+        height, width = self.size
+        # Browsers round the pointer down to whole pixels, while the page puts the canvas at any
+        # fraction of one: the middle of the pointer's pixel is in the right one of ours.
+        x = event["clientX"] + 0.5 - event["boundingRectLeft"]
+        y = event["clientY"] + 0.5 - event["boundingRectTop"]
+        across = x / (event["boundingRectWidth"] or 1)
+        down = y / (event["boundingRectHeight"] or 1)
+        return across * width, down * height
+
+    def _press(self, event: Mapping[str, Any], place: Place) -> None:
+        self._start = self._last = place
+        self._has_moved = False
+        self._button = event["button"]
+        held = event["altKey"] or event["ctrlKey"] or event["metaKey"]
+        self._pans = self._button == MIDDLE or (self._button == LEFT and held)
+        self._watch_moves()
+        self.wheel.watched_events = ["wheel"]
+
+    def _move(self, event: Mapping[str, Any], place: Place) -> None:
+        if self._start is None:
+            self._gestures.hovered(*place)
+            return
+        if not event["buttons"]:
+            # Released where nobody heard it.
+            self._release(event, place)
+            return
+        self._follow(event, place)
+
+    def _follow(self, event: Mapping[str, Any], place: Place) -> None:
+        start, last = self._start, self._last
+        if start is None or last is None:
+            return
+        per_css = self.size[1] / (event["boundingRectWidth"] or 1)
+        far = max(abs(place[0] - start[0]), abs(place[1] - start[1])) / per_css
+        self._has_moved = self._has_moved or far >= STILL_PX
+        if not self._has_moved:
+            return
+        self._last = place
+        if self._pans:
+            self._gestures.panned(place[0] - last[0], place[1] - last[1], done=False)
+        elif self._button == LEFT:
+            self._gestures.dragging(start, place)
+
+    def _release(self, event: Mapping[str, Any], place: Place) -> None:
+        start = self._start
+        if start is None:
+            return
+        self._follow(event, place)
+        self._start = self._last = None
+        self._watch_moves()
+        if not self._has_moved:
+            if self._button != MIDDLE:
+                is_right = self._button == RIGHT or event["ctrlKey"]
+                self._gestures.clicked(*start, opposite=bool(is_right or event["shiftKey"]))
+        elif self._pans:
+            self._gestures.panned(0.0, 0.0, done=True)
+        elif self._button == LEFT:
+            self._gestures.dragged(start, place)
+
+    def _leave(self, event: Mapping[str, Any], place: Place) -> None:
+        # Where the button is released will not be heard: a box reaches to the edge.
+        if self._start is not None and self._has_moved:
+            self._release(event, place)
+        self.cancel()
+        self.wheel.watched_events = []
+        self._gestures.left()
+
+    def _turn(self, event: Mapping[str, Any], place: Place) -> None:
+        zooms = bool(event["altKey"] or event["ctrlKey"] or event["metaKey"])
+        unit = 1.0 if event["deltaMode"] == 0 else LINE_PX
+        self._gestures.wheeled(*place, unit * event["deltaX"], unit * event["deltaY"], zooms)
+
+    def _watch_moves(self) -> None:
+        wanted = self._hovers or self._start is not None
+        self.moves.watched_events = ["mousemove"] if wanted else []

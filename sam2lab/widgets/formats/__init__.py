@@ -1,0 +1,1 @@
+"""Files that objects are taken away in."""

@@ -1,0 +1,1 @@
+"""The controls around the photo, one module for each panel."""

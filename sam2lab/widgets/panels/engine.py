@@ -1,0 +1,115 @@
+"""Which engine answers, how long it took, and where another one would answer differently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from ipywidgets import HTML, Dropdown
+
+from sam2lab.widgets.canvas.overlay import ONLY_A, ONLY_B, Difference
+from sam2lab.widgets.panels.controls import named, section
+from sam2lab.widgets.session.session import Timings
+
+NOBODY = "nothing"
+
+
+class EnginePanel:
+    """A choice of engine and of one to compare it with; None for none."""
+
+    def __init__(
+        self,
+        engines: tuple[str, ...],
+        use: Callable[[str], None],
+        compare: Callable[[str | None], None],
+    ) -> None:
+        self.engine = named(
+            Dropdown(options=engines, description="Engine", tooltip="Which engine answers"),
+            *("engine", "wide"),
+        )
+        self.other = named(
+            Dropdown(
+                description="Compare",
+                tooltip="Paint where another engine disagrees about the active object",
+            ),
+            *("compare", "wide"),
+        )
+        self.note = named(HTML(), "note", "disagreement")
+        self._is_showing = False
+        self._use, self._compare = use, compare
+        self.engine.observe(self._on_engine, "value")
+        self.other.observe(self._on_other, "value")
+        self.widget = section("Engine", self.engine, self.other, self.note)
+        self._engines = engines
+        if len(engines) == 1:
+            self.other.layout.display = "none"
+
+    def show(self, engine: str, other: str | None) -> None:
+        """Show which engines are chosen."""
+        self._is_showing = True
+        try:
+            self.engine.value = engine
+            options = (NOBODY, *(name for name in self._engines if name != engine))
+            if self.other.options != options:
+                self.other.options = options
+            self.other.value = other or NOBODY
+        finally:
+            self._is_showing = False
+
+    def _on_engine(self, change: Any) -> None:
+        if not self._is_showing:
+            self._use(change["new"])
+
+    def _on_other(self, change: Any) -> None:
+        if not self._is_showing:
+            self._compare(None if change["new"] == NOBODY else change["new"])
+
+    def describe(self, a: str, b: str | None, difference: Difference | None) -> None:
+        """Say how far two engines agree, or nothing."""
+        if b is None or difference is None:
+            self.note.value = ""
+            return
+        swatches = (
+            f'<span style="color:{colour}">■</span> only {escape(name)}: {mask.area:,} px'
+            for colour, name, mask in (
+                (ONLY_A, a, difference.only_a),
+                (ONLY_B, b, difference.only_b),
+            )
+        )
+        iou = difference.iou
+        self.note.value = f"IoU {iou:.3f}: {agreement(iou)}.<br>" + "<br>".join(swatches)
+
+
+def agreement(iou: float) -> str:
+    """An IoU in words.
+
+    >>> agreement(0.97)
+    'they differ along the edge only'
+    """
+    if iou == 1:
+        return "pixel by pixel the same"
+    if iou >= 0.99:
+        return "hardly a pixel differs"
+    if iou >= 0.95:
+        return "they differ along the edge only"
+    if iou >= 0.75:
+        return "parts of the object differ"
+    return "they mean different things"
+
+
+def status(engine: str, timings: Timings, draw_ms: float | None) -> str:
+    """What the answer that is shown took, as one line.
+
+    >>> status("nano", Timings(812.3, 14.2, False), 6.04)
+    'nano · encode 812 ms · decode 14.2 ms · draw 6.0 ms'
+    """
+    parts = [escape(engine)]
+    if timings.encode_ms is not None:
+        parts.append(f"encode {timings.encode_ms:.0f} ms")
+    if timings.decode_ms is not None:
+        kept = " (kept from before)" if timings.from_cache else ""
+        parts.append(f"decode {timings.decode_ms:.1f} ms{kept}")
+    if draw_ms is not None:
+        parts.append(f"draw {draw_ms:.1f} ms")
+    return " · ".join(parts)

@@ -1,0 +1,160 @@
+"""From prompts to masks: derived when asked for, kept within bounds, never part of the state."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.cache import MIB
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.engines.protocol import Float32
+from sam2lab.runtime.lru import BoundedMap, CacheInfo
+from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets.session.objects import Box, Point, Prompt
+from sam2lab.widgets.session.packed import Mask, PackedMask
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What an engine says to the prompts of one object.
+
+    C candidates: three to a single click, one to a box or to several prompts, none while
+    there is nothing but negative clicks. `packed` are their masks, `scores` (C,) predicted
+    IoU, `logits` (C, 4h, 4w) low-resolution; `chosen` is the candidate that counts.
+    """
+
+    size: tuple[int, int]
+    packed: tuple[PackedMask, ...]
+    scores: Float32
+    logits: Float32
+    chosen: int
+    decode_ms: float
+
+    @classmethod
+    def nothing(cls, size: tuple[int, int]) -> Answer:
+        """The answer to no prompt, or to negative clicks alone: no object."""
+        none = np.zeros((0, 0, 0), np.float32)
+        return cls(size, (), np.zeros(0, np.float32), none, 0, 0.0)
+
+    @property
+    def masks(self) -> list[Mask]:
+        """The candidates' masks, each (H, W)."""
+        return [packed.unpack() for packed in self.packed]
+
+    @property
+    def chosen_packed(self) -> PackedMask:
+        """The chosen mask in its packed form: its box, its area, its crop."""
+        return self.packed[self.chosen] if self.packed else PackedMask.of(np.zeros(self.size, bool))
+
+    @property
+    def mask(self) -> Mask:
+        """The chosen mask, (H, W); empty where there is no candidate."""
+        return self.chosen_packed.unpack()
+
+    @property
+    def score(self) -> float | None:
+        """The chosen candidate's predicted IoU."""
+        return float(self.scores[self.chosen]) if self.packed else None
+
+    @property
+    def area(self) -> int:
+        """Pixels of the chosen mask."""
+        return self.chosen_packed.area
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, and something for the objects around them."""
+        return 1024 + self.logits.nbytes + sum(packed.bits.nbytes for packed in self.packed)
+
+
+class Answers:
+    """Derives answers, and keeps the latest ones.
+
+    Prompts are answered in a chain: the first alone, then the first two with the logits of
+    that answer as `mask_input`, and so on, as if each had just been added. So the answer
+    depends on the prompts only, not on how a person got there.
+    """
+
+    def __init__(self, max_bytes: int = 256 * MIB) -> None:
+        self._kept: BoundedMap[tuple[object, ...], Answer] = BoundedMap(2**20, max_bytes)
+
+    def get(
+        self,
+        engine: str,
+        segmenter: Segmenter,
+        embedding: ImageEmbedding,
+        prompts: tuple[Prompt, ...],
+        choice: int | None,
+    ) -> tuple[Answer, bool]:
+        """The answer of the engine of this name, and whether it was kept from before."""
+
+        def key(count: int) -> tuple[object, ...]:
+            # The candidates of the first prompt do not depend on which one is chosen.
+            first = choice if count > 1 else None
+            return engine, embedding.image_hash, first, prompts[:count]
+
+        known, answer = 0, Answer.nothing(embedding.image_size)
+        for count in range(len(prompts), 0, -1):
+            found = self._kept.get(key(count))
+            if found is not None:
+                known, answer = count, _choosing(found, choice if count == 1 else None)
+                break
+        was_kept = known == len(prompts)
+        self._kept.count(hits=was_kept, misses=not was_kept)
+        for count in range(known + 1, len(prompts) + 1):
+            answer = decode(segmenter, embedding, prompts[:count], answer)
+            self._kept.put(key(count), answer)
+            answer = _choosing(answer, choice if count == 1 else None)
+        return answer, was_kept
+
+    def info(self) -> CacheInfo:
+        """Hits and misses, what is kept, and the bounds."""
+        return self._kept.info()
+
+
+def decode(
+    segmenter: Segmenter,
+    embedding: ImageEmbedding,
+    prompts: tuple[Prompt, ...],
+    before: Answer,
+) -> Answer:
+    """Answer `prompts`, given the answer to all of them but the last.
+
+    Negative clicks alone say where the object is not: there is none yet. A single positive
+    click gets three candidates; a box, which is not ambiguous, and several prompts get one,
+    as upstream recommends.
+    """
+    points = [prompt for prompt in prompts if isinstance(prompt, Point)]
+    boxes = [prompt for prompt in prompts if isinstance(prompt, Box)]
+    if not boxes and not any(point.positive for point in points):
+        return Answer.nothing(embedding.image_size)
+    start = time.perf_counter()
+    encoded = prompting.encode(
+        embedding.image_size,
+        segmenter.engine.info,
+        point_coordinates=[(point.x, point.y) for point in points],
+        point_labels=[int(point.positive) for point in points],
+        boxes=[(b.x0, b.y0, b.x1, b.y1) for b in boxes] or None,
+        mask_input=before.logits[before.chosen][None] if before.packed else None,
+    )
+    multi = len(prompts) == 1 and not boxes
+    prediction = segmenter.answer(embedding, encoded, multi_mask_output=multi)
+    elapsed = 1000 * (time.perf_counter() - start)
+    return Answer(
+        size=embedding.image_size,
+        packed=tuple(PackedMask.of(mask.astype(bool, copy=False)) for mask in prediction.masks),
+        scores=prediction.scores,
+        logits=prediction.logits,
+        chosen=int(np.argmax(prediction.scores)),
+        decode_ms=elapsed,
+    )
+
+
+def _choosing(answer: Answer, choice: int | None) -> Answer:
+    """The answer with a candidate chosen by hand, where it has that many."""
+    if choice is None or choice >= len(answer.packed):
+        return answer
+    return replace(answer, chosen=choice)

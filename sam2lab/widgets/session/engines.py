@@ -1,0 +1,110 @@
+"""Several engines over one photo: encoded once each, asked by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TypeVar
+
+from sam2lab.runtime.embedding import ImageEmbedding
+from sam2lab.runtime.images import RGB
+from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets.session.answers import Answer, Answers, decode
+from sam2lab.widgets.session.objects import Item, Prompt
+from sam2lab.widgets.session.packed import Mask
+
+T = TypeVar("T")
+
+
+class EngineFailed(RuntimeError):
+    """An engine raised while encoding or answering; the session is as it was before."""
+
+
+class Engines:
+    """Segmenters by name, and what each has made of the photo that is shown.
+
+    The photo's embeddings are held here as long as it is shown; before and after they are in
+    the Segmenters' own caches.
+    """
+
+    def __init__(self, segmenters: Segmenter | Mapping[str, Segmenter]) -> None:
+        if isinstance(segmenters, Segmenter):
+            info = segmenters.engine.info
+            segmenters = {f"{info.name} {info.precision}": segmenters}
+        if not isinstance(segmenters, Mapping) or not segmenters:
+            raise ValueError(
+                f"segmenters is {segmenters!r}; wanted a Segmenter, as sam2lab.open_segmenter "
+                "gives, or several as {'name': segmenter}"
+            )
+        for name, segmenter in segmenters.items():
+            if not isinstance(segmenter, Segmenter):
+                raise ValueError(
+                    f"segmenters[{name!r}] is a {type(segmenter).__name__}; wanted a Segmenter, "
+                    "as sam2lab.open_segmenter gives"
+                )
+        self.segmenters = dict(segmenters)
+        self.answers = Answers()
+        self._photo: RGB | None = None
+        self._encoded: dict[str, tuple[ImageEmbedding, float]] = {}
+        self._lock = Lock()
+
+    def show(self, photo: RGB) -> None:
+        """Answer about this photo from now on."""
+        with self._lock:
+            self._photo, self._encoded = photo, {}
+
+    def check(self, name: str) -> str:
+        """The name itself, if there is such an engine."""
+        if name not in self.segmenters:
+            known = ", ".join(map(repr, self.segmenters))
+            raise ValueError(f"engine is {name!r}; wanted one of {known}")
+        return name
+
+    def encode_ms(self, name: str) -> float | None:
+        """What encoding took, a look into the cache included; None before it is done."""
+        encoded = self._encoded.get(name)
+        return None if encoded is None else encoded[1]
+
+    def embedding(self, name: str) -> ImageEmbedding:
+        """The photo as this engine sees it, encoded now if it was not before."""
+        with self._lock:
+            photo, encoded = self._photo, self._encoded
+        if name in encoded:
+            return encoded[name][0]
+        if photo is None:
+            raise ValueError("no image is open; open one with open_image(...)")
+        start = time.perf_counter()
+        # Without the lock: it takes seconds. Should another photo be shown meanwhile, then
+        # this dictionary is no longer the one that is read.
+        (made,) = self._run(name, lambda: self.segmenters[name].embed_images(photo))
+        encoded[name] = made, 1000 * (time.perf_counter() - start)
+        return made
+
+    def answer(self, name: str, item: Item) -> tuple[Answer, bool]:
+        """The answer to an object's prompts, and whether it was kept from before."""
+        embedding = self.embedding(name)
+        return self._run(
+            name,
+            lambda: self.answers.get(
+                name, self.segmenters[name], embedding, item.prompts, item.choice
+            ),
+        )
+
+    def preview(self, name: str, item: Item, prompt: Prompt) -> Mask:
+        """The mask if `prompt` were added; kept nowhere."""
+        before, _ = self.answer(name, item)
+        embedding = self.embedding(name)
+        prompts = (*item.prompts, prompt)
+        segmenter = self.segmenters[name]
+        return self._run(name, lambda: decode(segmenter, embedding, prompts, before)).mask
+
+    def _run(self, name: str, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        # Onnxruntime, torch and a line to elsewhere each have errors of their own.
+        except Exception as error:
+            raise EngineFailed(
+                f"the engine {name!r} failed ({type(error).__name__}: {error}); nothing was "
+                "changed: try again, or another engine"
+            ) from error

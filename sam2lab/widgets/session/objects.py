@@ -1,0 +1,204 @@
+"""What a person has pointed at: prompts, objects and one moment of work, all of it immutable."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+from sam2lab.widgets.session.colours import PALETTE
+
+
+@dataclass(frozen=True)
+class Point:
+    """A click at (x, y) in pixels of the photo: on the object, or beside it."""
+
+    x: float
+    y: float
+    positive: bool = True
+
+    def distance(self, x: float, y: float) -> float:
+        """Pixels from here to (x, y)."""
+        return math.hypot(self.x - x, self.y - y)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Two corners in pixels of the photo, x0 < x1 and y0 < y1."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def distance(self, x: float, y: float) -> float:
+        """Pixels from the nearest corner to (x, y)."""
+        across = min(abs(self.x0 - x), abs(self.x1 - x))
+        down = min(abs(self.y0 - y), abs(self.y1 - y))
+        return math.hypot(across, down)
+
+
+Prompt = Point | Box
+Question = tuple[int, tuple[Prompt, ...], int | None]
+
+
+def nearest(prompts: tuple[Prompt, ...], x: float, y: float, radius: float) -> int | None:
+    """The index of the prompt within `radius` of (x, y): a point before a box's corner.
+
+    Among those the nearest, and of equally near ones the latest, which is drawn on top.
+
+    >>> prompts = (Box(0, 0, 9, 9), Point(3, 4), Point(8, 8), Point(3, 4))
+    >>> nearest(prompts, 4, 4, 2), nearest(prompts, 0, 1, 2), nearest(prompts, 20, 20, 2)
+    (3, 0, None)
+    """
+    near = [
+        (isinstance(prompt, Box), prompt.distance(x, y), -index)
+        for index, prompt in enumerate(prompts)
+        if prompt.distance(x, y) <= radius
+    ]
+    return -min(near)[2] if near else None
+
+
+def point_on(size: tuple[int, int], x: float, y: float, positive: bool) -> Point:
+    """A point that lies on a photo of `size` (height, width), or an error that says why not.
+
+    >>> point_on((480, 640), 3, 4, True)
+    Point(x=3.0, y=4.0, positive=True)
+    """
+    height, width = size
+    x, y = float(x), float(y)
+    # Written so that NaN is refused too.
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise ValueError(
+            f"x, y is ({x:g}, {y:g}), beside the photo; wanted x from 0 to {width} and y from 0 "
+            f"to {height}: click on the photo"
+        )
+    return Point(x, y, bool(positive))
+
+
+def box_on(size: tuple[int, int], x0: float, y0: float, x1: float, y1: float) -> Box:
+    """The part of a box, drawn in any direction, that lies on a photo of `size`.
+
+    >>> box_on((480, 640), 700, 90, 30, 20)
+    Box(x0=30.0, y0=20.0, x1=640.0, y1=90.0)
+    """
+    height, width = size
+    corners = tuple(float(value) for value in (x0, y0, x1, y1))
+    if not all(math.isfinite(value) for value in corners):
+        raise ValueError(f"the box is {corners}; wanted four finite numbers")
+    left, right = sorted(min(max(value, 0.0), float(width)) for value in corners[::2])
+    top, bottom = sorted(min(max(value, 0.0), float(height)) for value in corners[1::2])
+    if right - left < 1 or bottom - top < 1:
+        raise ValueError(
+            f"the box is {right - left:g} x {bottom - top:g} pixels of the photo; wanted at "
+            "least 1 x 1: drag further, or click for a point"
+        )
+    return Box(left, top, right, bottom)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object: what was pointed at, and how it is called and shown.
+
+    `choice` is the candidate that was chosen by hand among the answers to the first prompt,
+    None for the best-scored one.
+    """
+
+    id: int
+    name: str
+    colour: str
+    hidden: bool = False
+    prompts: tuple[Prompt, ...] = ()
+    choice: int | None = None
+
+    @property
+    def question(self) -> Question:
+        """All that this object's mask depends on, but the engine, and whose mask it is."""
+        return self.id, self.prompts, self.choice
+
+    def prompted(self, prompts: tuple[Prompt, ...]) -> Item:
+        """This object with other prompts; a choice holds as long as its first prompt stands."""
+        stands = prompts[:1] == self.prompts[:1]
+        return replace(self, prompts=prompts, choice=self.choice if stands else None)
+
+
+@dataclass(frozen=True)
+class State:
+    """One moment of work on one photo.
+
+    One object is `active`: it takes the next prompt, and it alone may have none.
+
+    >>> state = State.fresh().with_prompts((Point(3, 4),)).committed()
+    >>> [(item.name, len(item.prompts)) for item in state.objects], state.active
+    ([('object 1', 1), ('object 2', 0)], 2)
+    """
+
+    objects: tuple[Item, ...]
+    active: int
+    next_id: int
+
+    @classmethod
+    def fresh(cls) -> State:
+        """One empty object."""
+        return State((), 0, 1).begun()
+
+    def item(self, object_id: int | None = None) -> Item:
+        """The object with this id, or the active one."""
+        wanted = self.active if object_id is None else object_id
+        for item in self.objects:
+            if item.id == wanted:
+                return item
+        known = ", ".join(f"{item.id} ({item.name})" for item in self.objects)
+        raise ValueError(f"object_id is {object_id!r}; wanted one of {known}")
+
+    def changed(self, item: Item) -> State:
+        """With `item` in place of the object of its id."""
+        return replace(self, objects=tuple(item if o.id == item.id else o for o in self.objects))
+
+    def with_prompts(self, prompts: tuple[Prompt, ...]) -> State:
+        """With other prompts for the active object."""
+        return self.changed(self.item().prompted(prompts))
+
+    def begun(self) -> State:
+        """With a new, empty, active object at the end; an empty one elsewhere goes."""
+        kept = tuple(item for item in self.objects if item.prompts)
+        used = [item.colour for item in kept]
+        colour = min(PALETTE, key=used.count)
+        item = Item(self.next_id, f"object {self.next_id}", colour)
+        return State((*kept, item), item.id, self.next_id + 1)
+
+    def committed(self, name: str | None = None) -> State:
+        """The active object is done, perhaps under a name; on to the next."""
+        if not self.item().prompts:
+            raise ValueError("there is nothing to commit yet: click on an object or draw a box")
+        named = self if name is None else self.renamed(self.active, name)
+        return named.begun()
+
+    def selected(self, object_id: int) -> State:
+        """With another object active; the one left goes if it is empty."""
+        wanted = self.item(object_id).id
+        kept = tuple(item for item in self.objects if item.prompts or item.id == wanted)
+        return replace(self, objects=kept, active=wanted)
+
+    def renamed(self, object_id: int, name: str) -> State:
+        """With another name; spaces and line ends are made single spaces."""
+        tidy = " ".join(str(name).split())
+        if not tidy:
+            raise ValueError("name is empty; wanted at least one letter")
+        return self.changed(replace(self.item(object_id), name=tidy))
+
+    def recoloured(self, object_id: int, colour: str) -> State:
+        """With another colour, as #rrggbb."""
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(colour)):
+            raise ValueError(f"colour is {colour!r}; wanted #rrggbb, such as {PALETTE[0]}")
+        return self.changed(replace(self.item(object_id), colour=colour.lower()))
+
+    def hid(self, object_id: int, hidden: bool) -> State:
+        """With one object hidden, or shown again."""
+        return self.changed(replace(self.item(object_id), hidden=hidden))
+
+    def deleted(self, object_id: int) -> State:
+        """Without one object; in place of the active one a new, empty one becomes active."""
+        gone = self.item(object_id)
+        left = replace(self, objects=tuple(item for item in self.objects if item is not gone))
+        return left.begun() if gone.id == self.active else left

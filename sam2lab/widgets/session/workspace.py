@@ -1,0 +1,232 @@
+"""What a session stands on: photos, engines, undo and redo, and who wants to hear of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from threading import RLock
+from typing import Literal, NamedTuple
+
+from sam2lab.runtime.images import RGB, ImageLike
+from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets.session.engines import Engines
+from sam2lab.widgets.session.history import History
+from sam2lab.widgets.session.objects import Question, State
+from sam2lab.widgets.session.pictures import Page, Picture, open_picture
+
+Mode = Literal["positive", "negative"]
+Listener = Callable[[frozenset[str]], None]
+
+
+class Timings(NamedTuple):
+    """What the answer to the active object took, None where nothing was asked yet.
+
+    `encode_ms` is of the photo with this engine, a look into the cache included. `from_cache`
+    says that the answer was there already; `decode_ms` is from when it was made.
+    """
+
+    encode_ms: float | None = None
+    decode_ms: float | None = None
+    from_cache: bool = False
+
+
+class Workspace:
+    """Every change goes through here: answered first, made then, told last.
+
+    So an engine that fails leaves all as it was. `Session` adds what a person can do.
+    """
+
+    def __init__(
+        self, segmenters: Segmenter | Mapping[str, Segmenter], image: ImageLike | None = None
+    ) -> None:
+        self._engines = Engines(segmenters)
+        self._engine = next(iter(self._engines.segmenters))
+        self._mode: Mode = "positive"
+        self._pages: dict[str, Page] = {}
+        self._page: Page | None = None
+        self._photo: RGB | None = None
+        self._timings = Timings()
+        self._listeners: list[Listener] = []
+        self._lock = RLock()
+        if image is not None:
+            self.open_image(image)
+
+    @property
+    def image(self) -> Picture | None:
+        """The photo that is open."""
+        return self._page.picture if self._page else None
+
+    @property
+    def images(self) -> tuple[Picture, ...]:
+        """Every photo so far; `open_image` takes one back."""
+        return tuple(page.picture for page in self._pages.values())
+
+    @property
+    def photo(self) -> RGB:
+        """The open photo's pixels, (H, W, 3), RGB."""
+        if self._photo is None:
+            raise ValueError("no image is open; open one with open_image(...)")
+        return self._photo
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that answers."""
+        return self._engine
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of all engines."""
+        return tuple(self._engines.segmenters)
+
+    @property
+    def mode(self) -> Mode:
+        """What a click says unless told otherwise."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        if mode not in ("positive", "negative"):
+            raise ValueError(f"mode is {mode!r}; wanted 'positive' or 'negative'")
+        self._mode = mode
+        self._tell({"mode"})
+
+    @property
+    def timings(self) -> Timings:
+        """What the answer that is shown took."""
+        return self._timings._replace(encode_ms=self._engines.encode_ms(self._engine))
+
+    @property
+    def state(self) -> State:
+        """All objects with their prompts at this moment, immutable."""
+        return self._history.present
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to undo."""
+        return bool(self._page and self._history.past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether something was undone."""
+        return bool(self._page and self._history.future)
+
+    def is_encoded(self, engine: str | None = None) -> bool:
+        """Whether the open photo has been encoded, so that answers come at once."""
+        name = self._engine if engine is None else self._engines.check(engine)
+        return self._engines.encode_ms(name) is not None
+
+    def encode(self, engine: str | None = None) -> None:
+        """Encode the open photo, if it was not; made to be called in a thread.
+
+        If another photo is opened meanwhile, then the result is kept for its return.
+        """
+        self._engines.embedding(self._engine if engine is None else self._engines.check(engine))
+
+    def undo(self) -> None:
+        """Take the latest action back; nothing happens where there is none."""
+        with self._lock:
+            if not self.can_undo:
+                return
+            changes = self._settle(self._history.past[-1])
+            self._history.undo()
+        self._tell(changes)
+
+    def redo(self) -> None:
+        """Do again what was undone last; nothing happens where there is nothing."""
+        with self._lock:
+            if not self.can_redo:
+                return
+            changes = self._settle(self._history.future[-1])
+            self._history.redo()
+        self._tell(changes)
+
+    def use_engine(self, name: str) -> None:
+        """Let another engine answer the same prompts."""
+        self._engines.check(name)
+        with self._lock:
+            if self._page:
+                self._timings = self._ask(name, self.state)
+            self._engine = name
+        self._tell({"engine", "masks"})
+
+    def open_image(self, image: ImageLike | Picture, name: str | None = None) -> None:
+        """Turn to another photo; one that was open before, by content, finds its objects again.
+
+        It is not encoded yet. `name` is for photos that have no file name.
+        """
+        if isinstance(image, Picture):
+            picture, photo = image, image.read()
+        else:
+            picture, photo = open_picture(image, name)
+        with self._lock:
+            self._turn_to(self._pages.setdefault(picture.key, Page(picture)), photo)
+        self._tell({"image", "objects", "active", "prompts", "masks"})
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` after every change, until the function returned here is called.
+
+        It gets a set with some of: "image", "engine", "mode", "objects" (the list or anything
+        in it), "active" (which one it is), "prompts" (of the active one), "masks" (of any).
+        """
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    @property
+    def _open_page(self) -> Page:
+        if self._page is None:
+            raise ValueError("no image is open; open one with open_image(...)")
+        return self._page
+
+    @property
+    def _history(self) -> History:
+        return self._open_page.history
+
+    def _turn_to(self, page: Page, photo: RGB) -> None:
+        self._page, self._photo, self._timings = page, photo, Timings()
+        self._engines.show(photo)
+
+    def _act(self, action: Callable[[State], State]) -> None:
+        """Go to the state that `action` makes of the present one."""
+        with self._lock:
+            state = action(self.state)
+            if state == self.state:
+                return
+            changes = self._settle(state)
+            self._history.do(state)
+        self._tell(changes)
+
+    def _settle(self, state: State) -> set[str]:
+        """Have what `state` asks anew answered, before anything changes; say what will."""
+        here = self.state
+        known = {item.question for item in here.objects}
+        parts = {
+            "objects": state.objects != here.objects,
+            "active": state.active != here.active,
+            "prompts": state.item().prompts != here.item().prompts,
+            "masks": {item.question for item in state.objects} != known,
+        }
+        renewed = parts["active"] or state.item().question not in known
+        timings = self._ask(
+            self._engine, state, known - {state.item().question} if renewed else known
+        )
+        if renewed:
+            self._timings = timings
+        return {name for name, differs in parts.items() if differs}
+
+    def _ask(self, engine: str, state: State, known: Set[Question] = frozenset()) -> Timings:
+        """Have the objects of `state` answered, but those known; what it took for the active."""
+        timings = Timings()
+        for item in state.objects:
+            if item.prompts and item.question not in known:
+                answer, from_cache = self._engines.answer(engine, item)
+                if item.id == state.active:
+                    timings = Timings(None, answer.decode_ms, from_cache)
+        return timings
+
+    def _tell(self, changes: set[str]) -> None:
+        for listener in tuple(self._listeners):
+            listener(frozenset(changes))
