@@ -36,7 +36,8 @@ def open_segmenter(
     in the models folder and opened from there afterwards. `weights` and `version` are those
     of `reference.zoo.load`; `input_size` is (height, width). `device` is for the torch
     engine, `providers` for onnxruntime, `threads` for that and for openvino, which serves the
-    same bundles; further `options` are for engines that were added to the table.
+    same bundles. Further `options` are those of the engine's row in that table, such as
+    `encoder_precision="f32"` of openvino.
 
     ```python
     segmenter = open_segmenter("nano")

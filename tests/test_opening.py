@@ -124,6 +124,10 @@ def test_what_cannot_be_opened_is_explained(arguments: dict, message: str) -> No
     [
         ({"threads": 0}, "threads is 0; wanted a whole number"),
         ({"engine": "openvino", "threads": "2"}, "threads is '2'; wanted a whole number"),
+        (
+            {"engine": "openvino", "encoder_precision": "bf16"},
+            "encoder_precision is 'bf16'; wanted 'preferred' or 'f32'",
+        ),
         ({"providers": "CPUExecutionProvider"}, "providers is 'CPUExecutionProvider'; wanted a"),
         ({"providers": ["TPU"]}, "providers: 'TPU' is not in this onnxruntime"),
         ({"precision": "int3"}, "precision is 'int3'"),

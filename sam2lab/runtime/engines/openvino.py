@@ -49,10 +49,7 @@ class OpenVinoEngine(BundleEngine):
         encoder_precision: Literal["preferred", "f32"] = "preferred",
         threads: int | None = None,
     ) -> None:
-        if encoder_precision not in ("preferred", "f32"):
-            raise ValueError(
-                f"encoder_precision is {encoder_precision!r}; wanted 'preferred' or 'f32'"
-            )
+        check_options(threads, encoder_precision)
         if openvino is None:
             raise ModuleNotFoundError(
                 "OpenVinoEngine takes openvino, which is not installed here. Install it "
@@ -103,8 +100,10 @@ class OpenVinoEngine(BundleEngine):
 open_engine = OpenVinoEngine
 
 
-def check_options(threads: int | None = None) -> None:
+def check_options(threads: int | None = None, encoder_precision: str = "preferred") -> None:
     """Refuse options that `open_engine` would refuse for any bundle."""
+    if encoder_precision not in ("preferred", "f32"):
+        raise ValueError(f"encoder_precision is {encoder_precision!r}; wanted 'preferred' or 'f32'")
     check_threads(threads)
 
 

@@ -85,7 +85,7 @@ register(
         "exported files on OpenVINO, which encodes in bfloat16 where the processor can",
         needs=("openvino",),
         extra="openvino",
-        options=("threads",),
+        options=("threads", "encoder_precision"),
         precisions=("float", "fp16"),
     )
 )
