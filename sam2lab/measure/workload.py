@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime import images, postprocess, prompts
+from sam2lab.runtime import enlarge, images, postprocess, prompts
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32, ModelInfo
 
 
@@ -110,4 +110,4 @@ def prepare(photo: npt.NDArray[Any], info: ModelInfo) -> Float32:
 
 def finish(decoded: Decoded, image_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """The three candidate masks (L, 3, H, W) at the photo's size."""
-    return postprocess.restore_masks(postprocess.choose(decoded, True).logits, image_size, 0.0)
+    return enlarge.restore_masks(postprocess.choose(decoded, True).logits, image_size, 0.0)

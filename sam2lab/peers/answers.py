@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sam2lab.measure.cases import Case, cases
 from sam2lab.peers import original
 from sam2lab.peers.running import INFO, SIDE, Running
-from sam2lab.runtime import postprocess, prompts
+from sam2lab.runtime import enlarge, prompts
 from sam2lab.runtime.engines.protocol import Features, Float32, PromptBatch
 from sam2lab.runtime.masks import iou
 
@@ -79,7 +79,7 @@ def agreement(
             if isinstance(earlier, str):
                 continue
             try:
-                theirs = postprocess.restore_masks(running.decode(features, batch), size, 0.0)[0]
+                theirs = enlarge.restore_masks(running.decode(features, batch), size, 0.0)[0]
                 pairs = zip(kept[f"masks {number}"], theirs, strict=True)
                 found[case.kind] = min(earlier, *(iou(a, b) for a, b in pairs))
             except Exception as error:

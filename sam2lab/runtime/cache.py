@@ -21,17 +21,16 @@ MIB = 2**20
 
 
 class EmbeddingCache:
-    """Image key → `ImageEmbedding`, in memory and, given a `store`, on disk as well.
+    """Keeps `ImageEmbedding`s by their keys, in memory and, with a `store`, on disk as well.
 
-    An image of the tiny model at 1024x1024 takes 16 MiB (as of any larger model), so the
-    default bounds hold 32 of them. `max_entries=0` keeps nothing in memory. What the store
-    finds counts as a hit; a store that cannot be written to is reported by a warning, and the
-    work goes on.
+    An embedding takes 16 MiB at 1024x1024, of tiny as of large, so the default bounds hold 32 of
+    them. `max_entries=0` keeps nothing in memory. What the store finds counts as a hit. A store
+    that cannot be written to is reported by a warning, and the work goes on.
 
     >>> cache = EmbeddingCache()
     >>> sizes = [(1, 8, 4, 4), (1, 1, 16, 16), (1, 2, 8, 8)]
     >>> features = Features(*(np.zeros(size, np.float32) for size in sizes))
-    >>> cache.put("a1", ImageEmbedding("a1", (480, 640), "tiny", features))
+    >>> cache.put(ImageEmbedding("a1", (480, 640), "tiny", features))
     >>> cache.get("a1").image_size, cache.get("b2")
     ((480, 640), None)
     >>> cache.info()[:4]
@@ -49,17 +48,17 @@ class EmbeddingCache:
         self._computing = Lock()
 
     def get(self, key: str) -> ImageEmbedding | None:
-        """The embedding kept for an image, or None."""
+        """The embedding kept under a key, or None."""
         found = self._find(key)
         self._map.count(hits=found is not None, misses=found is None)
         return found
 
-    def put(self, key: str, embedding: ImageEmbedding) -> None:
+    def put(self, embedding: ImageEmbedding) -> None:
         """Keep an embedding in memory and in the store."""
-        self._map.put(key, embedding)
+        self._map.put(embedding.key, embedding)
         if self._store is not None:
             try:
-                self._store.put(key, embedding)
+                self._store.put(embedding)
             except OSError as error:
                 warnings.warn(f"Embeddings are not kept on disk: {error}", stacklevel=2)
 
@@ -68,12 +67,12 @@ class EmbeddingCache:
         keys: Sequence[str],
         compute: Callable[[list[str]], Iterable[ImageEmbedding]],
     ) -> list[ImageEmbedding]:
-        """Embeddings for `keys`, in order; `compute` yields those that nobody has.
+        """Embeddings for `keys`, in order; `compute` makes those that are not kept.
 
-        `compute` is given the missing keys, each once, and yields one embedding for each in
-        the same order; what it has yielded is kept even if it then fails. One thread
-        computes at a time, so that two never encode the same image: an encoder has use for
-        every core, and a second one beside it would only add to the memory.
+        `compute` gets the missing keys, each once, and yields one embedding for each in the same
+        order; what it has yielded is kept even if it then fails. One thread computes at a time,
+        so two never encode the same image: one encoder uses every core, and a second one beside
+        it only adds to the memory.
         """
         found = self._find_all(dict.fromkeys(keys))
         missing = [key for key in dict.fromkeys(keys) if key not in found]
@@ -87,7 +86,7 @@ class EmbeddingCache:
                 found |= made
                 if missing:
                     for key, embedding in zip(missing, compute(missing), strict=True):
-                        self.put(key, embedding)
+                        self.put(embedding)
                         found[key] = embedding
         return [found[key] for key in keys]
 
@@ -121,19 +120,19 @@ Points = tuple[tuple[float, float, float], ...]
 class MaskKey(NamedTuple):
     """One object's prompt on one image: each point is (x, y, label), points are sorted."""
 
-    image_key: str
+    embedding_key: str
     box: Points
     points: Points
 
 
 class LowResMaskCache:
-    """Image and prompt → the best low-resolution logits, to refine the next prompt from.
+    """Keeps the best low-resolution logits for a prompt on an image, to refine the next prompt.
 
-    A prompt is a box or none, and points without an order; every number of it counts, as
-    float32. Only prompts for a single object without a `mask_input` of their own take part:
-    an answer that was given about somebody's mask is not the answer to the clicks alone, and
-    a mask that was given must not be overruled by one that was found. So save the prompt as
-    the user gave it, not with the mask that this cache put in.
+    An image is named by its embedding's key. A prompt is a box or none, and points in any order;
+    prompts are the same if all their numbers are, as float32. Only prompts for a single object
+    without a `mask_input` take part: an answer about a given mask is not the answer to the clicks
+    alone, and a given mask must not be replaced by a kept one. So save the prompt as the user
+    gave it, without the mask that this cache put in.
 
     Logits of a 1024x1024 model take 0.25 MiB, so both default bounds hold 256 of them.
 
@@ -149,19 +148,19 @@ class LowResMaskCache:
 
     def __init__(self, max_entries: int = 256, max_bytes: int = 64 * MIB) -> None:
         self._map: BoundedMap[MaskKey, Float32] = BoundedMap(max_entries, max_bytes)
-        # The prompts kept for an image and box, the most recently used last; always the
-        # same prompts as in the map, so both change under one lock.
+        # The prompts kept for an image and box, the most recently used last. They are the same
+        # prompts as in the map, so both change under one lock.
         self._prompts: dict[tuple[str, Points], dict[Points, Counter[Any]]] = {}
         self._lock = Lock()
 
-    def save(self, image_key: str, prompts: PromptBatch, logits: Float32) -> None:
+    def save(self, embedding_key: str, prompts: PromptBatch, logits: Float32) -> None:
         """Remember `logits` (1, h, w), the mask chosen for `prompts` on this image."""
         if logits.ndim != 3 or len(logits) != 1:
             raise ValueError(
                 f"logits must have shape (1, h, w), the one mask that was chosen, "
                 f"not {logits.shape}: pick it first, as in logits[best : best + 1]."
             )
-        key = _mask_key(image_key, prompts)
+        key = _mask_key(embedding_key, prompts)
         if key is None:
             return
         # A copy, since the chosen mask is often a view that would keep all four alive.
@@ -171,14 +170,14 @@ class LowResMaskCache:
             for gone in self._map.put(key, own):
                 self._forget(gone)
 
-    def best_subset(self, image_key: str, prompts: PromptBatch) -> Float32 | None:
+    def best_subset(self, embedding_key: str, prompts: PromptBatch) -> Float32 | None:
         """The logits (1, h, w) of the largest strict subset of `prompts` on this image.
 
         A subset has the same box, or none if there is none, and fewer of the same points,
         each at most as often. Among equally large ones the most recently used wins. The
         array is the caller's own.
         """
-        key = _mask_key(image_key, prompts)
+        key = _mask_key(embedding_key, prompts)
         with self._lock:
             subset = None if key is None else self._largest_subset(key)
             self._map.count(hits=subset is not None, misses=subset is None)
@@ -221,7 +220,7 @@ class LowResMaskCache:
             del self._prompts[key[:2]]
 
 
-def _mask_key(image_key: str, prompts: PromptBatch) -> MaskKey | None:
+def _mask_key(embedding_key: str, prompts: PromptBatch) -> MaskKey | None:
     """The prompt as a key, or None where it does not take part."""
     if len(prompts.point_coords) != 1 or prompts.mask_input is not None:
         return None
@@ -229,7 +228,7 @@ def _mask_key(image_key: str, prompts: PromptBatch) -> MaskKey | None:
     labels = np.asarray(prompts.point_labels[0], np.float32)
     rows = [(x, y, label) for (x, y), label in zip(coords.tolist(), labels.tolist(), strict=True)]
     return MaskKey(
-        image_key,
+        embedding_key,
         box=tuple(row for row in rows if row[2] >= 2),
         points=tuple(sorted(row for row in rows if row[2] < 2)),
     )

@@ -1,4 +1,4 @@
-"""Where to ask: a grid of points, over the photo and over crops of it."""
+"""Grids of points to ask about, over a photo and over crops of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.boxes import Box
+from sam2lab.runtime.masks import Box
 
 
 class Crop(NamedTuple):
-    """A part of the photo, x0, y0, x1, y1 with the ends outside, and the layer it belongs to."""
+    """A part of the photo and the layer that it belongs to."""
 
     box: Box
     layer: int
@@ -81,9 +81,8 @@ def grids(
 def crops(size: tuple[int, int], n_layers: int, overlap_ratio: float) -> Iterator[Crop]:
     """The whole photo of `size` (height, width), then 2 x 2 crops of it, then 4 x 4 and so on.
 
-    In the first layer neighbours share `overlap_ratio` of the photo's shorter side, in the
-    next half of that. Of a photo with fewer pixels than crops some crops would be empty: they
-    are left out.
+    In the first layer neighbours share `overlap_ratio` of the photo's shorter side, in the next
+    half of that. Empty crops, of a photo with fewer pixels than crops, are left out.
 
     >>> [crop.box for crop in crops((100, 100), 1, 0.2)]  # doctest: +NORMALIZE_WHITESPACE
     [(0, 0, 100, 100),

@@ -38,11 +38,12 @@ def content_key(array: npt.NDArray[Any], *context: str) -> str:
 class ImageEmbedding:
     """What a model sees in one image: made once, then asked with any number of prompts.
 
-    `image_hash` names the image by content, `image_size` is its (height, width) in pixels,
-    `model_key` is the key of the engine that made it, `features` are of batch 1.
+    `key` is `content_key(photo, model_key)`, the same for the same photo and model. `image_size`
+    is the photo's (height, width) in pixels, `model_key` is the key of the engine that encoded it,
+    `features` are of batch 1.
     """
 
-    image_hash: str
+    key: str
     image_size: tuple[int, int]
     model_key: str
     features: Features

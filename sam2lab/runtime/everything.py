@@ -1,7 +1,7 @@
-"""`AutomaticMaskGenerator`: everything in a photo, without a single click.
+"""`AutomaticMaskGenerator` finds the masks of everything in a photo, without a click.
 
-A grid of points is asked one by one, three candidates each, and what is bad or double is left
-out: as SAM 2's own `SAM2AutomaticMaskGenerator` does it, on any engine.
+It asks about each point of a grid, takes three candidates from each answer, and drops what is bad
+or double, as SAM 2's own `SAM2AutomaticMaskGenerator` does, on any engine.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from sam2lab.runtime import images, prompts
-from sam2lab.runtime import postprocess as low_res
+from sam2lab.runtime import images, postprocess, prompts
 from sam2lab.runtime.arguments import number, whole
-from sam2lab.runtime.boxes import Box, around, is_cut_off, nms
+from sam2lab.runtime.boxes import is_cut_off, nms
 from sam2lab.runtime.crops import Crop, crops, grids
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
-from sam2lab.runtime.enlarge import Enlarged, Enlarger
+from sam2lab.runtime.enlarge import Enlarged, enlarged
+from sam2lab.runtime.masks import Box, bounding_box
 from sam2lab.runtime.rle import RunLengths, decode, encode
 from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter
 
@@ -32,7 +32,10 @@ OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A mask of the whole photo and what is known of it, boxes and points in its pixels."""
+    """A mask of the whole photo and what is known of it, in the photo's pixels.
+
+    `box` ends at its last column and row, as upstream's does.
+    """
 
     runs: RunLengths
     box: Box
@@ -157,20 +160,19 @@ class AutomaticMaskGenerator:
     def _in_crop(self, photo: images.RGB, crop: Crop, bar: Any) -> list[_Found]:
         """What is found in one crop, without doubles."""
         x0, y0, x1, y1 = crop.box
-        # Whoever tries other thresholds asks about the whole photo again. Crops are many, and
-        # would drive all else out of the cache.
+        # With other thresholds the whole photo is asked again. Crops are many, and would push
+        # everything else out of the cache.
         (embedding,) = self._segmenter.embed_images(
             photo[y0:y1, x0:x1], use_embeddings_cache=crop.layer == 0
         )
-        enlarge = Enlarger(self._segmenter.engine.info.mask_size, crop.size)
         grid = (self.point_grids[crop.layer] * (x1 - x0, y1 - y0)).astype(np.float32)
         size = photo.shape[0], photo.shape[1]
         found = []
         for start in range(0, len(grid), self.points_per_batch):
             batch = grid[start : start + self.points_per_batch]
             for logits, score, point in self._candidates(embedding, batch):
-                each = enlarge(logits, self.mask_threshold, self.stability_score_offset)
-                # An empty mask's stability is no number, which is no stability either.
+                each = enlarged(logits, crop.size, self.mask_threshold, self.stability_score_offset)
+                # NaN, the stability of an empty mask, does not pass either.
                 if self.stability_score_thresh > 0 and not (
                     each.stability >= self.stability_score_thresh
                 ):
@@ -217,7 +219,7 @@ class AutomaticMaskGenerator:
             mask_input=hints,
         )
         decoded = self._segmenter.engine.decode(embedding.features, batch)
-        return low_res.choose(decoded, multimask_output)
+        return postprocess.choose(decoded, multimask_output)
 
     def _well_scored(
         self, answered: Decoded, points: Float32
@@ -226,7 +228,7 @@ class AutomaticMaskGenerator:
         well = (scores > self.pred_iou_thresh) | (self.pred_iou_thresh == 0)
         for at in zip(*np.nonzero(well), strict=True):
             # Holes are those of the mask at 0 whatever `mask_threshold` is, as in the original.
-            yield low_res.clean(logits[at], 0.0, *self._small_areas), scores[at], points[at[0]]
+            yield postprocess.clean(logits[at], 0.0, *self._small_areas), scores[at], points[at[0]]
 
     def _record(self, found: _Found) -> dict[str, Any]:
         segmentation: Any
@@ -250,11 +252,11 @@ class AutomaticMaskGenerator:
 def _box(found: Enlarged, crop: Crop) -> Box:
     """The box of a crop's mask in the photo; one pixel at the crop's corner for an empty mask."""
     x, y = crop.box[:2]
-    inside = around(found.mask)
-    if inside is None:
+    x0, y0, x1, y1 = bounding_box(found.mask)
+    if x1 == 0:
         return x, y, x, y
     x, y = x + found.corner[0], y + found.corner[1]
-    return x + inside[0], y + inside[1], x + inside[2], y + inside[3]
+    return x + x0, y + y0, x + x1 - 1, y + y1 - 1
 
 
 def _distinct(found: list[_Found], scores: Float32, iou_threshold: float) -> list[_Found]:

@@ -1,14 +1,15 @@
-"""The words that all code about masks shares: a mask, its window and box, IoU and boundary F.
-
-A mask is boolean, (height, width), at the size of its photo.
-"""
+"""What all code about masks shares: a mask, its window and box, IoU and boundary F."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+# (height, width) of the photo.
 Mask = npt.NDArray[np.bool_]
+
+# (..., height, width).
+Masks = npt.NDArray[np.bool_]
 
 # Left, top, right and bottom in pixels; right and bottom are the first column and row outside.
 Box = tuple[int, int, int, int]

@@ -1,22 +1,12 @@
-"""From the decoder's small logits to masks at the photo's size, as upstream does it."""
+"""Chooses and cleans masks among the decoder's answers, as upstream does."""
 
 from __future__ import annotations
-
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sam2lab.runtime.engines.protocol import Decoded, Float32
-from sam2lab.runtime.resample import (
-    ROWS_AT_ONCE,
-    Band,
-    column_bands,
-    interpolated,
-    multiply,
-    row_bands,
-)
+from sam2lab.runtime.masks import Masks
 
 # `build_sam2` switches this rule on with these two figures for every single-mask answer.
 STABILITY_DELTA = 0.05
@@ -72,54 +62,6 @@ def clean(
     return cleaned
 
 
-def restore(logits: Float32, size_hw: tuple[int, int]) -> Float32:
-    """Resize finite logits (..., h, w) to (..., H, W), as the original's `F.interpolate` does.
-
-    Bilinear, half-pixel centres, no antialiasing even when the photo is smaller than the
-    logits.
-
-    >>> restore(np.array([[0, 4]], np.float32), (1, 4))
-    array([[0., 1., 3., 4.]], dtype=float32)
-    """
-    restored = np.empty((*logits.shape[:-2], *size_hw), np.float32)
-    down, across = _bands(logits.shape[-2:], size_hw)
-    for each, result in zip(_flat(logits), _flat(restored), strict=True):
-        wide = _widen(each, across, size_hw[1])
-        for target, source, weights in down:
-            multiply(weights, wide[source], out=result[target])
-    return restored
-
-
-def restore_masks(
-    logits: Float32, size_hw: tuple[int, int], mask_threshold: float
-) -> npt.NDArray[np.bool_]:
-    """Exactly `restore(logits, size_hw) > mask_threshold`, without the large float array.
-
-    >>> restore_masks(np.array([[-1, 3]], np.float32), (1, 4), 0.0)
-    array([[False, False,  True,  True]])
-    """
-    threshold = float(mask_threshold)
-    # A weighted mean of values at or below the threshold stays there, but for its rounding:
-    # rows of logits with nothing above this line cannot light a pixel.
-    lowest_live = threshold - 1e-5 * abs(threshold)
-    masks = np.zeros((*logits.shape[:-2], *size_hw), bool)
-    block = np.empty((ROWS_AT_ONCE, size_hw[1]), np.float32)
-    down, across = _bands(logits.shape[-2:], size_hw)
-    for each, result in zip(_flat(logits), _flat(masks), strict=True):
-        live = (each > lowest_live).any(axis=-1)
-        wide = _widen(each, across, size_hw[1])
-        for target, source, weights in down:
-            if live[source].any():
-                values = multiply(weights, wide[source], out=block[: len(weights)])
-                np.greater(values, threshold, out=result[target])
-    return masks
-
-
-def _flat(maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Maps (..., h, w) as (N, h, w), a view where memory allows."""
-    return maps.reshape(-1, *maps.shape[-2:])
-
-
 def _is_stable(logits: Float32) -> npt.NDArray[np.bool_]:
     """Upstream's stability rule for masks (L, h, w), in its float32 arithmetic."""
     delta = np.float32(STABILITY_DELTA)
@@ -130,32 +72,13 @@ def _is_stable(logits: Float32) -> npt.NDArray[np.bool_]:
     return stability >= np.float32(STABILITY_THRESHOLD)
 
 
-def _small_components(mask: npt.NDArray[np.bool_], max_area: float) -> npt.NDArray[np.bool_]:
+def _small_components(mask: Masks, max_area: float) -> Masks:
     """True on the 8-connected components of each mask (..., h, w) of at most `max_area` pixels."""
     from scipy import ndimage  # slow to import, and most predictions are never cleaned
 
     within_one_mask = np.zeros((3, 3, 3), bool)
     within_one_mask[1] = True
-    labels, _ = ndimage.label(_flat(mask), structure=within_one_mask)
+    labels, _ = ndimage.label(mask.reshape(-1, *mask.shape[-2:]), structure=within_one_mask)
     small = np.bincount(labels.ravel()) <= max_area
     small[0] = False  # what is not in the mask
     return small[labels].reshape(mask.shape)
-
-
-# Clicks come one after the other on one photo, and this is a third of what restoring takes.
-@lru_cache(maxsize=4)
-def _bands(shape: tuple[int, int], size_hw: tuple[int, int]) -> tuple[list[Band], list[Band]]:
-    """How rows, and how columns, of the photo are made of those of logits of this shape."""
-    (height, width), (tall, wide) = shape, size_hw
-    return (
-        row_bands(interpolated(height, tall), height),
-        column_bands(interpolated(width, wide), width),
-    )
-
-
-def _widen(logits: Float32, across: list[Band], width: int) -> Float32:
-    """Interpolate along x only: (h, w) to (h, width)."""
-    wide = np.empty((len(logits), width), np.float32)
-    for target, source, weights in across:
-        multiply(logits[:, source], weights, out=wide[:, target])
-    return wide

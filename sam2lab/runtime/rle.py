@@ -1,4 +1,4 @@
-"""Masks as COCO's run lengths: down the columns, from the left, background first."""
+"""Encodes masks as COCO's run lengths: down the columns, from the left, background first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from sam2lab.runtime.masks import Mask
 
 
 class RunLengths(NamedTuple):
@@ -40,7 +42,7 @@ class RunLengths(NamedTuple):
 
 
 def encode(
-    mask: npt.NDArray[np.bool_],
+    mask: Mask,
     corner: tuple[int, int] = (0, 0),
     size: tuple[int, int] | None = None,
 ) -> RunLengths:
@@ -58,14 +60,14 @@ def encode(
     np.not_equal(mask[1:], mask[:-1], out=edges[1:-1])
     rows, columns = np.divmod(np.flatnonzero(edges), mask.shape[1])
     at = np.sort((corner[0] + columns) * height + corner[1] + rows)
-    # A run that ends with its column and goes on in the next is one, as is one with the end.
+    # A run that ends with its column and goes on in the next one has two edges at one place.
     ends_here = np.append(at[1:] == at[:-1], False)
     goes_on = np.insert(at[1:] == at[:-1], 0, False)
     at = at[~(ends_here | goes_on) & (at < height * width)]
     return RunLengths((height, width), np.diff(at, prepend=0, append=height * width))
 
 
-def decode(runs: RunLengths) -> npt.NDArray[np.bool_]:
+def decode(runs: RunLengths) -> Mask:
     """The mask, (H, W).
 
     >>> decode(RunLengths((2, 2), np.array([2, 1, 1]))).tolist()

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sam2lab.runtime import enlarge, postprocess
 from sam2lab.runtime import images as photos
-from sam2lab.runtime import postprocess as low_res
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.cache import EmbeddingCache, LowResMaskCache
 from sam2lab.runtime.embedding import ImageEmbedding, content_key
 from sam2lab.runtime.engines.protocol import Engine, Float32, PromptBatch
+from sam2lab.runtime.masks import Masks
 
 LOGIT_LIMIT = 32.0
 
@@ -30,12 +31,12 @@ class Prediction:
     prompts for L > 1 objects were given, each has a first axis of L.
     """
 
-    masks: npt.NDArray[np.bool_] | Float32
+    masks: Masks | Float32
     scores: Float32
     logits: Float32
 
     @property
-    def best(self) -> npt.NDArray[np.bool_] | Float32:
+    def best(self) -> Masks | Float32:
         """The best-scored mask, (H, W), or (L, H, W) for several objects.
 
         >>> masks = np.array([[[True]], [[False]]])
@@ -162,7 +163,7 @@ class Segmenter:
         for embedding, prompts in zip(embedded, encoded, strict=True):
             asked = prompts
             if load_from_mask_input_cache:
-                earlier = self.mask_cache.best_subset(embedding.image_hash, prompts)
+                earlier = self.mask_cache.best_subset(embedding.key, prompts)
                 if earlier is not None:
                     asked = replace(prompts, mask_input=earlier[None])
             prediction = self.answer(
@@ -174,9 +175,7 @@ class Segmenter:
             )
             if save_to_mask_input_cache and prompts.objects == 1:
                 best = int(np.argmax(prediction.scores))
-                self.mask_cache.save(
-                    embedding.image_hash, prompts, prediction.logits[best : best + 1]
-                )
+                self.mask_cache.save(embedding.key, prompts, prediction.logits[best : best + 1])
             predictions.append(prediction)
         return predictions
 
@@ -191,14 +190,16 @@ class Segmenter:
     ) -> Prediction:
         """Answer encoded prompts on one embedding: the one way from prompt to mask."""
         mask_threshold = number("mask_threshold", mask_threshold)
-        chosen = low_res.choose(self.engine.decode(embedding.features, prompts), multi_mask_output)
-        cleaned = low_res.clean(
+        chosen = postprocess.choose(
+            self.engine.decode(embedding.features, prompts), multi_mask_output
+        )
+        cleaned = postprocess.clean(
             chosen.logits, mask_threshold, self.max_hole_area, self.max_sprinkle_area
         )
         masks = (
-            low_res.restore(cleaned, embedding.image_size)
+            enlarge.restore(cleaned, embedding.image_size)
             if return_logits
-            else low_res.restore_masks(cleaned, embedding.image_size, mask_threshold)
+            else enlarge.restore_masks(cleaned, embedding.image_size, mask_threshold)
         )
         logits = np.clip(chosen.logits, -LOGIT_LIMIT, LOGIT_LIMIT)
         if prompts.objects == 1:

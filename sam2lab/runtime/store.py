@@ -18,23 +18,23 @@ from sam2lab.runtime.embedding import ImageEmbedding, content_key
 from sam2lab.runtime.engines.protocol import Features
 from sam2lab.runtime.files import replacing
 
-FORMAT = "sam2lab embedding 1"
+FORMAT = "sam2lab embedding 2"
 ARRAYS = tuple(field.name for field in fields(Features))
 
 
 class EmbeddingStore:
-    """A folder of embeddings, one safetensors file per image key.
+    """A folder of embeddings, one safetensors file for each key.
 
     Any number of threads and processes may share the folder: a file appears whole or not at
     all. It is made on the first `put` and grows without bound; any file in it may be deleted.
-    A damaged file counts as missing, is reported by a warning once, and is replaced by the
-    next `put` of its key.
+    A file that is damaged, or of an older format, counts as missing: a warning reports it once,
+    and the next `put` of its key replaces it.
 
     >>> import tempfile
     >>> store = EmbeddingStore(tempfile.mkdtemp())
     >>> sizes = [(1, 8, 4, 4), (1, 1, 16, 16), (1, 2, 8, 8)]
     >>> features = Features(*(np.ones(size, np.float32) for size in sizes))
-    >>> store.put("a1", ImageEmbedding("a1", (480, 640), "tiny", features))
+    >>> store.put(ImageEmbedding("a1", (480, 640), "tiny", features))
     >>> store.get("a1").image_size, store.get("b2")
     ((480, 640), None)
     """
@@ -49,8 +49,8 @@ class EmbeddingStore:
     def get(self, key: str) -> ImageEmbedding | None:
         """The embedding kept under `key`, in fresh arrays, or None.
 
-        What the file says about itself is checked against `key`, and its numbers against the
-        digest in its header: a file of another image or model under this name is refused.
+        The file's own key must be `key`, and its numbers must match the digest in its header, so
+        a renamed file is not taken for another image's.
         """
         path = self._path(key)
         try:
@@ -69,16 +69,16 @@ class EmbeddingStore:
                 )
             return None
 
-    def put(self, key: str, embedding: ImageEmbedding) -> None:
-        """Keep an embedding under `key`, in place of any earlier one."""
-        path = self._path(key)
-        data = _serialise(key, embedding)
+    def put(self, embedding: ImageEmbedding) -> None:
+        """Keep an embedding under its key, in place of any earlier one."""
+        path = self._path(embedding.key)
+        data = _serialise(embedding)
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as beside:
-            # Not safetensors' save_file: its files can be read by nobody but their owner.
+            # safetensors' own save_file makes files that only their owner may read.
             beside.write_bytes(data)
         with self._lock:
-            self._reported.discard(key)
+            self._reported.discard(embedding.key)
 
     def _path(self, key: str) -> Path:
         if not isinstance(key, str) or not re.fullmatch(r"[0-9a-f]{1,128}", key):
@@ -88,23 +88,22 @@ class EmbeddingStore:
         return self.folder / f"{key}.safetensors"
 
 
-def _serialise(key: str, embedding: ImageEmbedding) -> bytes:
+def _serialise(embedding: ImageEmbedding) -> bytes:
     _check_shapes(embedding.features)
     header = {
         "format": FORMAT,
-        "key": key,
-        "image_hash": embedding.image_hash,
+        "key": embedding.key,
         "image_size": _size_text(embedding),
         "model_key": embedding.model_key,
-        "digest": _digest(key, embedding),
+        "digest": _digest(embedding),
     }
     arrays = {name: np.ascontiguousarray(getattr(embedding.features, name)) for name in ARRAYS}
     return save(arrays, metadata=header)
 
 
 def _read(path: Path, key: str) -> ImageEmbedding:
-    """Read one file; anything unexpected in it is a ValueError or a SafetensorError."""
-    # numpy arrays are copied out of the mapping, so a later change of the file cannot reach them.
+    """Read one file; anything unexpected in it raises a ValueError or a SafetensorError."""
+    # numpy arrays are copies, so a later change of the file does not reach them.
     with safe_open(path, framework="np") as file:
         header = file.metadata() or {}
         if header.get("format") != FORMAT:
@@ -118,12 +117,12 @@ def _read(path: Path, key: str) -> ImageEmbedding:
     _check_shapes(features)
     height, _, width = header.get("image_size", "").partition("x")
     embedding = ImageEmbedding(
-        image_hash=header.get("image_hash", ""),
+        key=key,
         image_size=(int(height), int(width)),
         model_key=header.get("model_key", ""),
         features=features,
     )
-    if header.get("digest") != _digest(key, embedding):
+    if header.get("digest") != _digest(embedding):
         raise ValueError("its content does not match its digest")
     return embedding
 
@@ -133,15 +132,14 @@ def _size_text(embedding: ImageEmbedding) -> str:
     return f"{height}x{width}"
 
 
-def _digest(key: str, embedding: ImageEmbedding) -> str:
-    """One digest over everything in a file."""
+def _digest(embedding: ImageEmbedding) -> str:
+    """A digest of everything in a file."""
     features = embedding.features
     return content_key(
         features.image_embed,
         content_key(features.high_res_feats_0),
         content_key(features.high_res_feats_1),
-        key,
-        embedding.image_hash,
+        embedding.key,
         _size_text(embedding),
         embedding.model_key,
     )

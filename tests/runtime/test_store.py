@@ -21,16 +21,16 @@ KEY, OTHER = "ab12", "cd34"
 NAMES = ("image_embed", "high_res_feats_0", "high_res_feats_1")
 
 
-def embedding(model: str = "model", side: int = 2, seed: int = 0) -> ImageEmbedding:
+def embedding(model: str = "model", side: int = 2, seed: int = 0, key: str = KEY) -> ImageEmbedding:
     rng = np.random.default_rng(seed)
     sizes = [(1, 8, side, side + 1), (1, 1, 4 * side, 4 * side + 4), (1, 2, 2 * side, 2 * side + 2)]
     features = Features(*(rng.standard_normal(size, np.float32) for size in sizes))
-    return ImageEmbedding(KEY, (480, 640), model, features)
+    return ImageEmbedding(key, (480, 640), model, features)
 
 
 def same(one: ImageEmbedding, two: ImageEmbedding) -> bool:
-    return (one.image_hash, one.image_size, one.model_key) == (
-        two.image_hash,
+    return (one.key, one.image_size, one.model_key) == (
+        two.key,
         two.image_size,
         two.model_key,
     ) and all(
@@ -44,25 +44,25 @@ def store(tmp_path) -> EmbeddingStore:
 
 
 def test_what_was_put_comes_back_in_another_store_on_the_folder(store) -> None:
-    store.put(KEY, embedding())
+    store.put(embedding())
     assert same(EmbeddingStore(str(store.folder)).get(KEY), embedding())
 
 
 def test_the_folder_is_made_on_the_first_put(store) -> None:
     assert store.get(KEY) is None
     assert not store.folder.exists()
-    store.put(KEY, embedding())
+    store.put(embedding())
     assert [path.name for path in store.folder.iterdir()] == [f"{KEY}.safetensors"]
 
 
 def test_a_later_put_replaces_an_earlier_one(store) -> None:
-    store.put(KEY, embedding(seed=1))
-    store.put(KEY, embedding(seed=2))
+    store.put(embedding(seed=1))
+    store.put(embedding(seed=2))
     assert same(store.get(KEY), embedding(seed=2))
 
 
 def test_a_file_that_changes_later_does_not_reach_what_was_read(store) -> None:
-    store.put(KEY, embedding())
+    store.put(embedding())
     found = store.get(KEY)
     path = store.folder / f"{KEY}.safetensors"
     with path.open("r+b") as file:
@@ -74,7 +74,7 @@ def test_arrays_that_are_views_and_sizes_of_numpy_are_kept_right(store) -> None:
     right = embedding()
     features = Features(*(np.asfortranarray(getattr(right.features, name)) for name in NAMES))
     size = tuple(np.array([480, 640]))
-    store.put(KEY, ImageEmbedding(KEY, size, "model", features))
+    store.put(ImageEmbedding(KEY, size, "model", features))
     assert same(store.get(KEY), right)
 
 
@@ -86,7 +86,7 @@ def test_a_key_that_is_no_hex_digest_is_refused(store, key) -> None:
     with pytest.raises(ValueError, match="key must be a hex digest"):
         store.get(key)
     with pytest.raises(ValueError, match="key must be a hex digest"):
-        store.put(key, embedding())
+        store.put(embedding(key=key))
     assert not store.folder.exists()
 
 
@@ -115,13 +115,13 @@ def flip_last_byte(data: bytes) -> bytes:
         lambda data: data.replace(b"480x640", b"640x480"),
         lambda data: data.replace(b"480x640", b"upright"),
         lambda data: data.replace(b'"model"', b'"mOdel"'),
-        lambda data: data.replace(b"embedding 1", b"embedding 2"),
+        lambda data: data.replace(b"embedding 2", b"embedding 1"),
         lambda data: data.replace(b'"image_embed"', b'"imaGe_embed"'),
         lambda data: data.replace(b'"F32"', b'"I32"'),
     ],
 )
 def test_a_damaged_file_is_missing_reported_once_and_replaced(store, damage) -> None:
-    store.put(KEY, embedding())
+    store.put(embedding())
     path = store.folder / f"{KEY}.safetensors"
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_missing_reported_once_and_replaced(store, damage) -> 
     with pytest.warns(UserWarning, match=f"{KEY}.safetensors is not used") as reports:
         assert [store.get(KEY), store.get(KEY)] == [None, None]
     assert len(reports) == 1
-    store.put(KEY, embedding())
+    store.put(embedding())
     assert same(store.get(KEY), embedding())
     path.write_bytes(b"")
     with pytest.warns(UserWarning, match="is not used"):
@@ -138,10 +138,10 @@ def test_a_damaged_file_is_missing_reported_once_and_replaced(store, damage) -> 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int8"])
 def test_arrays_of_another_kind_are_missing(store, dtype) -> None:
-    store.put(KEY, embedding())
+    store.put(embedding())
     path = store.folder / f"{KEY}.safetensors"
     arrays = {name: array.astype(dtype) for name, array in load_file(path).items()}
-    save_file(arrays, path, metadata={"format": "sam2lab embedding 1", "key": KEY})
+    save_file(arrays, path, metadata={"format": "sam2lab embedding 2", "key": KEY})
     with pytest.warns(UserWarning, match="features must be float32"):
         assert store.get(KEY) is None
 
@@ -149,7 +149,7 @@ def test_arrays_of_another_kind_are_missing(store, dtype) -> None:
 def test_a_file_of_another_model_under_this_name_is_refused(store) -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     tiny, large = content_key(image, "tiny"), content_key(image, "large")
-    store.put(tiny, embedding("tiny"))
+    store.put(embedding("tiny", key=tiny))
     os.replace(store.folder / f"{tiny}.safetensors", store.folder / f"{large}.safetensors")
     with pytest.warns(UserWarning, match="another image or model: model 'tiny'"):
         assert store.get(large) is None
@@ -172,19 +172,19 @@ def test_a_folder_in_the_place_of_a_file_is_reported(store) -> None:
 )
 def test_features_of_a_wrong_shape_or_dtype_are_not_written(store, features) -> None:
     with pytest.raises(ValueError, match="features must be float32 of one image"):
-        store.put(KEY, ImageEmbedding(KEY, (1, 1), "model", features))
+        store.put(ImageEmbedding(KEY, (1, 1), "model", features))
     assert not store.folder.exists()
 
 
 def test_a_failed_write_leaves_nothing_behind(store, monkeypatch) -> None:
-    store.put(KEY, embedding(seed=1))
+    store.put(embedding(seed=1))
 
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        store.put(KEY, embedding(seed=2))
+        store.put(embedding(seed=2))
     assert len(list(store.folder.iterdir())) == 1
     assert same(store.get(KEY), embedding(seed=1))
 
@@ -193,7 +193,7 @@ def test_a_failed_write_leaves_nothing_behind(store, monkeypatch) -> None:
 def test_a_class_may_read_the_files_of_one_account(store) -> None:
     earlier = os.umask(0o022)
     try:
-        store.put(KEY, embedding())
+        store.put(embedding())
     finally:
         os.umask(earlier)
     mode = (store.folder / f"{KEY}.safetensors").stat().st_mode
@@ -214,7 +214,7 @@ def test_two_caches_on_one_folder_encode_once(store) -> None:
 def test_threads_may_write_and_read_one_key(store) -> None:
     def work(seed: int) -> None:
         for _ in range(20):
-            store.put(KEY, embedding(seed=seed))
+            store.put(embedding(seed=seed))
             found = store.get(KEY)
             assert any(same(found, embedding(seed=other)) for other in range(4))
 
@@ -252,7 +252,7 @@ store = EmbeddingStore(folder)
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(60):
-    store.put(key, ImageEmbedding(key, (value, value), "model", features))
+    store.put(ImageEmbedding(key, (value, value), "model", features))
 """
 
 

@@ -94,7 +94,7 @@ class Answers:
         def key(count: int) -> tuple[object, ...]:
             # The candidates of the first prompt do not depend on which one is chosen.
             first = choice if count > 1 else None
-            return engine, embedding.image_hash, first, prompts[:count]
+            return engine, embedding.key, first, prompts[:count]
 
         known, answer = 0, Answer.nothing(embedding.image_size)
         for count in range(len(prompts), 0, -1):
