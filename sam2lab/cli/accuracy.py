@@ -100,7 +100,7 @@ def accuracy(arguments: Namespace) -> None:
     if arguments.coco is None and (arguments.held_out or arguments.images):
         raise ValueError("--held-out and --images are about --coco PATH, which is missing")
     from sam2lab.measure.accuracy import evaluate
-    from sam2lab.measure.accuracy_summaries import quality
+    from sam2lab.measure.accuracy_summaries import headline_accuracy
     from sam2lab.opening import open_segmenter
 
     if arguments.keep_in is not None:
@@ -117,7 +117,7 @@ def accuracy(arguments: Namespace) -> None:
         )
         if result.table.attrs["interrupted"]:
             raise KeyboardInterrupt
-        rows = quality(result.table, above_px)
+        rows = headline_accuracy(result.table, above_px)
         if name == parts[0][0]:
             _print_row("mean IoU (95 % interval)", ["objects", "pictures", *rows["question"]])
             _print_row("---", ["---:"] * len(WIDTHS))

@@ -1,1 +1,14 @@
-"""Engines in, DataFrames out: nothing here draws or prints, and units stand in column names."""
+"""Engines in, DataFrames out: nothing here draws or prints, and units stand in column names.
+
+```python
+from sam2lab.measure import evaluate, ground_truth, summarise_accuracy
+
+result = evaluate({"onnx": "models/nano"}, ground_truth.coco("data/tiny_coco"), clicks=3)
+summarise_accuracy(result.table)
+```
+"""
+
+import lazy_loader
+
+# What is offered stands in __init__.pyi; each name is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,7 @@
 """How well an engine segments: its masks against the truth, object by object.
 
 A table has a row for each engine, object and prompt. Columns: `engine`, `image`, `object`,
-`kind` (see `answers.KINDS`), `clicks` (so far; 0 for a box), `iou` (Jaccard index of the mask
+`kind` (see `interactive.KINDS`), `clicks` (so far; 0 for a box), `iou` (Jaccard index of the mask
 that the engine scores best), `best_of_three` (of the best candidate, as only one who knows the
 truth can choose it; NaN where the engine was asked for a single mask), `score` (the engine's own
 guess of `iou`), `boundary_f`, `area_px` (of the true mask) and `size` (COCO's class of that).
@@ -24,8 +24,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from sam2lab.measure import machine
-from sam2lab.measure.answers import KINDS, Answer, Questions, ask
 from sam2lab.measure.ground_truth import Labelled, Sample, Samples, Skipped, samples
+from sam2lab.measure.interactive import KINDS, InteractiveProtocol, PromptedMasks, prompt_objects
 from sam2lab.measure.journal import Journal
 from sam2lab.measure.size_classes import size_class
 from sam2lab.runtime.arguments import whole
@@ -85,7 +85,9 @@ def evaluate(
     result = evaluate({"onnx": "models/nano"}, coco("data/tiny_coco"), clicks=3)
     ```
     """
-    questions = Questions(tuple([kinds] if isinstance(kinds, str) else kinds), clicks, seed)
+    questions = InteractiveProtocol(
+        tuple([kinds] if isinstance(kinds, str) else kinds), clicks, seed
+    )
     in_flight = whole("in_flight", in_flight, least=1)
     used = _checked(engines, elsewhere=executor is not None)
     about = {
@@ -138,7 +140,7 @@ def opened(engines: Mapping[str, Engine | Place]) -> dict[str, Engine]:
     return {name: _engine(name, one) for name, one in _checked(engines, False).items()}
 
 
-def score(engine: str, answer: Answer, truth: Mask) -> dict[str, Any]:
+def score(engine: str, answer: PromptedMasks, truth: Mask) -> dict[str, Any]:
     """The columns that compare one answer with the true mask (H, W)."""
     ious = [iou(truth, mask) for mask in answer.masks]
     best = int(np.argmax(answer.scores))
@@ -173,7 +175,7 @@ class _Outcome(NamedTuple):
 
 
 def _outcome(
-    sample: Sample, engines: Mapping[str, Engine | bytes], questions: Questions
+    sample: Sample, engines: Mapping[str, Engine | bytes], questions: InteractiveProtocol
 ) -> _Outcome:
     """The work on one photo, wherever it is done."""
     try:
@@ -190,12 +192,12 @@ def _outcome(
 
 
 def _rows(
-    name: str, engine: Engine, labelled: Labelled, image: int, questions: Questions
+    name: str, engine: Engine, labelled: Labelled, image: int, questions: InteractiveProtocol
 ) -> Iterator[dict[str, Any]]:
     if not labelled.masks:
         return
     areas = {number: int(np.count_nonzero(mask)) for number, mask in labelled.masks.items()}
-    for answer in ask(engine, labelled.photo, labelled.masks, questions, image):
+    for answer in prompt_objects(engine, labelled.photo, labelled.masks, questions, image):
         area = areas[answer.object]
         scored = score(name, answer, labelled.masks[answer.object])
         yield {**scored, "image": image, "area_px": area, "size": size_class(area)}
@@ -204,7 +206,7 @@ def _rows(
 def _outcomes(
     tasks: Iterator[Sample],
     engines: Mapping[str, Engine | bytes],
-    questions: Questions,
+    questions: InteractiveProtocol,
     executor: Executor | None,
     in_flight: int,
 ) -> Generator[tuple[int, _Outcome]]:

@@ -22,7 +22,7 @@ RESAMPLES_AT_ONCE = 100
 WITHIN = ["engine", "kind", "clicks"]
 """What makes rows comparable: never mean over these."""
 
-QUESTIONS = {
+HEADLINES = {
     "1 click, best-scored": ("clicks", 1, "iou"),
     "1 click, best of 3": ("clicks", 1, "best_of_three"),
     "box": ("box", 0, "iou"),
@@ -61,7 +61,7 @@ def mean_interval(
     return Interval(mean, float(low), float(high))
 
 
-def summary(
+def summarise_accuracy(
     table: pd.DataFrame, by: Sequence[str] = (), column: str = "iou", seed: int = 0
 ) -> pd.DataFrame:
     """The mean of a column for each engine, kind of prompt and number of clicks.
@@ -84,7 +84,7 @@ def summary(
     return pd.DataFrame(rows)
 
 
-def differences(
+def accuracy_differences(
     table: pd.DataFrame, baseline: str | None = None, column: str = "iou", seed: int = 0
 ) -> pd.DataFrame:
     """What each engine gains or loses against the `baseline`, by default the first one.
@@ -160,16 +160,16 @@ def number_of_clicks(
     return pd.DataFrame(rows)
 
 
-def quality(table: pd.DataFrame, above_px: int = 0, seed: int = 0) -> pd.DataFrame:
+def headline_accuracy(table: pd.DataFrame, above_px: int = 0, seed: int = 0) -> pd.DataFrame:
     """Four questions that say in short how good a model is, for each engine.
 
-    Columns: `engine`, `question` (a name in `QUESTIONS`), `objects` and `photos`, `mean` IoU
+    Columns: `engine`, `question` (a name in `HEADLINES`), `objects` and `photos`, `mean` IoU
     with its 95 % interval `low` to `high`. Objects of at most `above_px` pixels are left out.
     """
     counted = table[table["area_px"] > above_px]
     rows = []
     for engine in table["engine"].unique():
-        for question, (kind, clicks, column) in QUESTIONS.items():
+        for question, (kind, clicks, column) in HEADLINES.items():
             asked = (counted["kind"] == kind) & (counted["clicks"] == clicks)
             answers = counted[asked & (counted["engine"] == engine)]
             rows.append(

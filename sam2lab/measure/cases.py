@@ -50,7 +50,7 @@ class Case:
         }
 
 
-def cases(
+def draw_cases(
     images: Sequence[Any],
     kinds: Iterable[str] = KINDS,
     prompts_per_kind: int = 1,
@@ -61,7 +61,7 @@ def cases(
     Images are what `images.read` takes. A case depends on the seed, its image's place and size,
     its kind and its number alone, so that asking for fewer kinds gives the same ones.
 
-    >>> [case.kind for case in cases([np.zeros((40, 60, 3), np.uint8)], ["box", "3 points"])]
+    >>> [case.kind for case in draw_cases([np.zeros((40, 60, 3), np.uint8)], ["box", "3 points"])]
     ['box', '3 points']
     """
     wanted = known_kinds(kinds)

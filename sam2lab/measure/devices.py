@@ -11,7 +11,7 @@ import pandas as pd
 
 from sam2lab import settings
 from sam2lab.measure import checked_csv as field
-from sam2lab.measure import latency, machine, summaries
+from sam2lab.measure import latency, latency_summaries, machine
 from sam2lab.measure.workload import Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.onnx import CPU, ProviderReport
@@ -106,14 +106,14 @@ def this_machine(
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     question = Workload.with_points(noise, POINTS)
     asked = {name: latency.Series(engine, question) for name, engine in engines.items()}
-    table = latency.measure(asked, runs, seed)
+    table = latency.time_in_turn(asked, runs, seed)
     steady = table[table["phase"] == "steady"]
     if set(steady["series"]) != set(engines):
         raise ValueError("interrupted before every engine had a run that counts; measure again")
     chipset = machine.fingerprint()["cpu"]
     rows = []
     for model, part in PARTS.items():
-        times = summaries.summary(steady, f"{part}_ms").set_index("series")
+        times = latency_summaries.summarise_latency(steady, f"{part}_ms").set_index("series")
         for name, engine in engines.items():
             time, peak_mb = times.loc[name], peaks_mb[name][part]
             provider, nodes, fallback = placement(engine, f"{part}r")

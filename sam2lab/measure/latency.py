@@ -5,7 +5,7 @@ A table has a row for each run, in the order in which they were made. Columns: `
 prompt to arrays), `post_ms` (logits to masks), `total_ms`, `cpu_ms` (of all threads of this
 process), and `rss_mb` (10^6 bytes that the process holds after the run, whatever else is in it).
 `phase` is what is known beforehand: `open`, `first`, and `steady` for all the rest; where the
-warm-up really ends is found in the data, by `summaries.summary`. `table.attrs` holds the machine.
+warm-up really ends is found in the data, by `summarise_latency`. `table.attrs` holds the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from sam2lab import settings
 from sam2lab.measure import machine, workload
-from sam2lab.measure.records import Recorder
+from sam2lab.measure.table_files import Recorder
 from sam2lab.measure.workload import Timing, Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
@@ -47,7 +47,7 @@ class Series:
     ask: Callable[[Engine, Workload], Timing] = workload.ask
 
 
-def measure(
+def time_in_turn(
     series: Mapping[Any, Series],
     runs: int | None = None,
     seed: int = 0,
@@ -60,7 +60,7 @@ def measure(
 
     An interrupt returns the table of the runs that were finished, with `attrs["interrupted"]`.
     With `save_to`, a name in .csv, the table is kept there every few seconds and at the end; see
-    `records.load`.
+    `load_table`.
     """
     if not isinstance(series, Mapping) or not series:
         raise ValueError(f"series is {series!r}; wanted at least one named Series")
@@ -94,7 +94,7 @@ def measure(
     return table
 
 
-def compare(
+def time_engines(
     engines: Mapping[Any, Opened],
     image: Any,
     prompt: Mapping[str, Any] | None = None,
@@ -106,10 +106,10 @@ def compare(
 
     `image` is what `images.read` takes; `prompt` holds arguments of `prompts.encode`, such as
     `boxes`, in pixels of the photo, and is by default a click in the middle. For the ratios see
-    `summaries.ratios`; for the other arguments see `measure`.
+    `latency_ratios`; for the other arguments see `time_in_turn`.
 
     ```python
-    table = compare({"torch": TorchEngine(model), "onnx": OnnxEngine(folder)}, "photo.jpg")
+    table = time_engines({"torch": TorchEngine(model), "onnx": OnnxEngine(folder)}, "photo.jpg")
     ```
     """
     if not isinstance(engines, Mapping) or not engines:
@@ -117,7 +117,7 @@ def compare(
             f'engines is {engines!r}; wanted at least one by its name: {{"a": engine}}'
         )
     question = Workload.about(image, prompt)
-    return measure(
+    return time_in_turn(
         {name: Series(engine, question) for name, engine in engines.items()}, runs, seed, save_to
     )
 

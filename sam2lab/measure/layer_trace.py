@@ -13,9 +13,9 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
-from sam2lab.measure.cases import cases
+from sam2lab.measure.cases import draw_cases
+from sam2lab.measure.layers import Stages, observe
 from sam2lab.measure.parity import tensor_errors
-from sam2lab.measure.stages import Stages, observe
 from sam2lab.runtime import images as photos
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.engines.protocol import Engine
@@ -26,7 +26,7 @@ from sam2lab.runtime.segmenter import Segmenter
 THRESHOLD = 1e-3
 
 
-def trace(
+def trace_layers(
     engine_a: Engine,
     engine_b: Engine,
     image: Any,
@@ -49,7 +49,7 @@ def trace(
             f"engine_a takes {engine_a.info.input_size} and engine_b {engine_b.info.input_size} "
             "(height, width); their stages have different shapes: export both at one input_size"
         )
-    (case,) = cases([image], [kind], seed=seed)
+    (case,) = draw_cases([image], [kind], seed=seed)
     prompt = dict(case.prompt)
     if kind == "refine":
         first = Segmenter(engine_a).segment_images(image, **case.first_click)[0]
@@ -78,13 +78,13 @@ def _look(engine: Engine, photo: npt.NDArray[Any], prompt: dict[str, Any]) -> di
     return observe(engine, pixels[None], prompts)
 
 
-def first_above(table: pd.DataFrame, threshold: float | None = None) -> str | None:
+def first_layer_above(table: pd.DataFrame, threshold: float | None = None) -> str | None:
     """The first stage of `trace` whose relative error exceeds the threshold; None if none does.
 
     Without a threshold, the one that the table was made with.
 
     >>> table = pd.DataFrame({"stage": ["pixels", "blocks.0"], "relative_error": [0.0, 0.2]})
-    >>> first_above(table, 0.1)
+    >>> first_layer_above(table, 0.1)
     'blocks.0'
     """
     above = table["above"] if threshold is None else ~(table["relative_error"] <= threshold)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sam2lab.measure.cases import KINDS, Case, cases
+from sam2lab.measure.cases import KINDS, Case, draw_cases
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
@@ -40,7 +40,7 @@ def compare_tensors(
     _check_engines(engine_a, engine_b)
     listed = _listed(images)
     _same_input_size(engine_a, engine_b)
-    asked = cases(listed, kinds, seed=seed)
+    asked = draw_cases(listed, kinds, seed=seed)
     a, b = _Side(engine_a, listed), _Side(engine_b, listed)
     rows = []
     for index in range(len(listed)):
@@ -74,7 +74,7 @@ def compare_masks(
     """
     _check_engines(engine_a, engine_b)
     listed = _listed(images)
-    asked = cases(listed, kinds, prompts_per_kind, seed)
+    asked = draw_cases(listed, kinds, prompts_per_kind, seed)
     a, b = _Side(engine_a, listed), _Side(engine_b, listed)
     rows = []
     for number, case in enumerate(asked):

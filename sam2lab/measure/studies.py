@@ -1,8 +1,8 @@
 """What the time depends on: one thing varied, everything else the same.
 
-Each study is a table like that of `latency.measure`, whose `series` is the value that varies.
+Each study is a table like that of `time_in_turn`, whose `series` is the value that varies.
 All values are asked in turn, so that a slow minute of the machine is not taken for an effect.
-Further arguments (`runs`, `seed`, `save_to`) go to `latency.measure`.
+Further arguments (`runs`, `seed`, `save_to`) go to `time_in_turn`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from sam2lab.measure.latency import Series, measure
+from sam2lab.measure.latency import Series, time_in_turn
 from sam2lab.measure.machine import fingerprint
 from sam2lab.measure.workload import Workload, by_file
 from sam2lab.runtime.arguments import whole
@@ -35,14 +35,16 @@ def images(
 ) -> pd.DataFrame:
     """Different photos, by name; without a prompt a click in the middle of each."""
     asked = {name: Workload.about(photo, prompt) for name, photo in photos.items()}
-    return measure({name: Series(engine, question) for name, question in asked.items()}, **options)
+    return time_in_turn(
+        {name: Series(engine, question) for name, question in asked.items()}, **options
+    )
 
 
 def points(
     engine: Engine, image: Any, counts: Sequence[int] = POINTS, **options: Any
 ) -> pd.DataFrame:
     """One object, asked for with more and more clicks."""
-    return measure(
+    return time_in_turn(
         {n: Series(engine, Workload.with_points(image, points=n)) for n in _counts(counts)},
         **options,
     )
@@ -52,7 +54,7 @@ def prompts_per_call(
     engine: Engine, image: Any, counts: Sequence[int] = PROMPTS_PER_CALL, **options: Any
 ) -> pd.DataFrame:
     """More and more objects on one image in a single call of the decoder, a click for each."""
-    return measure(
+    return time_in_turn(
         {
             n: Series(engine, Workload.with_points(image, points=1, objects=n))
             for n in _counts(counts)
@@ -72,7 +74,7 @@ def threads(
         counts = range(1, int(fingerprint()["usable_cores"]) + 1)
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     question = Workload.about(image)
-    return measure(
+    return time_in_turn(
         {n: Series(partial(OnnxEngine, opened, threads=n), question) for n in _counts(counts)},
         **options,
     )
@@ -88,7 +90,7 @@ def input_sizes(engines: Iterable[Engine], image: Any, **options: Any) -> pd.Dat
         if name in named:
             raise ValueError(f"engines has two of {name}; wanted one for each input size")
         named[name] = Series(engine, question)
-    return measure(named, **options)
+    return time_in_turn(named, **options)
 
 
 def local_and_remote(
@@ -107,7 +109,7 @@ def local_and_remote(
     question = Workload.about(file, prompt)
     series = {"local": Series(engine, question)}
     series |= {name: Series(remote, question, by_file(file)) for name, remote in remotes.items()}
-    return measure(series, **options)
+    return time_in_turn(series, **options)
 
 
 def _counts(counts: Iterable[int]) -> list[int]:

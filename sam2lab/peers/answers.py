@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.measure.cases import Case, cases
+from sam2lab.measure.cases import Case, draw_cases
 from sam2lab.peers import original
 from sam2lab.peers.running import INFO, SIDE, Running
 from sam2lab.runtime import enlarge, prompts
@@ -22,7 +22,7 @@ PROMPTS_PER_KIND = 2
 
 def asked(photo: Photo) -> list[Case]:
     """Prompts of every kind on one photo (H, W, 3), always the same."""
-    return cases([photo], prompts_per_kind=PROMPTS_PER_KIND)
+    return draw_cases([photo], prompts_per_kind=PROMPTS_PER_KIND)
 
 
 def clicks(objects: int, image_size: tuple[int, int]) -> PromptBatch:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from sam2lab.measure import statistics, summaries
+from sam2lab.measure import latency_summaries, statistics
 from sam2lab.peers.contenders import OURS
 from sam2lab.runtime.files import replacing
 
@@ -64,7 +64,7 @@ class Comparison:
         return cls(content["about"], content["contenders"], content["lines"])
 
     def times(self) -> pd.DataFrame:
-        """All rounds, in the form of `latency.measure`: `series`, `run`, `phase` and `ROUNDS`."""
+        """All rounds, in the form of `time_in_turn`: `series`, `run`, `phase` and `ROUNDS`."""
         rows = [
             {"series": name, "run": line["round"], "phase": "steady"}
             | {column: times.get(column) for column in ROUNDS}
@@ -113,14 +113,14 @@ class Comparison:
     def ratios(self, column: str) -> pd.DataFrame:
         """How many times as long as ours each other takes, with its interval.
 
-        `column` is one of `ROUNDS`, or `first_mask_ms`. See `summaries.ratios`.
+        `column` is one of `ROUNDS`, or `first_mask_ms`. See `latency_ratios`.
         """
         table = self.times() if column in ROUNDS else self.starts().assign(phase="steady")
         table = table.dropna(subset=[column])
         if OURS not in set(table["series"]):
             raise ValueError(f"there is no {column} of {OURS}; see the contenders' reasons")
         # Named, since without anybody else there is not even an empty column.
-        return summaries.ratios(table, OURS, column).reindex(columns=RATIOS)
+        return latency_summaries.latency_ratios(table, OURS, column).reindex(columns=RATIOS)
 
     def summary(self) -> pd.DataFrame:
         """One row for each contender, ours first.

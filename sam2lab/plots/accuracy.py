@@ -92,7 +92,7 @@ def jaccard_boxes(table: pd.DataFrame) -> Figure:
 
 
 def iou_by_clicks(summary: pd.DataFrame) -> Figure:
-    """The mean IoU after each click, with its 95 % band, of `accuracy_summaries.summary`."""
+    """The mean IoU after each click, with its 95 % band, of `summarise_accuracy`."""
     figure = Picture(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     clicked = summary[summary["kind"] == "clicks"]
@@ -125,7 +125,7 @@ def iou_by_clicks(summary: pd.DataFrame) -> Figure:
 
 
 def iou_by_size(summary: pd.DataFrame) -> Figure:
-    """The mean IoU with its 95 % interval by size, of `summary(table, by=["size"])`.
+    """The mean IoU with its 95 % interval by size, of `summarise_accuracy(table, by=["size"])`.
 
     A panel for each prompt; of clicks, 1, 3 and 10 are shown.
     """

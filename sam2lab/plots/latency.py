@@ -36,7 +36,7 @@ LOG_FROM = 8
 def run_order(table: pd.DataFrame, summary: pd.DataFrame, column: str = "total_ms") -> Figure:
     """Every run in its place, one panel for each series, the warm-up marked.
 
-    `table` is that of `latency.measure`, `summary` that of `summaries.summary` of the same column.
+    `table` is that of `time_in_turn`, `summary` that of `summarise_latency` of the same column.
     Hollow dots on yellow belong to the warm-up; the line is the median of the rest and the grey
     band goes from its 5th to its 95th percentile.
     """
@@ -74,7 +74,7 @@ def run_order(table: pd.DataFrame, summary: pd.DataFrame, column: str = "total_m
 def time_ecdf(table: pd.DataFrame, column: str = "total_ms") -> Figure:
     """For each time, the share of runs that took at most so long; `table` as for `run_order`.
 
-    Give it `summaries.steady(table)` to leave the warm-up out.
+    Give it `steady_runs(table)` to leave the warm-up out.
     """
     groups = _times(table, column)
     figure = Picture(figsize=(7, 4), layout="constrained")
@@ -131,7 +131,7 @@ def time_violins(table: pd.DataFrame, column: str = "total_ms") -> Figure:
 
 
 def time_ratios(ratios: pd.DataFrame) -> Figure:
-    """A forest plot of `summaries.ratios`: each median ratio with its interval, 1 is as fast."""
+    """A forest plot of `latency_ratios`: each median ratio with its interval, 1 is as fast."""
     baseline = ratios["baseline"].iloc[0]
     places = np.arange(len(ratios))
     figure = Picture(figsize=(7, 1.5 + 0.5 * len(ratios)), layout="constrained")
@@ -158,7 +158,7 @@ def time_ratios(ratios: pd.DataFrame) -> Figure:
 def time_study(summary: pd.DataFrame, varied: str, time: str = "time of one run") -> Figure:
     """The median with its interval for each value of what was varied, and how far runs spread.
 
-    `summary` is that of `summaries.summary` over a table of `studies`; `varied` and `time` name
+    `summary` is that of `summarise_latency` over a table of `studies`; `varied` and `time` name
     the axes. The thin line goes from the 5th to the 95th percentile, the thick one is the 95 %
     interval of the median.
     """

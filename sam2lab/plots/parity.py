@@ -123,7 +123,7 @@ def iou_by_prompt(table: pd.DataFrame) -> Figure:
 
 
 def error_growth(table: pd.DataFrame) -> Figure:
-    """How the error grows from block to block in `microscope.trace`, the threshold drawn in.
+    """How the error grows from block to block in `trace_layers`, the threshold drawn in.
 
     The first stage above the threshold is named and marked. What has no error lies at the left
     edge, and at the right one what has an infinite error, that of a constant tensor.

@@ -110,7 +110,7 @@ def questions(chosen: Iterable[Picture], engine: Engine) -> Iterator[Question]:
         features = engine.encode(pixels)
         size = (image.shape[0], image.shape[1])
         asked = []
-        for case in cases.cases([image], seed=number):
+        for case in cases.draw_cases([image], seed=number):
             earlier = None
             if case.kind == "refine":
                 first = prompting.encode(size, info, **case.first_click)

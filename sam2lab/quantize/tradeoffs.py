@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm.auto import tqdm
 
-from sam2lab.measure import accuracy, latency, summaries
+from sam2lab.measure import accuracy, latency, latency_summaries
 from sam2lab.measure.ground_truth import Sample
 from sam2lab.quantize.calibration import PICTURES, Source
 from sam2lab.quantize.qdq import Calibrated, calibrate, parts
@@ -71,7 +71,7 @@ def pareto(
     One row for each recipe and one for the float model. Columns: `recipe`, `encoder_mb` and
     `size_mb` of both graphs (10^6 bytes), `size_ratio`, `encode_ratio` with its 95 % interval
     `encode_low` to `encode_high` and `time_ratio` (encoding and a click; paired, see
-    `summaries.ratios`), all as multiples of the float model's; `iou`, `iou_p5` and `sqnr_db` (see
+    `latency_ratios`), all as multiples of the float model's; `iou`, `iou_p5` and `sqnr_db` (see
     `sensitivity.Damage`); `jaccard`, the mean against the truth, where `ground_truth` is given (see
     `measure.accuracy.evaluate`); and `best`, where no other is at least as good in time, size and
     iou, and better in one. `runs` is how often each is timed.
@@ -95,14 +95,14 @@ def pareto(
             rows.append({"recipe": name, **_sizes(written), **damage})
         table = pd.DataFrame(rows)
         photo = np.zeros((*bundle.info.input_size, 3), np.uint8)
-        times = latency.compare(engines, photo, runs=runs)
+        times = latency.time_engines(engines, photo, runs=runs)
         if ground_truth is not None:
             answers = accuracy.evaluate(engines, ground_truth, ("clicks", "box"), clicks=1)
             jaccard = answers.table.groupby("engine")["iou"].mean()
             table["jaccard"] = table["recipe"].map(jaccard)
     table["size_ratio"] = table["size_mb"] / table["size_mb"][0]
-    encode = summaries.ratios(times, FLOAT, "encode_ms").set_index("series")
-    total = summaries.ratios(times, FLOAT).set_index("series")
+    encode = latency_summaries.latency_ratios(times, FLOAT, "encode_ms").set_index("series")
+    total = latency_summaries.latency_ratios(times, FLOAT).set_index("series")
     for column, ratio in {
         "encode_ratio": encode["ratio"],
         "encode_low": encode["ratio_low"],

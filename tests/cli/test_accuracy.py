@@ -12,7 +12,7 @@ from PIL import Image
 
 from sam2lab.cli import main
 from sam2lab.measure.accuracy import evaluate
-from sam2lab.measure.accuracy_summaries import quality
+from sam2lab.measure.accuracy_summaries import headline_accuracy
 from sam2lab.measure.ground_truth import drawn
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.scenes.mixture import Mixture
@@ -81,7 +81,7 @@ def test_scenes_get_a_row_with_the_four_means_and_their_intervals(
     header, rule, row = table(capsys.readouterr().out)
     scenes = drawn(Mixture(held_out=True), 9, (64, 64))
     measured = evaluate({"nano": engine()}, scenes, ("clicks", "box"), clicks=3)
-    expected = quality(measured.table)
+    expected = headline_accuracy(measured.table)
     assert header[1:] == ["objects", "pictures", *expected["question"]]
     assert set("".join(rule)) == {"-", ":"}
     assert row[0] == "synthetic scenes and cut-outs"

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sam2lab.measure.accuracy import evaluate
-from sam2lab.measure.accuracy_summaries import (
+from sam2lab.measure import (
+    accuracy_differences,
     clicks_needed,
-    differences,
-    mean_interval,
+    evaluate,
+    headline_accuracy,
     number_of_clicks,
-    quality,
-    summary,
+    summarise_accuracy,
 )
+from sam2lab.measure.accuracy_summaries import mean_interval
 from tests.measure.known import AFTER_CLICKS, BOX, CANDIDATES, KnownEngine, scenes
 
 KNOWN = evaluate({"known": KnownEngine(), "worse": KnownEngine(worse=0.1)}, scenes(6), clicks=5)
@@ -85,7 +85,7 @@ def test_the_mean_does_not_depend_on_the_seed_and_the_interval_hardly() -> None:
 
 
 def test_a_summary_says_what_the_masks_were_made_to_have() -> None:
-    rows = summary(KNOWN.table).set_index(["engine", "kind", "clicks"])
+    rows = summarise_accuracy(KNOWN.table).set_index(["engine", "kind", "clicks"])
     for column in ("mean", "low", "high", "median"):
         assert rows.loc[("known", "box", 0), column] == pytest.approx(BOX)
         assert rows.loc[("known", "clicks", 1), column] == pytest.approx(CANDIDATES[1])
@@ -96,19 +96,21 @@ def test_a_summary_says_what_the_masks_were_made_to_have() -> None:
 
 def test_a_summary_keeps_sizes_apart() -> None:
     table = pd.concat([clicked([0.2], [0.4]), clicked([0.9]).assign(size="large", image=9)])
-    rows = summary(table, by=["size"]).set_index("size")
+    rows = summarise_accuracy(table, by=["size"]).set_index("size")
     assert rows["mean"].to_dict() == pytest.approx({"medium": 0.3, "large": 0.9})
 
 
 def test_what_was_not_answered_is_not_counted() -> None:
-    rows = summary(KNOWN.table, column="best_of_three").set_index(["engine", "kind", "clicks"])
+    rows = summarise_accuracy(KNOWN.table, column="best_of_three").set_index(
+        ["engine", "kind", "clicks"]
+    )
     assert rows.loc[("known", "box", 0), "objects"] == 0
     assert np.isnan(rows.loc[("known", "box", 0), "mean"])
     assert rows.loc[("known", "random click", 1), "mean"] == CANDIDATES[2]
 
 
 def test_each_object_is_compared_with_itself() -> None:
-    rows = differences(KNOWN.table)
+    rows = accuracy_differences(KNOWN.table)
     assert set(rows["engine"]) == {"worse"}
     assert set(rows["baseline"]) == {"known"}
     # Two tenths of a width may round to whole columns either way.
@@ -126,22 +128,22 @@ def test_a_difference_shows_that_is_small_beside_the_spread_of_objects() -> None
             clicked(*(ious - 0.01 + rng.normal(0, 0.02, 200))[:, None].tolist(), engine="b"),
         ]
     )
-    (row,) = differences(table).itertuples()
+    (row,) = accuracy_differences(table).itertuples()
     assert -0.015 < row.low < row.difference < row.high < -0.005
-    means = summary(table).set_index("engine")
+    means = summarise_accuracy(table).set_index("engine")
     assert means.loc["b", "high"] > means.loc["a", "low"]
 
 
 def test_objects_that_only_one_engine_answered_are_left_out() -> None:
     table = pd.concat([clicked([0.5], [0.6], [0.7]), clicked([0.5], [0.5], engine="b")])
-    (row,) = differences(table, baseline="b").itertuples()
+    (row,) = accuracy_differences(table, baseline="b").itertuples()
     assert (row.engine, row.objects) == ("a", 2)
     assert row.difference == pytest.approx(0.05)
 
 
 def test_an_unknown_baseline_is_refused() -> None:
     with pytest.raises(ValueError, match="baseline is 'x'; wanted one of known, worse"):
-        differences(KNOWN.table, "x")
+        accuracy_differences(KNOWN.table, "x")
 
 
 def test_clicks_are_counted_until_the_target_is_first_reached() -> None:
@@ -167,7 +169,7 @@ def test_clicks_cannot_be_counted_in_a_table_without() -> None:
 
 
 def test_quality_is_four_figures_of_each_engine() -> None:
-    rows = quality(KNOWN.table)
+    rows = headline_accuracy(KNOWN.table)
     known = rows[rows["engine"] == "known"]
     expected = [CANDIDATES[1], CANDIDATES[2], BOX, AFTER_CLICKS[3]]
     assert known["mean"].tolist() == pytest.approx(expected)
@@ -177,7 +179,7 @@ def test_quality_is_four_figures_of_each_engine() -> None:
 def test_quality_leaves_small_objects_out() -> None:
     areas = KNOWN.table["area_px"]
     cut = int(areas.median())
-    rows = quality(KNOWN.table, above_px=cut)
+    rows = headline_accuracy(KNOWN.table, above_px=cut)
     larger = KNOWN.table.loc[areas > cut].groupby(["image", "object"]).ngroups
     assert 0 < larger < 12
     assert set(rows["objects"]) == {larger}

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from sam2lab import OnnxEngine, Segmenter
-from sam2lab.measure import latency, records, studies
-from sam2lab.measure.latency import COLUMNS, Series, compare, measure
-from sam2lab.measure.summaries import ratios, steady, summary
+from sam2lab.measure import latency, load_table, studies
+from sam2lab.measure.latency import COLUMNS, Series, time_engines, time_in_turn
+from sam2lab.measure.latency_summaries import latency_ratios, steady_runs, summarise_latency
 from sam2lab.measure.workload import Timing, Workload
 from sam2lab.remote import RemoteEngine, serve
 from tests.measure.sleepy import PHOTO, SleepyEngine
@@ -33,19 +33,19 @@ def interrupted_at(n: int) -> SleepyEngine:
 @pytest.fixture(scope="module")
 def turns() -> np.ndarray:
     """Who was asked in each of 60 rounds, (60, 3)."""
-    table = compare({name: SleepyEngine() for name in "abc"}, PHOTO, runs=60, seed=3)
+    table = time_engines({name: SleepyEngine() for name in "abc"}, PHOTO, runs=60, seed=3)
     return table["series"].to_numpy().reshape(60, 3)
 
 
 @pytest.fixture(scope="module")
 def slept():
     """Two engines of known sleeps."""
-    return compare({"slow": SleepyEngine(40, 5), "fast": SleepyEngine(20, 5)}, PHOTO, runs=20)
+    return time_engines({"slow": SleepyEngine(40, 5), "fast": SleepyEngine(20, 5)}, PHOTO, runs=20)
 
 
 class TestTheTable:
     def test_has_a_row_for_each_run_of_each_series(self) -> None:
-        table = compare({"a": SleepyEngine(), "b": SleepyEngine()}, PHOTO, runs=3)
+        table = time_engines({"a": SleepyEngine(), "b": SleepyEngine()}, PHOTO, runs=3)
         assert table.columns.tolist() == COLUMNS
         assert table.groupby("series")["run"].apply(list).to_dict() == {
             "a": [1, 2, 3],
@@ -58,24 +58,26 @@ class TestTheTable:
         ]
 
     def test_begins_with_the_opening_where_that_was_left_to_it(self) -> None:
-        table = compare({"later": lambda: SleepyEngine(), "now": SleepyEngine()}, PHOTO, runs=1)
+        table = time_engines(
+            {"later": lambda: SleepyEngine(), "now": SleepyEngine()}, PHOTO, runs=1
+        )
         opening = table.iloc[0]
         assert (opening["series"], opening["run"], opening["phase"]) == ("later", 0, "open")
         assert np.isnan(opening["encode_ms"])
         assert (table["phase"] == "open").sum() == 1
 
     def test_the_stages_lie_within_the_total(self) -> None:
-        table = compare({"a": SleepyEngine(3, 2)}, PHOTO, runs=5)
+        table = time_engines({"a": SleepyEngine(3, 2)}, PHOTO, runs=5)
         stages = table[["pre_ms", "encode_ms", "decode_ms", "post_ms"]]
         assert (stages > 0).all(axis=None)
         np.testing.assert_allclose(stages.sum(axis=1), table["total_ms"])
 
     def test_sleeping_costs_no_processor_time(self) -> None:
-        table = compare({"a": SleepyEngine(encode_ms=30)}, PHOTO, runs=5)
+        table = time_engines({"a": SleepyEngine(encode_ms=30)}, PHOTO, runs=5)
         assert table["cpu_ms"].median() < table["total_ms"].median()
 
     def test_carries_the_machine_and_what_the_engines_run(self) -> None:
-        about = compare({"a": SleepyEngine()}, PHOTO, runs=1).attrs
+        about = time_engines({"a": SleepyEngine()}, PHOTO, runs=1).attrs
         assert about["machine"]["cpu"]
         assert about["engines"]["a"]["engine_key"] == "sleepy"
 
@@ -83,7 +85,7 @@ class TestTheTable:
         monkeypatch.setenv("SAM2LAB_BUDGET", "full")
         assert latency.default_runs() == 1000
         monkeypatch.setenv("SAM2LAB_BUDGET", "ci")
-        assert len(compare({"a": SleepyEngine()}, PHOTO)) == latency.default_runs() == 20
+        assert len(time_engines({"a": SleepyEngine()}, PHOTO)) == latency.default_runs() == 20
 
 
 class TestTakingTurns:
@@ -98,7 +100,9 @@ class TestTakingTurns:
 
     def test_the_seed_decides_the_order(self) -> None:
         engines = {name: SleepyEngine() for name in "abc"}
-        orders = [compare(engines, PHOTO, runs=9, seed=s)["series"].tolist() for s in (1, 1, 2)]
+        orders = [
+            time_engines(engines, PHOTO, runs=9, seed=s)["series"].tolist() for s in (1, 1, 2)
+        ]
         assert orders[0] == orders[1] != orders[2]
 
 
@@ -139,13 +143,13 @@ class TestKnownSleeps:
         ("column", "slow", "fast"), [("encode_ms", 40, 20), ("decode_ms", 5, 5)]
     )
     def test_come_out_as_the_median(self, slept, column: str, slow: int, fast: int) -> None:
-        rows = summary(slept, column).set_index("series")
+        rows = summarise_latency(slept, column).set_index("series")
         for name, known in (("slow", slow), ("fast", fast)):
             assert known <= rows.loc[name, "median_high_ms"]
             assert rows.loc[name, "median_low_ms"] <= known + 10
 
     def test_come_out_as_the_ratio(self, slept) -> None:
-        row = ratios(slept, "fast", "encode_ms").iloc[0]
+        row = latency_ratios(slept, "fast", "encode_ms").iloc[0]
         assert (row["series"], row["baseline"]) == ("slow", "fast")
         # 40 / 20, each up to 10 ms late.
         assert 40 / 30 <= row["ratio_low"] <= row["ratio"] <= row["ratio_high"] <= 50 / 20
@@ -158,31 +162,31 @@ class TestKnownSleeps:
             Workload.about(PHOTO),
             ask=lambda engine, question: Timing(0, 0, 0, 0, next(times), 0),
         )
-        table = measure({"a": series}, runs=30)
-        row = summary(table).iloc[0]
+        table = time_in_turn({"a": series}, runs=30)
+        row = summarise_latency(table).iloc[0]
         assert (row["warm_up_runs"], row["first_ms"], row["median_ms"]) == (3, 103, 4.1)
-        assert steady(table)["run"].tolist() == list(range(4, 31))
+        assert steady_runs(table)["run"].tolist() == list(range(4, 31))
 
 
 class TestAnInterrupt:
     def test_returns_what_was_measured(self) -> None:
-        table = compare({"a": interrupted_at(4), "b": SleepyEngine()}, PHOTO, runs=50)
+        table = time_engines({"a": interrupted_at(4), "b": SleepyEngine()}, PHOTO, runs=50)
         assert (table["series"] == "a").sum() == 3
         assert table.attrs["interrupted"]
 
     def test_leaves_a_file_that_can_be_read(self, tmp_path: Path) -> None:
         file = tmp_path / "new" / "runs.csv"
-        table = compare({"a": interrupted_at(4)}, PHOTO, runs=50, save_to=file)
-        loaded = records.load(file)
+        table = time_engines({"a": interrupted_at(4)}, PHOTO, runs=50, save_to=file)
+        loaded = load_table(file)
         assert loaded.equals(table)
         assert loaded.attrs == table.attrs
         assert sorted(p.name for p in file.parent.iterdir()) == ["runs.csv", "runs.json"]
 
     def test_before_the_first_run_leaves_an_empty_table(self) -> None:
-        table = compare({"a": interrupted_at(1)}, PHOTO, runs=5)
+        table = time_engines({"a": interrupted_at(1)}, PHOTO, runs=5)
         assert table.empty
         with pytest.raises(ValueError, match="table holds no run"):
-            summary(table)
+            summarise_latency(table)
 
     def test_an_error_of_the_engine_is_not_swallowed_but_the_runs_are_saved(
         self, tmp_path: Path
@@ -192,10 +196,10 @@ class TestAnInterrupt:
                 raise RuntimeError("out of memory")
 
         with pytest.raises(RuntimeError, match="out of memory"):
-            compare(
+            time_engines(
                 {"a": SleepyEngine(before=broken)}, PHOTO, runs=9, save_to=tmp_path / "runs.csv"
             )
-        assert len(records.load(tmp_path / "runs.csv")) == 2
+        assert len(load_table(tmp_path / "runs.csv")) == 2
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
     def test_a_process_killed_half_way_leaves_a_file_that_can_be_read(
@@ -203,10 +207,10 @@ class TestAnInterrupt:
     ) -> None:
         script = (
             "import sys\n"
-            "from sam2lab.measure import latency, records\n"
+            "from sam2lab.measure import latency, table_files\n"
             "from tests.measure.sleepy import PHOTO, SleepyEngine\n"
-            "records.SAVE_EVERY_S = 0\n"
-            "latency.compare({'a': SleepyEngine()}, PHOTO, runs=10**6, save_to=sys.argv[1])\n"
+            "table_files.SAVE_EVERY_S = 0\n"
+            "latency.time_engines({'a': SleepyEngine()}, PHOTO, runs=10**6, save_to=sys.argv[1])\n"
         )
         file = tmp_path / "runs.csv"
         process = subprocess.Popen(
@@ -220,7 +224,7 @@ class TestAnInterrupt:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        loaded = records.load(file)
+        loaded = load_table(file)
         assert loaded["run"].tolist() == list(range(1, len(loaded) + 1))
         assert loaded.attrs["machine"]["cpu"]
 
@@ -282,7 +286,7 @@ class TestStudies:
             serve(SleepyEngine()) as server,
             RemoteEngine(server.url, server.token) as remote,
         ):
-            table = compare({"here": SleepyEngine(), "there": remote}, PHOTO, runs=2)
+            table = time_engines({"here": SleepyEngine(), "there": remote}, PHOTO, runs=2)
         assert table["encode_ms"].notna().all()
         assert table.attrs["engines"]["there"]["engine"] == "RemoteEngine"
 
@@ -294,19 +298,19 @@ class TestStudies:
 
 class TestSummaries:
     def test_the_baseline_is_the_first_series_unless_named(self, slept) -> None:
-        assert ratios(slept)["series"].tolist() == ["fast"]
-        assert ratios(slept, "fast")["series"].tolist() == ["slow"]
+        assert latency_ratios(slept)["series"].tolist() == ["fast"]
+        assert latency_ratios(slept, "fast")["series"].tolist() == ["slow"]
 
     def test_an_unknown_baseline_is_refused(self, slept) -> None:
         with pytest.raises(ValueError, match="baseline is 'c'; wanted one of 'slow', 'fast'"):
-            ratios(slept, "c")
+            latency_ratios(slept, "c")
 
     def test_an_unknown_column_is_refused(self, slept) -> None:
         with pytest.raises(ValueError, match="column is 'rss_mb'; wanted one of encode_ms"):
-            summary(slept, "rss_mb")
+            summarise_latency(slept, "rss_mb")
 
     def test_percentiles_rise(self, slept) -> None:
-        row = summary(slept).iloc[0]
+        row = summarise_latency(slept).iloc[0]
         quoted = [row[f"p{p}_ms"] for p in (5, 50, 90, 95, 99)]
         assert quoted == sorted(quoted)
         assert row["p50_ms"] == row["median_ms"]
@@ -316,73 +320,73 @@ class TestRecords:
     def test_numbers_stay_numbers_and_names_stay_names(self, tmp_path: Path) -> None:
         for names in ((1, 2), ("1", "2"), ("none", "NA")):
             engines = {name: SleepyEngine() for name in names}
-            table = compare(engines, PHOTO, runs=2, save_to=tmp_path / "runs.csv")
-            assert records.load(tmp_path / "runs.csv").equals(table)
+            table = time_engines(engines, PHOTO, runs=2, save_to=tmp_path / "runs.csv")
+            assert load_table(tmp_path / "runs.csv").equals(table)
 
     def test_half_a_record_is_refused(self, tmp_path: Path) -> None:
-        compare({"a": SleepyEngine()}, PHOTO, runs=1, save_to=tmp_path / "runs.csv")
+        time_engines({"a": SleepyEngine()}, PHOTO, runs=1, save_to=tmp_path / "runs.csv")
         (tmp_path / "runs.json").unlink()
         with pytest.raises(ValueError, match=r"there is no runs\.json"):
-            records.load(tmp_path / "runs.csv")
+            load_table(tmp_path / "runs.csv")
 
     @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"dtypes": {"run": "no such type"}}'])
     def test_a_record_of_something_else_is_refused(self, tmp_path: Path, text: str) -> None:
-        compare({"a": SleepyEngine()}, PHOTO, runs=1, save_to=tmp_path / "runs.csv")
+        time_engines({"a": SleepyEngine()}, PHOTO, runs=1, save_to=tmp_path / "runs.csv")
         (tmp_path / "runs.json").write_text(text)
         with pytest.raises(ValueError, match="not what save"):
-            records.load(tmp_path / "runs.csv")
+            load_table(tmp_path / "runs.csv")
 
     def test_another_ending_is_refused_before_anything_is_measured(self, tmp_path: Path) -> None:
         engine = SleepyEngine()
         with pytest.raises(ValueError, match=r"ends in \.csv"):
-            compare({"a": engine}, PHOTO, save_to=tmp_path / "runs.parquet")
+            time_engines({"a": engine}, PHOTO, save_to=tmp_path / "runs.parquet")
         assert engine.encoded == 0
 
 
 @pytest.mark.parametrize("runs", [0, -1, 2.5, True, "10"])
 def test_a_number_of_runs_that_is_none_is_refused(runs) -> None:
     with pytest.raises(ValueError, match="runs is"):
-        compare({"a": SleepyEngine()}, PHOTO, runs=runs)
+        time_engines({"a": SleepyEngine()}, PHOTO, runs=runs)
 
 
 def test_a_seed_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="seed is -1"):
-        compare({"a": SleepyEngine()}, PHOTO, runs=1, seed=-1)
+        time_engines({"a": SleepyEngine()}, PHOTO, runs=1, seed=-1)
 
 
 def test_numpys_numbers_do_as_well(tmp_path: Path) -> None:
     file = tmp_path / "runs.csv"
     runs, seed = np.int64(2), np.int64(3)
-    table = compare({"a": SleepyEngine()}, PHOTO, runs=runs, seed=seed, save_to=file)
+    table = time_engines({"a": SleepyEngine()}, PHOTO, runs=runs, seed=seed, save_to=file)
     assert len(table) == 2
-    assert records.load(file).attrs["seed"] == 3
+    assert load_table(file).attrs["seed"] == 3
 
 
 def test_no_series_are_refused() -> None:
     with pytest.raises(ValueError, match="series is"):
-        measure({})
+        time_in_turn({})
 
 
 @pytest.mark.parametrize("engines", [{}, [SleepyEngine()], None])
 def test_engines_without_names_are_refused(engines) -> None:
     with pytest.raises(ValueError, match=r"engines is .*wanted at least one by its name"):
-        compare(engines, PHOTO)
+        time_engines(engines, PHOTO)
 
 
 @pytest.mark.parametrize("engine", ["models/nano", {"model": "nano"}, Segmenter(SleepyEngine())])
 def test_what_is_no_engine_is_refused_before_anything_is_measured(engine) -> None:
     first = SleepyEngine()
     with pytest.raises(ValueError, match=r"engines\['b'\] is .*wanted an Engine"):
-        compare({"a": first, "b": engine}, PHOTO, runs=1)
+        time_engines({"a": first, "b": engine}, PHOTO, runs=1)
     assert not first.encoded
 
 
 def test_a_series_may_be_asked_in_a_way_of_its_own() -> None:
     timing = Timing(1, 2, 3, 4, 10, 5)
     series = Series(SleepyEngine(), Workload.about(PHOTO), ask=lambda engine, question: timing)
-    assert measure({"a": series}, runs=2)["total_ms"].tolist() == [10, 10]
+    assert time_in_turn({"a": series}, runs=2)["total_ms"].tolist() == [10, 10]
 
 
 def test_a_prompt_by_another_name_is_refused_before_any_engine_is_asked() -> None:
     with pytest.raises(ValueError, match="prompt has 'box'; did you mean 'boxes'"):
-        compare({"one": SleepyEngine()}, PHOTO, prompt={"box": [1, 2, 3, 4]}, runs=1)
+        time_engines({"one": SleepyEngine()}, PHOTO, prompt={"box": [1, 2, 3, 4]}, runs=1)

@@ -13,8 +13,8 @@ import torch
 
 from sam2lab.export.onnx import export
 from sam2lab.graphs.half import to_half
-from sam2lab.measure.layer_trace import first_above, trace
-from sam2lab.measure.onnx_stages import SCOPES, stage_tensors
+from sam2lab.measure.layer_trace import first_layer_above, trace_layers
+from sam2lab.measure.layers_onnx import SCOPES, stage_tensors
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
@@ -51,8 +51,8 @@ def broken_copy(model: ZooModel) -> ZooModel:
 def test_a_sound_export_has_no_stage_above_the_threshold(
     original: TorchEngine, exported: OnnxEngine, kind: str
 ) -> None:
-    table = trace(original, exported, PHOTO, kind=kind)
-    assert first_above(table) is None
+    table = trace_layers(original, exported, PHOTO, kind=kind)
+    assert first_layer_above(table) is None
     # A hundredth of the threshold: what is left is float32 rounding.
     assert (table["relative_error"] < 1e-4).all()
 
@@ -60,8 +60,8 @@ def test_a_sound_export_has_no_stage_above_the_threshold(
 def test_every_stage_of_the_original_is_found_in_the_export_in_its_order(
     original: TorchEngine, exported: OnnxEngine
 ) -> None:
-    across = trace(original, exported, PHOTO)
-    alone = trace(original, original, PHOTO)
+    across = trace_layers(original, exported, PHOTO)
+    alone = trace_layers(original, original, PHOTO)
     # The two finest stages go through the neck and the decoder's projections at once.
     merged = {"laterals.0", "laterals.1"}
     assert across["stage"].tolist() == [s for s in alone["stage"] if s not in merged]
@@ -71,7 +71,7 @@ def test_every_stage_of_the_original_is_found_in_the_export_in_its_order(
 
 
 def test_two_exports_are_compared_without_the_original(exported: OnnxEngine) -> None:
-    table = trace(exported, exported, PHOTO)
+    table = trace_layers(exported, exported, PHOTO)
     assert (table["max_abs_error"] == 0).all()
     assert table["part"].unique().tolist() == PARTS
 
@@ -81,8 +81,8 @@ def test_missing_no_mem_embed_is_found_in_the_image_embed(
 ) -> None:
     broken = broken_copy(model)
     broken.module.directly_add_no_mem_embed = False
-    table = trace(original, OnnxEngine(export(broken, tmp_path / "broken")), PHOTO)
-    assert first_above(table) == "image_embed"
+    table = trace_layers(original, OnnxEngine(export(broken, tmp_path / "broken")), PHOTO)
+    assert first_layer_above(table) == "image_embed"
 
 
 def test_missing_normalisation_is_found_in_the_pixels(
@@ -91,8 +91,8 @@ def test_missing_normalisation_is_found_in_the_pixels(
     folder = shutil.copytree(exported.bundle.folder, tmp_path / "broken")
     info = replace(exported.info, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     replace(exported.bundle, folder=folder, info=info).seal()
-    table = trace(original, OnnxEngine(folder), PHOTO)
-    assert first_above(table) == "pixels"
+    table = trace_layers(original, OnnxEngine(folder), PHOTO)
+    assert first_layer_above(table) == "pixels"
 
 
 def test_swapped_labels_are_found_in_the_prompt_tokens(
@@ -101,8 +101,8 @@ def test_swapped_labels_are_found_in_the_prompt_tokens(
     broken = broken_copy(model)
     embeddings = broken.module.sam_prompt_encoder.point_embeddings
     embeddings[0], embeddings[1] = embeddings[1], embeddings[0]
-    table = trace(original, OnnxEngine(export(broken, tmp_path / "broken")), PHOTO)
-    assert first_above(table) == "prompt tokens"
+    table = trace_layers(original, OnnxEngine(export(broken, tmp_path / "broken")), PHOTO)
+    assert first_layer_above(table) == "prompt tokens"
     # The mask's part of the prompt, which comes next, is as it was.
     assert not table.set_index("stage").loc["prompt mask", "above"]
 
@@ -128,7 +128,7 @@ def test_a_changed_weight_is_found_in_its_own_block(
     changed = broken_copy(model)
     with torch.no_grad():
         changed.module.get_submodule(path).bias.add_(0.1)
-    assert first_above(trace(TorchEngine(changed), exported, PHOTO)) == stage
+    assert first_layer_above(trace_layers(TorchEngine(changed), exported, PHOTO)) == stage
 
 
 def test_a_changed_position_encoding_is_found_after_the_patches(
@@ -137,7 +137,7 @@ def test_a_changed_position_encoding_is_found_after_the_patches(
     changed = broken_copy(model)
     with torch.no_grad():
         changed.module.image_encoder.trunk.pos_embed_window.add_(0.1)
-    assert first_above(trace(TorchEngine(changed), exported, PHOTO)) == "position"
+    assert first_layer_above(trace_layers(TorchEngine(changed), exported, PHOTO)) == "position"
 
 
 @pytest.mark.parametrize("graph", ["encoder", "decoder"])
@@ -160,7 +160,7 @@ def test_looking_leaves_both_engines_as_they_were(
         )
 
     before, sessions = hooks(), dict(exported._sessions)
-    trace(original, exported, PHOTO)
+    trace_layers(original, exported, PHOTO)
     assert hooks() == before
     assert exported._sessions == sessions
 
@@ -182,25 +182,28 @@ class Closed:
 
 
 def test_of_an_engine_that_hides_its_insides_the_ends_are_compared() -> None:
-    table = trace(Closed(1.0), Closed(1.5), PHOTO)
+    table = trace_layers(Closed(1.0), Closed(1.5), PHOTO)
     ends = ["pixels", "high_res_feats_0", "high_res_feats_1", "image_embed", "logits", "scores"]
     assert table["stage"].tolist() == ends
-    assert first_above(table) == "logits"
+    assert first_layer_above(table) == "logits"
 
 
 def test_an_answer_that_is_not_a_number_is_above_every_threshold() -> None:
-    assert first_above(trace(Closed(1.0), Closed(np.nan), PHOTO, threshold=1e9)) == "logits"
+    assert (
+        first_layer_above(trace_layers(Closed(1.0), Closed(np.nan), PHOTO, threshold=1e9))
+        == "logits"
+    )
 
 
 def test_the_threshold_can_be_changed_afterwards() -> None:
     table = pd.DataFrame(
         {"stage": ["a", "b"], "relative_error": [1e-5, 1e-2], "above": [False, True]}
     )
-    assert first_above(table) == "b"
-    assert first_above(table, 1e-6) == "a"
-    assert first_above(table, 1.0) is None
+    assert first_layer_above(table) == "b"
+    assert first_layer_above(table, 1e-6) == "a"
+    assert first_layer_above(table, 1.0) is None
 
 
 def test_engines_of_different_input_sizes_are_not_traced() -> None:
     with pytest.raises(ValueError, match=r"engine_a takes \(64, 64\) and engine_b \(64, 96\)"):
-        trace(Closed(1.0), Closed(1.0, (64, 96)), PHOTO)
+        trace_layers(Closed(1.0), Closed(1.0, (64, 96)), PHOTO)

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sam2lab import plots
-from sam2lab.measure.summaries import ratios, summary
+from sam2lab.measure.latency_summaries import latency_ratios, summarise_latency
 from tests.peers.made_up import comparison
 from tests.plots import test_accuracy as accuracy
 from tests.plots import test_devices as devices
@@ -43,12 +43,12 @@ FIGURES = {
     "peak_memory": lambda: plots.peak_memory(latency.MEMORY),
     "peer_masses": lambda: plots.peer_masses(comparison().summary()),
     "peer_ratios": lambda: plots.peer_ratios(comparison().summary()),
-    "run_order": lambda: plots.run_order(latency.TABLE, summary(latency.TABLE)[:1]),
+    "run_order": lambda: plots.run_order(latency.TABLE, summarise_latency(latency.TABLE)[:1]),
     "speed_against_memory": lambda: plots.speed_against_memory(devices.PUBLISHED, devices.HERE),
     "tensor_errors": lambda: plots.tensor_errors(parity.TENSORS),
     "time_ecdf": lambda: plots.time_ecdf(latency.TABLE),
-    "time_ratios": lambda: plots.time_ratios(ratios(latency.TABLE)),
-    "time_study": lambda: plots.time_study(summary(latency.STUDY), "number of points"),
+    "time_ratios": lambda: plots.time_ratios(latency_ratios(latency.TABLE)),
+    "time_study": lambda: plots.time_study(summarise_latency(latency.STUDY), "number of points"),
     "time_violins": lambda: plots.time_violins(latency.TABLE),
 }
 # The others have panels, or names at an axis that say what it is.
@@ -96,7 +96,7 @@ def test_without_the_extra_it_is_said_what_to_install(
     for name in [n for n in sys.modules if n.startswith("sam2lab.plots")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(ModuleNotFoundError, match=rf"{missing}.*pip install 'sam2lab\[lab\]'"):
-        importlib.import_module("sam2lab.plots")
+        _ = importlib.import_module("sam2lab.plots").tensor_errors
 
 
 @pytest.mark.parametrize("name", ONE_PANEL)

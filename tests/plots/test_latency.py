@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sam2lab import plots
-from sam2lab.measure.summaries import ratios, steady, summary
+from sam2lab.measure.latency_summaries import latency_ratios, steady_runs, summarise_latency
 
 
 def runs(levels: dict, n: int = 30, warm_up: int = 3) -> pd.DataFrame:
@@ -55,46 +55,50 @@ MEMORY = pd.DataFrame(
 
 class TestRunOrder:
     def test_has_a_panel_for_each_series_with_all_its_runs_but_not_the_opening(self) -> None:
-        figure = plots.run_order(OPENED, summary(OPENED))
+        figure = plots.run_order(OPENED, summarise_latency(OPENED))
         assert [len(axes.collections[0].get_offsets()) for axes in figure.axes] == [30, 30]
         assert [axes.get_title("left").split(":")[0] for axes in figure.axes] == ["a", "b"]
 
     def test_marks_the_warm_up_by_hollow_dots(self) -> None:
-        axes = plots.run_order(TABLE, summary(TABLE)).axes[0]
+        axes = plots.run_order(TABLE, summarise_latency(TABLE)).axes[0]
         hollow = (axes.collections[0].get_facecolors() == 1).all(axis=1)
         assert np.flatnonzero(hollow).tolist() == [0, 1, 2]
         assert "warm-up of 3 runs" in axes.get_title("left")
 
     def test_keeps_a_slow_first_run_and_the_rest_apart(self) -> None:
-        scales = [axes.get_yscale() for axes in plots.run_order(TABLE, summary(TABLE)).axes]
+        scales = [
+            axes.get_yscale() for axes in plots.run_order(TABLE, summarise_latency(TABLE)).axes
+        ]
         assert scales == ["log", "log"]
-        level = steady(TABLE)
-        scales = [axes.get_yscale() for axes in plots.run_order(level, summary(level)).axes]
+        level = steady_runs(TABLE)
+        scales = [
+            axes.get_yscale() for axes in plots.run_order(level, summarise_latency(level)).axes
+        ]
         assert scales == ["linear", "linear"]
 
 
 class TestRatios:
     def test_draw_each_ratio_with_its_interval(self) -> None:
-        table = ratios(TABLE)
+        table = latency_ratios(TABLE)
         (axes,) = plots.time_ratios(table).axes
         assert axes.texts[0].get_text().startswith("0.5")
         assert axes.get_yticklabels()[0].get_text() == "b (27 rounds)"
         assert "faster than a" in axes.get_title()
 
     def test_of_too_few_rounds_are_drawn_without_an_interval(self) -> None:
-        few = ratios(TABLE[TABLE["run"] <= 2])
+        few = latency_ratios(TABLE[TABLE["run"] <= 2])
         assert few["ratio_low"].isna().all()
         plots.time_ratios(few)._repr_png_()
 
 
 class TestStudy:
     def test_numbers_stand_where_they_belong(self) -> None:
-        (axes,) = plots.time_study(summary(STUDY), "number of points").axes
+        (axes,) = plots.time_study(summarise_latency(STUDY), "number of points").axes
         assert axes.get_xscale() == "log"
         assert axes.get_xticks().tolist() == [1, 4, 16]
 
     def test_names_stand_side_by_side(self) -> None:
-        (axes,) = plots.time_study(summary(TABLE), "photo").axes
+        (axes,) = plots.time_study(summarise_latency(TABLE), "photo").axes
         assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]
 
 

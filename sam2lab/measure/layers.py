@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sam2lab.measure import onnx_stages, torch_stages
+from sam2lab.measure import layers_onnx, layers_torch
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Engine, Float32, PromptBatch
 
@@ -20,10 +20,10 @@ def observe(engine: Engine, pixels: Float32, prompts: PromptBatch) -> dict[str, 
     # A SAM2Base is told by what it has, so that torch need not be here to look at files alone.
     module = getattr(engine, "module", None)
     if isinstance(engine, OnnxEngine):
-        watching, stages = onnx_stages.watched(engine)
+        watching, stages = layers_onnx.watched(engine)
         encoder, decoder = _run(watching, stages, pixels, prompts)
     elif hasattr(module, "sam_prompt_encoder"):
-        with torch_stages.Watch(module) as watch:
+        with layers_torch.Watch(module) as watch:
             encoder, decoder = _run(engine, watch.stages, pixels, prompts)
     else:
         encoder, decoder = _run(engine, {}, pixels, prompts)

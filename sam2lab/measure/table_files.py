@@ -16,7 +16,7 @@ from sam2lab.runtime.files import replacing
 SAVE_EVERY_S = 5.0
 
 
-def save(table: pd.DataFrame, file: str | os.PathLike[str]) -> None:
+def save_table(table: pd.DataFrame, file: str | os.PathLike[str]) -> None:
     """Write a table to `file`, a name in .csv, and what `table.attrs` says to the .json beside it.
 
     Each file is written whole beside its place and then put there, so that whoever reads, or
@@ -32,8 +32,8 @@ def save(table: pd.DataFrame, file: str | os.PathLike[str]) -> None:
     _write(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def load(file: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read what `save` wrote, with the machine and all else in `table.attrs`."""
+def load_table(file: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read what `save_table` wrote, with the machine and all else in `table.attrs`."""
     path = _csv(file)
     beside = path.with_suffix(".json")
     for wanted in (path, beside):
@@ -48,8 +48,8 @@ def load(file: str | os.PathLike[str]) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=about.pop("dtypes"), keep_default_na=False, na_values=[""])
     except (ValueError, KeyError, AttributeError, TypeError) as reason:
         raise ValueError(
-            f"{path.name} and {beside.name} are not what save() wrote ({reason}); measure again, "
-            "or copy both files again"
+            f"{path.name} and {beside.name} are not what save_table() wrote ({reason}); measure "
+            "again, or copy both files again"
         ) from None
     table.attrs = about
     return table
@@ -71,14 +71,14 @@ class Recorder:
         """Keep a finished run."""
         self._rows.append(row)
         if self._file is not None and monotonic() - self._saved >= SAVE_EVERY_S:
-            save(self.table(), self._file)
+            save_table(self.table(), self._file)
             self._saved = monotonic()
 
     def finish(self) -> pd.DataFrame:
         """The whole table, saved."""
         table = self.table()
         if self._file is not None:
-            save(table, self._file)
+            save_table(table, self._file)
         return table
 
     def table(self) -> pd.DataFrame:

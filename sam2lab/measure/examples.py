@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from sam2lab.measure.accuracy import Place, opened, score
-from sam2lab.measure.answers import Answer, Questions, ask
 from sam2lab.measure.ground_truth import Sample, samples
+from sam2lab.measure.interactive import InteractiveProtocol, PromptedMasks, prompt_objects
 from sam2lab.runtime.engines.protocol import Engine
 from sam2lab.runtime.masks import Mask
 from sam2lab.scenes.scene import Scene
@@ -26,11 +26,11 @@ class Case:
     title: str
     photo: npt.NDArray[np.uint8]
     truth: Mask
-    answers: dict[str, Answer]
+    answers: dict[str, PromptedMasks]
     ious: dict[str, float]
 
 
-def by_rank(table: pd.DataFrame, engine: str, kind: str, clicks: int) -> pd.DataFrame:
+def best_median_worst(table: pd.DataFrame, engine: str, kind: str, clicks: int) -> pd.DataFrame:
     """The answers of the best, the median and the worst IoU among those to one kind of prompt.
 
     A row for each, in this order, with a column `rank`. Of equal ones the first image counts,
@@ -51,15 +51,15 @@ def by_rank(table: pd.DataFrame, engine: str, kind: str, clicks: int) -> pd.Data
     return chosen
 
 
-def again(
+def answer_again(
     engines: Mapping[str, Engine | Place],
     ground_truth: Iterable[Sample | Scene],
     rows: pd.DataFrame,
 ) -> list[Case]:
     """Put the questions of some rows again, to every engine, and keep the masks.
 
-    `rows` are of one `accuracy.evaluate` table, as `by_rank` chooses them; the ground truth is
-    the one that they are about.
+    `rows` are of one table of `evaluate`, as `best_median_worst` chooses them; the ground truth
+    is the one that they are about.
     """
     missing = set(rows["image"])
     found = {}
@@ -74,11 +74,11 @@ def again(
     cases, asked = [], opened(engines)
     for row in rows.itertuples():
         truth = found[row.image].masks[row.object]
-        questions = Questions((row.kind,), max(row.clicks, 1), rows.attrs["seed"])
+        questions = InteractiveProtocol((row.kind,), max(row.clicks, 1), rows.attrs["seed"])
         photo = found[row.image].photo
         answers = {}
         for name, engine in asked.items():
-            *_, last = ask(engine, photo, {row.object: truth}, questions, row.image)
+            *_, last = prompt_objects(engine, photo, {row.object: truth}, questions, row.image)
             answers[name] = last
         cases.append(
             Case(

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.measure import clicks
-from sam2lab.measure.clicks import Click, Mask
+from sam2lab.measure import simulated_clicks as clicks
+from sam2lab.measure.simulated_clicks import Click, Mask
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.embedding import ImageEmbedding
@@ -25,7 +25,7 @@ PIXELS_AT_ONCE = 2**25
 
 
 @dataclass(frozen=True)
-class Questions:
+class InteractiveProtocol:
     """In which ways every object is asked for.
 
     `clicks` is how many clicks the kind "clicks" goes up to. `seed` decides on random clicks
@@ -45,7 +45,7 @@ class Questions:
         object.__setattr__(self, "seed", whole("seed", self.seed, least=0))
 
 
-class Answer(NamedTuple):
+class PromptedMasks(NamedTuple):
     """What an engine made of one prompt.
 
     `clicks` is the number of clicks so far, 0 for a box. `masks` (C, H, W) and `scores` (C,)
@@ -68,13 +68,13 @@ class Answer(NamedTuple):
         return self.masks[int(np.argmax(self.scores))]
 
 
-def ask(
+def prompt_objects(
     engine: Engine,
     photo: npt.NDArray[np.uint8],
     objects: Mapping[int, Mask],
-    questions: Questions,
+    questions: InteractiveProtocol,
     image: int = 0,
-) -> Iterator[Answer]:
+) -> Iterator[PromptedMasks]:
     """Encode a photo (H, W, 3) once, and ask for each of its objects in every kind of way.
 
     As upstream does it, a single click gets three candidates; a box, and every click after the
@@ -114,17 +114,17 @@ class _Desk:
         self.segmenter, self.embedding, self.objects = segmenter, embedding, objects
         self.logits: dict[int, Float32] = {}
 
-    def box(self, kind: str, boxes: Sequence[Float32]) -> list[Answer]:
+    def box(self, kind: str, boxes: Sequence[Float32]) -> list[PromptedMasks]:
         """An answer to a box for each object."""
         predictions = self._put(list(self.objects), False, boxes=np.stack(boxes))
         return [
-            Answer(number, kind, 0, *prediction, _NO_POINTS, _NO_LABELS, box)
+            PromptedMasks(number, kind, 0, *prediction, _NO_POINTS, _NO_LABELS, box)
             for (number, prediction), box in zip(predictions, boxes, strict=True)
         ]
 
     def click(
         self, kind: str, points: Sequence[Sequence[Click]], numbers: Sequence[int] | None = None
-    ) -> list[Answer]:
+    ) -> list[PromptedMasks]:
         """An answer to these clicks, as many for each of the objects, by default for all."""
         coordinates = np.array([[(c.x, c.y) for c in each] for each in points], np.float32)
         labels = np.array([[c.positive for c in each] for each in points], np.float32)
@@ -139,7 +139,7 @@ class _Desk:
             mask_input=logits,
         )
         return [
-            Answer(number, kind, count, *prediction, coordinates[i], labels[i], None)
+            PromptedMasks(number, kind, count, *prediction, coordinates[i], labels[i], None)
             for i, (number, prediction) in enumerate(predictions)
         ]
 
@@ -161,7 +161,7 @@ class _Desk:
         return [(number, (masks[i], scores[i])) for i, number in enumerate(numbers)]
 
 
-def _corrected(desk: _Desk, count: int) -> Iterator[Answer]:
+def _corrected(desk: _Desk, count: int) -> Iterator[PromptedMasks]:
     """The centre of each object first, then correction after correction, up to `count` clicks."""
     given = {number: [clicks.centre(truth)] for number, truth in desk.objects.items()}
     latest = {answer.object: answer for answer in desk.click("clicks", list(given.values()))}

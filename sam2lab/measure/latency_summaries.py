@@ -9,8 +9,8 @@ from sam2lab.measure import statistics
 from sam2lab.measure.statistics import PERCENTILES
 
 
-def summary(table: pd.DataFrame, column: str = "total_ms") -> pd.DataFrame:
-    """One row for each series of a table of `latency.measure`.
+def summarise_latency(table: pd.DataFrame, column: str = "total_ms") -> pd.DataFrame:
+    """One row for each series of a table of `time_in_turn`.
 
     `runs`; `open_ms` and `first_ms` (NaN where that was not measured); `warm_up_runs`, found in
     the data (see `statistics.warm_up_end`). Then, of the runs after the warm-up: `median_ms`
@@ -47,7 +47,7 @@ def summary(table: pd.DataFrame, column: str = "total_ms") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def ratios(
+def latency_ratios(
     table: pd.DataFrame, baseline: str | int | None = None, column: str = "total_ms"
 ) -> pd.DataFrame:
     """How many times as long as the `baseline` each other series takes, round by round.
@@ -85,7 +85,7 @@ def ratios(
     return pd.DataFrame(rows)
 
 
-def steady(table: pd.DataFrame, column: str = "total_ms") -> pd.DataFrame:
+def steady_runs(table: pd.DataFrame, column: str = "total_ms") -> pd.DataFrame:
     """The runs after each series' warm-up, as it is found in `column`; all columns, in order."""
     kept = [
         table[(table["series"] == name) & table["run"].isin(runs.index[end:])]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sam2lab.measure import answers, clicks
-from sam2lab.measure.answers import KINDS, Answer, Questions, ask
+from sam2lab.measure import interactive
+from sam2lab.measure import simulated_clicks as clicks
+from sam2lab.measure.interactive import KINDS, InteractiveProtocol, PromptedMasks, prompt_objects
 from sam2lab.runtime.masks import iou
 from tests.measure.known import AFTER_CLICKS, BOX, CANDIDATES, KnownEngine, scene
 from tests.runtime.fakes import FakeEngine
@@ -18,11 +19,15 @@ from tests.runtime.fakes import FakeEngine
 OBJECTS = dict(enumerate(scene(3).masks))
 
 
-def asked(engine: Any, *kinds: str, **options: Any) -> list[Answer]:
-    return list(ask(engine, scene(3).image, OBJECTS, Questions(kinds, **options), image=3))
+def asked(engine: Any, *kinds: str, **options: Any) -> list[PromptedMasks]:
+    return list(
+        prompt_objects(
+            engine, scene(3).image, OBJECTS, InteractiveProtocol(kinds, **options), image=3
+        )
+    )
 
 
-def by_object(found: Iterable[Answer], number: int) -> list[Answer]:
+def by_object(found: Iterable[PromptedMasks], number: int) -> list[PromptedMasks]:
     return [answer for answer in found if answer.object == number]
 
 
@@ -81,7 +86,9 @@ def test_too_much_is_corrected_by_a_negative_click() -> None:
     truth = np.zeros((64, 96), bool)
     truth[30:34, 40:44] = True
     photo = np.zeros((64, 96, 3), np.uint8)
-    first, second = ask(FakeEngine(), photo, {7: truth}, Questions(("clicks",), clicks=2))
+    first, second = prompt_objects(
+        FakeEngine(), photo, {7: truth}, InteractiveProtocol(("clicks",), clicks=2)
+    )
     x, y = second.points[1].astype(int)
     assert first.best[y, x]
     assert not truth[y, x]
@@ -129,7 +136,7 @@ def test_objects_of_a_large_photo_go_in_several_calls_and_get_the_same_answers(
         return sorted((a.object, a.kind, a.clicks, a.best.tobytes()) for a in found)
 
     together = told(KnownEngine())
-    monkeypatch.setattr(answers, "PIXELS_AT_ONCE", 1)
+    monkeypatch.setattr(interactive, "PIXELS_AT_ONCE", 1)
     engine = KnownEngine()
     assert told(engine) == together
     assert {prompts.objects for prompts in engine.asked} == {1}
@@ -149,11 +156,11 @@ def test_chance_is_the_same_for_every_engine_and_whatever_else_is_asked() -> Non
 
 def test_chance_is_another_for_another_photo_and_for_another_object() -> None:
     same = dict.fromkeys(range(3), OBJECTS[0])
-    questions = Questions(("random click",))
+    questions = InteractiveProtocol(("random click",))
     points = [
         tuple(answer.points[0])
         for image in range(3)
-        for answer in ask(KnownEngine(), scene(3).image, same, questions, image)
+        for answer in prompt_objects(KnownEngine(), scene(3).image, same, questions, image)
     ]
     # Of 700 pixels, nine at random are different ones in 95 of 100 cases; this is one of them.
     assert len(set(points)) == 9
@@ -178,4 +185,4 @@ def test_the_first_click_is_in_the_centre() -> None:
 )
 def test_other_questions_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Questions(**options)
+        InteractiveProtocol(**options)

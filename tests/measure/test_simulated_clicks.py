@@ -14,7 +14,7 @@ from pycocotools import mask as rle
 from sam2.modeling.sam2_utils import sample_one_point_from_error_center
 from scipy import ndimage
 
-from sam2lab.measure import clicks
+from sam2lab.measure import simulated_clicks as clicks
 from sam2lab.runtime.masks import Mask
 
 SIZES = st.tuples(st.integers(1, 30), st.integers(1, 30))

@@ -1,0 +1,29 @@
+"""The figures that `sam2lab.plots` offers."""
+
+from .accuracy import beside_truth as beside_truth
+from .accuracy import iou_by_clicks as iou_by_clicks
+from .accuracy import iou_by_size as iou_by_size
+from .accuracy import jaccard_boxes as jaccard_boxes
+from .devices import among_chipsets as among_chipsets
+from .devices import speed_against_memory as speed_against_memory
+from .everything import filtered as filtered
+from .everything import painted as painted
+from .fresh import cold_start as cold_start
+from .fresh import peak_memory as peak_memory
+from .latency import run_order as run_order
+from .latency import time_ecdf as time_ecdf
+from .latency import time_ratios as time_ratios
+from .latency import time_study as time_study
+from .latency import time_violins as time_violins
+from .parity import error_growth as error_growth
+from .parity import flip_map as flip_map
+from .parity import iou_by_prompt as iou_by_prompt
+from .parity import tensor_errors as tensor_errors
+from .peers import peer_masses as peer_masses
+from .peers import peer_ratios as peer_ratios
+from .photo import candidates as candidates
+from .quantize import block_damage as block_damage
+from .quantize import pareto as pareto
+from .training import learning as learning
+from .training import outlined as outlined
+from .training import parts as parts
