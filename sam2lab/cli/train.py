@@ -65,7 +65,7 @@ def add(parser: ArgumentParser) -> None:
 
 def train(arguments: Namespace) -> None:
     """Train to the end and write the files; prints their folder."""
-    from sam2lab.graphs.writing import check_free
+    from sam2lab.runtime.bundle_folder import check_free
     from sam2lab.scenes.coco import CocoFolder
     from sam2lab.scenes.mixture import Mixture
     from sam2lab.train.loop import Trainer

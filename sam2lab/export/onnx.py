@@ -42,7 +42,7 @@ from sam2lab.export.decoder import Decoder
 from sam2lab.export.encoder import Encoder
 from sam2lab.graphs.compress import factor
 from sam2lab.graphs.half import to_half
-from sam2lab.graphs.writing import appearing, check_free, write_graph
+from sam2lab.graphs.writing import write_graph
 from sam2lab.quantize.calibration import Source, pictures
 from sam2lab.quantize.qdq import quantize
 from sam2lab.quantize.recipe import Recipe, checked
@@ -50,6 +50,7 @@ from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, ORDERS, Bundle
+from sam2lab.runtime.bundle_folder import appearing, check_free
 from sam2lab.runtime.engines.protocol import PRECISIONS
 
 OPSET = 20

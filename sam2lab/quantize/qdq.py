@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from sam2lab._version import __version__
 from sam2lab.graphs.compress import shrink
-from sam2lab.graphs.writing import appearing, check_free, write_graph
+from sam2lab.graphs.writing import write_graph
 from sam2lab.quantize import calibration
 from sam2lab.quantize.calibration import PICTURES, Feeds, Source
 from sam2lab.quantize.calibration_ranges import Spread
@@ -36,6 +36,7 @@ from sam2lab.quantize.rewire import rewire
 from sam2lab.quantize.smoothing import smooth, smoothable
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, Bundle
+from sam2lab.runtime.bundle_folder import appearing, check_free
 from sam2lab.runtime.engines.onnx import OnnxEngine
 
 # Operators with integer kernels on processors.

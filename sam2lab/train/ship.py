@@ -10,9 +10,9 @@ from pathlib import Path
 from safetensors.torch import save
 
 from sam2lab.export.onnx import export
-from sam2lab.graphs.writing import check_free
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle, sha256_of
+from sam2lab.runtime.bundle_folder import check_free
 from sam2lab.runtime.files import replacing
 from sam2lab.train.loop import LOG, Trainer
 
