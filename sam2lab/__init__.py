@@ -15,29 +15,15 @@ labelled 1 for "this" and 0 for "not this".
 """
 
 import os
-from typing import Any
-
-import lazy_loader
 
 # onnxruntime would otherwise write a device number into the user's home and report what is run.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from sam2lab._version import __version__ as __version__
 
-# At once, because it gives the floors below a way to open engines by name.
+# Imported at once, because it gives the packages below a way to open engines by name.
 from sam2lab.opening import open_segmenter as open_segmenter
+from sam2lab.runtime.facade import facade
 
 # What is offered stands in __init__.pyi; each name is imported when it is first used.
-_import, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-
-
-def __getattr__(name: str) -> Any:
-    try:
-        return _import(name)
-    except ModuleNotFoundError as error:
-        if name != "Clicker":
-            raise
-        raise ModuleNotFoundError(
-            f"sam2lab.Clicker needs {error.name}, which is not installed here; install what "
-            "notebooks need: pip install 'sam2lab[lab]'"
-        ) from error
+__getattr__, __dir__, __all__ = facade(__name__, __file__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from sam2lab.runtime.arguments import height_and_width, path
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
 from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES, Engine
 from sam2lab.runtime.engines.table import CHECKPOINT, EngineRow, row_of, use_opener
+from sam2lab.runtime.requirements import require
 from sam2lab.runtime.segmenter import Segmenter
 
 
@@ -162,7 +162,11 @@ def _exported(
     if (folder / BUNDLE_FILE).is_file():
         _check_same(Bundle.open(folder, verify=False), size, precision, version, input_size)
         return folder
-    _require_torch(f"{folder} does not exist yet and exporting {size} takes torch")
+    require(
+        f"{folder} does not exist yet, and exporting {size}",
+        ("torch", "sam2"),
+        "open the folder of a bundle that was exported elsewhere",
+    )
     from sam2lab.export.onnx import check_export, export
     from sam2lab.reference import zoo
 
@@ -189,24 +193,10 @@ def _check_same(
 
 
 def _require_engine(row: EngineRow) -> None:
-    if row.missing:
-        way_out = (
-            "open the folder of a bundle that was exported elsewhere"
-            if row.reads == CHECKPOINT
-            else "use engine='onnx'"
-        )
-        raise ModuleNotFoundError(
-            f"engine={row.name!r} takes {' and '.join(row.missing)}, not installed here. "
-            f"Install it (pip install 'sam2lab[{row.extra}]'), or {way_out}."
-        )
-
-
-def _require_torch(reason: str) -> None:
-    if any(importlib.util.find_spec(name) is None for name in ("torch", "sam2")):
-        raise ModuleNotFoundError(
-            f"{reason}, which is not installed here. Install it (pip install 'sam2lab[torch]'), "
-            "or open the folder of a bundle that was exported elsewhere."
-        )
+    way_out = "use engine='onnx'"
+    if row.reads == CHECKPOINT:
+        way_out = "open the folder of a bundle that was exported elsewhere"
+    require(f"engine={row.name!r}", row.needs, way_out)
 
 
 def _digest(weights: str | Path) -> str:

@@ -239,7 +239,7 @@ def test_info_works_where_torch_cannot_be_imported(copied: Path, models: Path) -
 def test_export_without_torch_says_what_to_install(models: Path) -> None:
     done = without_torch("export", "nano", "--weights", "random")
     assert done.returncode == 1
-    assert only_line(done.stderr).startswith(f"{PROG} export: No module named")
+    assert only_line(done.stderr).startswith(f"{PROG} export: this command needs ")
     assert "pip install 'sam2lab[torch]'" in done.stderr
 
 

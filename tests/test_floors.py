@@ -17,7 +17,7 @@ BELOW = {
     "runtime": {"settings"},
     "scenes": {"settings", "runtime"},
     "jupyter": set(),
-    "plots": set(),
+    "plots": GROUND,
     "graphs": GROUND,
     "reference": GROUND,
     "measure": GROUND | {"scenes"},

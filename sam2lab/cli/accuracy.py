@@ -37,9 +37,6 @@ examples:
   {prog} accuracy nano --coco my_photos/instances.json --held-out --cutouts emoji
 """
 
-# What pip installs with the extra `lab`, without which nothing is measured.
-NEEDS = ("pandas", "psutil", "pycocotools")
-
 SCENES, COCO = "synthetic scenes and cut-outs", "COCO photos, objects > 32² px"
 
 # Of the table's columns: two counts, four means with their intervals.

@@ -15,6 +15,7 @@ from sam2lab._version import __version__
 from sam2lab.cli import accuracy, commands, peers, train
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.engines.protocol import SIZES
+from sam2lab.runtime.requirements import MissingExtra
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -41,10 +42,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "sam2lab") -> int:
         except ModuleNotFoundError as error:
             if error.name is not None and error.name.startswith("sam2lab"):
                 raise
-            if "pip install" in str(error):
-                return _fail(command, error, FAILED)
-            extra = "lab" if error.name in accuracy.NEEDS else "torch"
-            return _fail(command, f"{error}; try: pip install 'sam2lab[{extra}]'", FAILED)
+            if error.name is not None and not isinstance(error, MissingExtra):
+                error = MissingExtra("this command", [error.name.partition(".")[0]])
+            return _fail(command, error, FAILED)
         except (BundleError, OSError) as error:
             return _fail(command, error, FAILED)
         except ValueError as error:

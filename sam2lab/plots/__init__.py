@@ -5,19 +5,6 @@ touched, no backend is needed, and a notebook shows it once, as the value of its
 are those of Okabe and Ito, which people of any colour vision can tell apart.
 """
 
-from typing import Any
+from sam2lab.runtime.facade import facade
 
-import lazy_loader
-
-_import, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-
-
-def __getattr__(name: str) -> Any:
-    try:
-        return _import(name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"sam2lab.plots needs {error.name}, which is not installed here; install what "
-            "notebooks need: pip install 'sam2lab[lab]'",
-            name=error.name,
-        ) from error
+__getattr__, __dir__, __all__ = facade(__name__, __file__)

@@ -24,6 +24,7 @@ from types import ModuleType
 import torch
 
 from sam2lab.runtime.boxes import nms
+from sam2lab.runtime.requirements import require
 
 _library = None
 
@@ -40,13 +41,9 @@ class _UnrunPackage(ModuleType):
 def _enter_sam2() -> None:
     if "sam2" in sys.modules:
         return
+    require("sam2lab.reference", ["sam2"])
     spec = importlib.util.find_spec("sam2")
-    if spec is None:
-        raise ModuleNotFoundError(
-            "sam2lab.reference runs Meta's own code, which is not installed; "
-            'install it with: pip install "sam2lab[torch]"',
-            name="sam2",
-        )
+    assert spec is not None
     package = importlib.util.module_from_spec(spec)
     package.__class__ = _UnrunPackage
     sys.modules["sam2"] = package

@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
 from sam2lab.runtime.enlarge import Enlarged, enlarged
 from sam2lab.runtime.masks import Box, bounding_box
+from sam2lab.runtime.requirements import require
 from sam2lab.runtime.rle import RunLengths, decode, encode
 from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter
 
@@ -274,10 +274,6 @@ def _output_mode(mode: str) -> str:
         raise ValueError(
             f"output_mode is {mode!r}; wanted one of {', '.join(map(repr, OUTPUT_MODES))}"
         )
-    if mode == "coco_rle" and find_spec("pycocotools") is None:
-        raise ModuleNotFoundError(
-            "output_mode 'coco_rle' needs pycocotools, which is not installed here; install it "
-            "with: pip install pycocotools, or ask for 'uncompressed_rle'",
-            name="pycocotools",
-        )
+    if mode == "coco_rle":
+        require("output_mode 'coco_rle'", ["pycocotools"], "ask for 'uncompressed_rle'")
     return mode

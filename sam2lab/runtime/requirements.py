@@ -1,13 +1,16 @@
-"""What is not installed here, and the extra of this package that brings it."""
+"""Says which modules are not installed here, and which extra of this package brings them."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # The modules that each extra brings: `pip install 'sam2lab[lab]'`.
 EXTRAS = {
-    "torch": ("torch", "torchvision", "sam2", "filelock", "requests", "onnx", "onnxslim"),
+    "torch": (
+        *("torch", "torchvision", "sam2", "hydra", "omegaconf"),
+        *("filelock", "requests", "onnx", "onnxslim"),
+    ),
     "lab": (
         *("ipycanvas", "ipyevents", "ipykernel", "ipywidgets", "jupyter_server", "jupyterlab"),
         *("matplotlib", "pandas", "psutil", "pycocotools"),
@@ -17,9 +20,10 @@ EXTRAS = {
 
 
 class MissingExtra(ModuleNotFoundError):
-    """Modules are not installed here; `extra` is what to install, as the message says.
+    """Modules are not installed here; the message says what needs them and what to install.
 
-    `what` needs them, `otherwise` is another way out.
+    `otherwise` is another way out. `extra` is the extra of this package that brings them, None
+    where none does.
 
     >>> raise MissingExtra("A figure", ["matplotlib"])
     Traceback (most recent call last):
@@ -27,17 +31,15 @@ class MissingExtra(ModuleNotFoundError):
 here. Install it (pip install 'sam2lab[lab]').
     """
 
-    def __init__(
-        self, what: str, modules: Iterable[str], otherwise: str = "", extra: str | None = None
-    ) -> None:
-        missing = list(modules)
-        self.extra = extra or extra_of(missing[0])
-        names = f"{' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'}"
-        pip = f"pip install {repr(f'sam2lab[{self.extra}]') if self.extra else missing[0]}"
-        way_out = f", or {otherwise}" if otherwise else ""
+    def __init__(self, what: str, modules: Sequence[str], otherwise: str = "") -> None:
+        first, *more = modules
+        self.extra = extra_of(first)
+        install = f"'sam2lab[{self.extra}]'" if self.extra else " ".join(modules)
         super().__init__(
-            f"{what} needs {names} not installed here. Install it ({pip}){way_out}.",
-            name=missing[0],
+            f"{what} needs {' and '.join(modules)}, which {'are' if more else 'is'} not installed "
+            f"here. Install {'them' if more else 'it'} (pip install {install})"
+            f"{otherwise and f', or {otherwise}'}.",
+            name=first,
         )
 
 
@@ -57,7 +59,15 @@ def missing(modules: Iterable[str]) -> list[str]:
     >>> missing(["numpy", "nowhere"])
     ['nowhere']
     """
-    return [name for name in modules if importlib.util.find_spec(name) is None]
+    return [name for name in modules if not _is_here(name)]
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        # Its package is not installed.
+        return False
 
 
 def require(what: str, modules: Iterable[str], otherwise: str = "") -> None:

@@ -15,6 +15,7 @@ from sam2lab.runtime.engines.bundle_engine import BundleEngine, check_threads
 from sam2lab.runtime.engines.onnx import ProviderReport
 from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.engines.table import ENGINES
+from sam2lab.runtime.requirements import MissingExtra
 
 DEVICE = "CPU"
 
@@ -51,11 +52,7 @@ class OpenVinoEngine(BundleEngine):
     ) -> None:
         check_options(threads, encoder_precision)
         if openvino is None:
-            raise ModuleNotFoundError(
-                "OpenVinoEngine takes openvino, which is not installed here. Install it "
-                "(pip install 'sam2lab[openvino]'), or use OnnxEngine, engine='onnx'.",
-                name="openvino",
-            )
+            raise MissingExtra("OpenVinoEngine", ["openvino"], "use OnnxEngine, engine='onnx'")
         super().__init__(bundle, threads)
         if self.info.precision not in ENGINES["openvino"].precisions:
             raise ValueError(

@@ -10,7 +10,6 @@ To add an engine, write a module and add a row. The module has two functions:
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +24,8 @@ class EngineRow:
     """One engine: where its code is, what that needs, and what it can be asked to do.
 
     `module` is imported when the engine is opened. `reads` is `"bundle"` for exported files or
-    `"checkpoint"` for PyTorch weights. `needs` are modules that must be importable, which
-    `pip install sam2lab[extra]` brings. `options` are arguments of `open_segmenter` that only some
+    `"checkpoint"` for PyTorch weights. `needs` are modules that must be installed. `options` are
+    arguments of `open_segmenter` that only some
     engines take. `precisions` are those that it computes.
     """
 
@@ -35,14 +34,8 @@ class EngineRow:
     reads: str
     summary: str
     needs: tuple[str, ...] = ()
-    extra: str = ""
     options: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ("float",)
-
-    @property
-    def missing(self) -> list[str]:
-        """The modules that it needs and that are not installed here."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
 
 ENGINES: dict[str, EngineRow] = {}
@@ -84,7 +77,6 @@ register(
         BUNDLE,
         "exported files on OpenVINO, which encodes in bfloat16 where the processor can",
         needs=("openvino",),
-        extra="openvino",
         options=("threads", "encoder_precision"),
         precisions=("float", "fp16"),
     )
@@ -96,7 +88,6 @@ register(
         CHECKPOINT,
         "the original, PyTorch and sam2",
         needs=("torch", "sam2"),
-        extra="torch",
         options=("device",),
     )
 )
