@@ -1,8 +1,8 @@
-"""The clicker: a session, seen and touched."""
+"""The clicker: a widget to segment photos by clicking."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ipywidgets import VBox
 from traitlets import Instance, Tuple
@@ -10,15 +10,11 @@ from traitlets import Instance, Tuple
 from sam2lab.runtime.arguments import height_and_width
 from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.segmenter import Segmenter
-from sam2lab.widgets.canvas import overlay
-from sam2lab.widgets.canvas.marks import Mark
-from sam2lab.widgets.controller import Touched
-from sam2lab.widgets.encoding import Encoding
+from sam2lab.widgets.controller import Controller
 from sam2lab.widgets.panels.controls import named
-from sam2lab.widgets.screen import Screen
 from sam2lab.widgets.session.answers import Answer
-from sam2lab.widgets.session.packed import LazyMasks, PackedMask
-from sam2lab.widgets.session.session import EngineFailed, Session
+from sam2lab.widgets.session.packed import LazyMasks
+from sam2lab.widgets.session.session import Session
 
 
 class Clicker(VBox):
@@ -28,16 +24,17 @@ class Clicker(VBox):
     `image` is a picture (see `images.read`) or a list of them to choose from. `size` is the
     largest (height, width) of the canvas; the photo is fitted into it.
 
-    Left click: this belongs to the object. Right click, or with Shift: this does not. Drag:
-    a box around it. A click on a point takes it away. Zoom with the buttons, or with Control
-    (Alt, Command) and the wheel once the photo was clicked; move it with that key and a drag.
+    Left click: this belongs to the object. Right click, or click with Shift: this does not.
+    Drag: a box around it. A click on a point removes it. Zoom with the buttons, or with Control
+    (Alt, Command) and the wheel after a first click; move the photo with that key and a drag.
 
-    By keys, once the photo has the focus: arrows, with Shift far, move a crosshair. Enter or
-    Space clicks there, with Shift: this does not belong. E is a corner of a box, Escape none.
+    Keys, once the photo has the focus: arrows move a crosshair, with Shift far. Enter or Space
+    clicks there; with Shift: this does not belong. E sets a corner of a box, Escape gives it up.
 
     `objects` and `prompts` (of the active object) are tuples, `masks` is a mapping from object
-    id to (H, W) boolean arrays; all three can be `observe`d. `session` does by call whatever
-    can be done by hand, and `session.save(...)` and `load(...)` keep the work.
+    id to (H, W) boolean arrays; all three can be observed. `session` does everything by call,
+    and `session.save(...)`, `load(...)` and `export(...)` keep the work. `screen` holds the
+    parts of the widget.
 
     ```python
     clicker = sam2lab.Clicker(sam2lab.open_segmenter("nano"), "cat.jpg")
@@ -47,8 +44,8 @@ class Clicker(VBox):
     ```
     """
 
-    objects = Tuple(help="All objects, the active one among them.")
-    prompts = Tuple(help="What was pointed at, of the active object.")
+    objects = Tuple(help="All objects, including the active one.")
+    prompts = Tuple(help="The prompts of the active object.")
     masks = Instance(LazyMasks, args=({},), help="The mask of each object that has one, by id.")
 
     def __init__(
@@ -63,61 +60,25 @@ class Clicker(VBox):
             raise ValueError(f"size is {size}; wanted (height, width) of at least 100 each")
         offered = image if isinstance(image, list) else [] if image is None else [image]
         self.session = Session(segmenters)
-        self._preview: PackedMask | None = None
-        touched = Touched(self)
-        self._screen = Screen(size, self.session.engines, offered, touched)
-        self._stage = self._screen.stage
-        self._encoding = Encoding(self.session, self.refresh, self._screen.fail)
-        self._stage.layers.canvas.on_key_down(touched.key)
-        super().__init__(self._screen.widgets)
+        self._controller = Controller(self.session, size, offered, self._publish)
+        self.screen = self._controller.screen
+        super().__init__(self.screen.widgets)
         named(self, "clicker")
-        self.session.subscribe(self._on_change)
-        self._screen.say("Choose a photo below.")
-        self.refresh()
-        if offered:
-            touched.open(offered[0])
+        self._controller.start()
 
     def wait(self) -> None:
         """Return when the photo is encoded and every click is answered.
 
-        By hand nobody needs this: answers come as soon as they can. A program that clicks,
-        and then reads `masks`, waits in between.
+        Users do not need this. A program that clicks and then reads `masks` waits in between.
         """
-        self._encoding.wait()
+        self._controller.encoding.wait()
 
     def refresh(self) -> None:
-        """Show everything as it is now; happens by itself after every change."""
-        session, known = self.session, self._known()
-        self._screen.show(session, self._encoding, known, self._preview)
-        self.objects = session.objects if session.image is not None else ()
-        self.prompts = session.prompts if session.image is not None else ()
+        """Show everything as it is now; every change of the session does this by itself."""
+        self._controller.refresh()
+
+    def _publish(self, known: Mapping[int, Answer]) -> None:
+        is_open = self.session.image is not None
+        self.objects = self.session.objects if is_open else ()
+        self.prompts = self.session.prompts if is_open else ()
         self.masks = LazyMasks({key: a.chosen_packed for key, a in known.items() if a.packed})
-
-    def _do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
-        """Act as soon as there can be an answer; `mark` shows where meanwhile."""
-        self._screen.say("")
-        if self.session.image is None:
-            self._screen.fail("there is no photo yet: choose one below")
-            return
-        self._preview = None
-        self._encoding.do(action, mark)
-
-    def _set_preview(self, preview: PackedMask | None) -> None:
-        if preview is not self._preview:
-            self._preview = preview
-            self._screen.draw(self.session, self._encoding, self._known(), preview)
-
-    def _known(self) -> dict[int, Answer]:
-        try:
-            return overlay.answers(self.session)
-        except EngineFailed as error:
-            self._screen.fail(str(error))
-            return {}
-
-    def _on_change(self, changes: frozenset[str]) -> None:
-        if changes & {"image", "objects", "masks"}:
-            self._screen.takeaway.forget()
-        if "image" in changes:
-            self._encoding.restart()
-        elif not self._encoding.is_acting:
-            self.refresh()

@@ -1,4 +1,4 @@
-"""One long piece of work beside the event loop, and its end told on the loop."""
+"""Work that is done later: long work in a thread, and the last of many quick calls."""
 
 from __future__ import annotations
 
@@ -9,35 +9,30 @@ from collections.abc import Callable
 
 
 class Background:
-    """Does one thing at a time in a thread; what follows from it happens where it was begun.
+    """Does one thing at a time in a thread; what follows from it runs where it was started.
 
     In a notebook that is the kernel's event loop, which stays free meanwhile. Where no loop
-    runs, as in a plain script, the end is told by `wait`.
+    runs, as in a plain script, `wait` runs it.
 
     >>> background, told = Background(), []
     >>> background.start(lambda: told.append("work"), lambda error: told.append(error))
     >>> background.wait()
-    >>> told, background.busy
-    (['work', None], False)
+    >>> told
+    ['work', None]
     """
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        self._tell: Callable[[], None] | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether something was started, and its end not told yet."""
-        return self._tell is not None
+        self._finish: Callable[[], None] | None = None
 
     def start(self, work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
-        """Run `work` in a thread, then `done` with what it raised; what ran before is dropped."""
+        """Run `work` in a thread, then `done` with what it raised; earlier work is dropped."""
         outcome: list[Exception | None] = []
 
-        def tell() -> None:
-            # Told once, and not at all if something else was started or it was dropped.
-            if self._tell is tell and outcome:
-                self._tell = None
+        def finish() -> None:
+            # At most once, and not if this work was dropped.
+            if self._finish is finish and outcome:
+                self._finish = None
                 done(outcome[0])
 
         try:
@@ -54,28 +49,28 @@ class Background:
             else:
                 outcome.append(None)
             if loop is not None and not loop.is_closed():
-                loop.call_soon_threadsafe(tell, context=context)
+                loop.call_soon_threadsafe(finish, context=context)
 
-        self._tell = tell
+        self._finish = finish
         self._thread = threading.Thread(target=run, name="sam2lab-clicker", daemon=True)
         self._thread.start()
 
     def drop(self) -> None:
-        """Tell nobody about the end of what runs; it cannot be stopped, only ignored."""
-        self._tell = None
+        """Ignore the end of what runs; a thread cannot be stopped."""
+        self._finish = None
 
     def wait(self) -> None:
-        """Return when nothing runs any more, and all that followed has happened."""
-        while self._tell is not None and self._thread is not None:
+        """Return when nothing runs any more and every `done` has run."""
+        while self._finish is not None and self._thread is not None:
             self._thread.join()
-            self._tell()
+            self._finish()
 
 
 class Latest:
-    """Calls when nothing newer has come for `quiet_s` seconds; at once where no loop runs.
+    """Calls once nothing newer has come for `quiet_s` seconds; at once where no loop runs.
 
-    Messages from the browser pile up while the kernel is busy, and are then read one right
-    after the other: whoever worked on each would fall further behind with every one.
+    Messages from the browser pile up while the kernel is busy, and then come one right after
+    the other. Work on each of them would fall further behind every time.
     """
 
     def __init__(self, quiet_s: float) -> None:
@@ -83,7 +78,7 @@ class Latest:
         self._handle: asyncio.TimerHandle | None = None
 
     def call(self, do: Callable[[], None]) -> None:
-        """Do this, unless it is overtaken."""
+        """Do this, unless a newer call comes first."""
         self.cancel()
         try:
             loop = asyncio.get_running_loop()
@@ -93,7 +88,7 @@ class Latest:
             self._handle = loop.call_later(self._quiet_s, do)
 
     def cancel(self) -> None:
-        """Do not do what was to be done."""
+        """Do not do what still waits."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

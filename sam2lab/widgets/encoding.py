@@ -1,4 +1,4 @@
-"""Who waits for a photo to be encoded, and what is done when it is."""
+"""Keeps actions until the photo is encoded, which happens in a thread."""
 
 from __future__ import annotations
 
@@ -6,72 +6,69 @@ from collections.abc import Callable
 
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.deferred import Background
-from sam2lab.widgets.session.session import EngineFailed, Session
+from sam2lab.widgets.session.engines import EngineFailed
+from sam2lab.widgets.session.session import Session
 
 
 class Encoding:
-    """Encodes the session's photo in a thread, and keeps actions in order until it is done.
+    """Encodes the session's photo in a thread, and keeps actions in order until that is done.
 
-    `wanted` is the engine that is to answer, `other` one to compare it with, if any. `changed`
-    is called when something that is shown here has changed, `failed` with words for a person.
+    `wanted` is the engine that is to answer, `other` an engine to compare it with, if any, and
+    `running` the one that encodes now. It calls `refresh` after changes, and `fail` with words
+    for the user.
     """
 
     def __init__(
-        self, session: Session, changed: Callable[[], None], failed: Callable[[str], None]
+        self, session: Session, refresh: Callable[[], None], fail: Callable[[str], None]
     ) -> None:
         self._session = session
-        self._changed = changed
-        self._failed = failed
+        self._refresh = refresh
+        self._fail = fail
         self._background = Background()
         self._waiting: list[tuple[Callable[[], None], Mark | None]] = []
         self.wanted = session.engine
         self.other: str | None = None
         self.running: str | None = None
-        # While actions are done one after the other, `changed` follows after the last.
+        # While it is true, actions are done one after the other; `refresh` follows the last.
         self.is_acting = False
 
     @property
     def pending(self) -> tuple[Mark, ...]:
-        """What was pointed at and is not answered yet."""
+        """The marks of actions that wait."""
         return tuple(mark for _, mark in self._waiting if mark is not None)
 
     def do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
-        """Act now, or when the photo is encoded; `mark` shows where meanwhile."""
+        """Act now, or once the photo is encoded; meanwhile `mark` shows where."""
         self._waiting.append((action, mark))
-        self.pursue()
+        self._pursue()
 
     def use(self, engine: str) -> None:
-        """Let another engine answer as soon as it can; until then the present one does."""
+        """Let another engine answer once it has encoded the photo; until then nothing changes."""
         self.wanted = engine
-        self.pursue()
+        self._pursue()
 
     def compare(self, other: str | None) -> None:
-        """Have a second engine ready too, or no longer."""
+        """Let a second engine encode the photo too; None for none."""
         self.other = other
-        self.pursue()
+        self._pursue()
 
     def restart(self) -> None:
-        """Another photo is open: nothing that was meant for the last one is done any more."""
-        self._background.drop()
-        self.running = None
-        self._waiting.clear()
-        self.wanted = self._session.engine
-        self.pursue()
+        """Begin with another photo: drop the actions that were meant for the last one."""
+        self._drop()
+        self._pursue()
 
     def stop(self) -> None:
-        """Wait no longer; the present engine goes on if it can."""
-        self._background.drop()
-        self.running = None
-        self._waiting.clear()
-        self.wanted, self.other = self._session.engine, None
-        self._changed()
+        """Stop waiting and drop the actions that wait; the present engine stays."""
+        self._drop()
+        self.other = None
+        self._refresh()
 
     def wait(self) -> None:
-        """Return when nothing is being encoded and nothing waits."""
+        """Return when nothing is being encoded and no action waits."""
         self._background.wait()
 
-    def pursue(self) -> None:
-        """Go as far as possible now; called again whenever something was reached."""
+    def _pursue(self) -> None:
+        """Go as far as possible now: encode what is missing, or act."""
         session = self._session
         if session.image is None:
             self._waiting.clear()
@@ -89,13 +86,19 @@ class Encoding:
                 wanted = self.wanted
                 self.attempt(lambda: session.use_engine(wanted))
                 self.wanted = session.engine
-            # Not before the engine is there that they are meant for.
+            # Actions wait for the engine that the user chose for them.
             while self._waiting and session.is_encoded() and self.wanted == session.engine:
                 action, _ = self._waiting.pop(0)
                 self.attempt(action)
         finally:
             self.is_acting = False
-        self._changed()
+        self._refresh()
+
+    def _drop(self) -> None:
+        self._background.drop()
+        self.running = None
+        self._waiting.clear()
+        self.wanted = self._session.engine
 
     def _encode(self, engine: str) -> None:
         if self.running == engine:
@@ -108,7 +111,7 @@ class Encoding:
     def _encoded(self, engine: str, error: Exception | None) -> None:
         self.running = None
         if error is None:
-            self.pursue()
+            self._pursue()
             return
         if engine == self.other:
             self.other = None
@@ -119,14 +122,14 @@ class Encoding:
                 lost = len(self._waiting)
                 self._waiting.clear()
         if self._session.is_encoded():
-            self.pursue()
+            self._pursue()
         else:
-            self._changed()
-        self._failed(f"{error}" + (f" ({lost} waiting actions were dropped)" if lost else ""))
+            self._refresh()
+        self._fail(f"{error}" + (f" ({lost} waiting actions were dropped)" if lost else ""))
 
     def attempt(self, action: Callable[[], None]) -> None:
-        """Act now; what goes wrong is told, and nothing else is changed by it."""
+        """Act now; tell the user if that fails."""
         try:
             action()
         except (ValueError, OSError, EngineFailed) as error:
-            self._failed(str(error))
+            self._fail(str(error))

@@ -1,6 +1,6 @@
-"""A robot that uses the clicker by the messages which a browser would send.
+"""A robot that uses the clicker through the messages that a browser would send.
 
-For tests, measurements and notebooks that run where nobody clicks.
+It serves tests, measurements, and notebooks that run without a user.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from sam2lab.widgets.canvas.pointer import LEFT, RIGHT
 from sam2lab.widgets.canvas.viewport import Place
 from sam2lab.widgets.clicker import Clicker
 
-# The page shows the canvas at this share of its size, as a narrow page would.
+# The robot's page shows the canvas at this share of its size, as a narrow page would.
 SHOWN_AT = 0.8
 _clock = itertools.count(1)
 
 
 class Robot:
-    """Points in pixels of the photo; every action returns when it was answered.
+    """Clicks on pixels of the photo; every action returns when it was answered.
 
     ```python
     robot = Robot(clicker)
@@ -31,17 +31,17 @@ class Robot:
 
     def __init__(self, clicker: Clicker) -> None:
         self.clicker = clicker
-        self._stage = clicker._stage
+        self._stage = clicker.screen.stage
         send(self._stage.layers.canvas, {"event": "client_ready"})
 
     def click(self, x: float, y: float, *, right: bool = False, shift: bool = False) -> None:
-        """Click into the middle of a pixel."""
+        """Click in the middle of a pixel."""
         self.drag((x, y), (x, y), right=right, shift=shift)
 
     def drag(
         self, start: Place, end: Place, *, right: bool = False, shift: bool = False, **held: bool
     ) -> None:
-        """Press at one pixel, move, and release at another; `held` are keys such as `alt`."""
+        """Press on one pixel, move, and release on another; `held` are keys such as `alt`."""
         keys = {f"{name}Key": value for name, value in held.items()}
         about = {"button": RIGHT if right else LEFT, "shiftKey": shift, **keys}
         pointer = self._stage.pointer
@@ -54,7 +54,7 @@ class Robot:
         self.clicker.wait()
 
     def hover(self, x: float, y: float) -> None:
-        """Move there, no button pressed."""
+        """Move to a pixel without a button pressed."""
         self._tell(self._stage.pointer.moves, "mousemove", (x, y))
 
     def leave(self) -> None:
@@ -62,7 +62,7 @@ class Robot:
         self._tell(self._stage.pointer.presses, "mouseleave", (0, 0))
 
     def wheel(self, x: float, y: float, delta: float, **held: bool) -> None:
-        """Turn the wheel, away from oneself where `delta` is negative."""
+        """Turn the wheel over a pixel, away from the user where `delta` is negative."""
         keys = {f"{name}Key": value for name, value in held.items()}
         self._tell(
             self._stage.pointer.wheel, "wheel", (x, y), deltaX=0, deltaY=delta, deltaMode=0, **keys
@@ -70,7 +70,7 @@ class Robot:
 
     def press(self, name: str) -> None:
         """Press a button of the toolbar."""
-        send(self.clicker._screen.toolbar.buttons[name], {"event": "click"})
+        send(self.clicker.screen.toolbar.buttons[name], {"event": "click"})
         self.clicker.wait()
 
     def key(self, key: str, shift: bool = False) -> None:
@@ -80,11 +80,12 @@ class Robot:
         self.clicker.wait()
 
     def _tell(self, event: Any, kind: str, place: Any, **about: Any) -> None:
-        """One message of ipyevents, about the middle of a pixel of the photo."""
+        """Send a message of ipyevents about the middle of a pixel of the photo."""
         view = self._stage.view
         x, y = view.to_canvas(place[0] + 0.5, place[1] + 0.5)
         height, width = view.size
-        # Any place will do. Half a pixel less, as browsers name a pixel by its upper left corner.
+        # Any corner would do. Half a pixel less, because browsers name a pixel by its upper left
+        # corner.
         left, top = 37.5, 211.25
         usual = dict.fromkeys(("altKey", "ctrlKey", "metaKey", "shiftKey"), False)
         rectangle = {
@@ -100,7 +101,7 @@ class Robot:
 
 
 def send(widget: Any, content: dict[str, Any]) -> None:
-    """Hand a widget a message as if it came from its view in a browser."""
+    """Deliver a message to a widget as if its view in a browser had sent it."""
     data = {"method": "custom", "content": content}
     message = {"content": {"comm_id": widget.comm.comm_id, "data": data}, "buffers": []}
     widget.comm.handle_msg(message)

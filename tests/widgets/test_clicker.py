@@ -24,7 +24,7 @@ from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptB
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.canvas.crosshair import CORNER
 from sam2lab.widgets.clicker import Clicker
-from sam2lab.widgets.panels.controls import ACTIONS
+from sam2lab.widgets.panels.toolbar import ACTIONS
 from sam2lab.widgets.session.objects import Box, Point
 from sam2lab.widgets.testing import Robot, send
 from tests.runtime.fakes import FakeEngine
@@ -82,7 +82,7 @@ def gated() -> Gated:
 
 
 def message(clicker: Clicker) -> str:
-    return clicker._screen.message.value
+    return clicker.screen.message.value
 
 
 def test_a_click_is_a_point_at_that_pixel_and_a_mask_around_it(robot: Robot) -> None:
@@ -100,7 +100,7 @@ def test_the_other_button_or_shift_says_the_opposite(robot: Robot, how: dict[str
     robot.click(40, 25)
     robot.click(10, 10, **how)
     assert robot.clicker.prompts[1] == Point(10, 10, positive=False)
-    robot.clicker._screen.toolbar.tool.value = "negative"
+    robot.clicker.screen.toolbar.tool.value = "negative"
     robot.click(70, 40, **how)
     robot.click(5, 40)
     assert [p.positive for p in robot.clicker.prompts] == [True, False, True, False]
@@ -118,7 +118,7 @@ def test_a_drag_in_any_direction_is_a_box(
 
 
 def test_with_the_box_tool_two_clicks_are_its_corners(robot: Robot) -> None:
-    robot.clicker._screen.toolbar.tool.value = "box"
+    robot.clicker.screen.toolbar.tool.value = "box"
     robot.click(50, 40)
     assert robot.clicker.prompts == ()
     robot.click(20, 10)
@@ -137,7 +137,7 @@ def test_a_click_on_a_point_takes_it_away(robot: Robot, again: dict[str, bool]) 
 
 def test_buttons_undo_redo_and_clear(robot: Robot) -> None:
     clicker = robot.clicker
-    assert clicker._screen.toolbar.buttons["undo"].disabled
+    assert clicker.screen.toolbar.buttons["undo"].disabled
     robot.click(40, 25)
     robot.click(50, 30)
     robot.press("undo")
@@ -146,7 +146,7 @@ def test_buttons_undo_redo_and_clear(robot: Robot) -> None:
     assert len(clicker.prompts) == 2
     robot.press("clear")
     assert clicker.prompts == ()
-    assert clicker._screen.toolbar.buttons["clear"].disabled
+    assert clicker.screen.toolbar.buttons["clear"].disabled
 
 
 def test_what_changed_can_be_observed(robot: Robot) -> None:
@@ -163,7 +163,7 @@ def test_several_objects_each_with_name_colour_area_and_score(robot: Robot) -> N
     robot.click(20, 20)
     robot.press("next")
     robot.click(70, 40)
-    first, second = clicker._screen.list.rows
+    first, second = clicker.screen.objects.rows
     assert first.name.value == "object 1"
     assert first.colour.value != second.colour.value
     assert f"{clicker.session.answer(1).area:,} px" in first.figures.value
@@ -181,7 +181,7 @@ def test_several_objects_each_with_name_colour_area_and_score(robot: Robot) -> N
     assert clicker.objects[1].hidden
     send(second.delete, {"event": "click"})
     assert [o.name for o in clicker.objects] == ["cup"]
-    assert len(clicker._screen.list.rows) == 1
+    assert len(clicker.screen.objects.rows) == 1
 
 
 def test_a_hidden_object_is_not_drawn(robot: Robot) -> None:
@@ -190,14 +190,14 @@ def test_a_hidden_object_is_not_drawn(robot: Robot) -> None:
     robot.press("next")
     robot.click(70, 40)
     assert len(drawn(clicker).others) == 1
-    send(clicker._screen.list.rows[0].hide, {"event": "click"})
+    send(clicker.screen.objects.rows[0].hide, {"event": "click"})
     assert drawn(clicker).others == ()
-    send(clicker._screen.list.rows[1].hide, {"event": "click"})
+    send(clicker.screen.objects.rows[1].hide, {"event": "click"})
     assert (drawn(clicker).active, drawn(clicker).marks) == ((), ())
 
 
 def test_a_name_or_message_is_text_not_html(robot: Robot) -> None:
-    robot.clicker._screen.photo.path.value = "<b>nowhere</b>.png"
+    robot.clicker.screen.photo.path.value = "<b>nowhere</b>.png"
     assert "<b>" not in message(robot.clicker)
     assert "&lt;b&gt;nowhere" in message(robot.clicker)
 
@@ -205,15 +205,15 @@ def test_a_name_or_message_is_text_not_html(robot: Robot) -> None:
 def test_three_candidates_with_scores_the_best_chosen_until_another_is(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    buttons = clicker._screen.candidates.buttons
+    buttons = clicker.screen.candidates.buttons
     assert [b.description for b in buttons] == ["0.20", "0.30", "✓ 0.40"]
     send(buttons[0], {"event": "click"})
     assert [b.description for b in buttons] == ["✓ 0.20", "0.30", "0.40"]
     assert clicker.masks[1].sum() == clicker.session.candidates[0].sum()
-    for image in clicker._screen.candidates._images:
+    for image in clicker.screen.candidates._images:
         assert Image.open(io.BytesIO(image.value)).size == (96, 64)
     robot.click(10, 10, right=True)
-    assert clicker._screen.candidates._box.layout.display == "none"
+    assert clicker.screen.candidates._box.layout.display == "none"
 
 
 def test_another_engine_answers_the_same_prompts(robot: Robot) -> None:
@@ -222,11 +222,11 @@ def test_another_engine_answers_the_same_prompts(robot: Robot) -> None:
     robot.press("next")
     robot.click(70, 40)
     before = {key: mask.sum() for key, mask in clicker.masks.items()}
-    clicker._screen.engine.engine.value = "bold"
+    clicker.screen.engine.engine.value = "bold"
     clicker.wait()
     assert clicker.session.engine == "bold"
     assert all(clicker.masks[key].sum() > area for key, area in before.items())
-    assert clicker._screen.status.value.startswith("bold · encode")
+    assert clicker.screen.status.value.startswith("bold · encode")
     robot.press("undo")
     assert clicker.prompts == (), "undo goes through a change of engine"
 
@@ -234,26 +234,26 @@ def test_another_engine_answers_the_same_prompts(robot: Robot) -> None:
 def test_the_disagreement_of_two_engines_is_painted_and_put_into_words(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    clicker._screen.engine.other.value = "bold"
+    clicker.screen.engine.other.value = "bold"
     clicker.wait()
     found = clicker.session.disagreement("plain", "bold")
-    assert f"IoU {found.iou:.3f}" in clicker._screen.engine.note.value
-    assert f"only bold: {found.only_b.sum():,} px" in clicker._screen.engine.note.value
+    assert f"IoU {found.iou:.3f}" in clicker.screen.engine.note.value
+    assert f"only bold: {found.only_b.sum():,} px" in clicker.screen.engine.note.value
     _, only_plain, only_bold = drawn(clicker).active
     np.testing.assert_array_equal(only_plain[0].unpack(), found.only_a)
     np.testing.assert_array_equal(only_bold[0].unpack(), found.only_b)
     assert only_plain[1].colour != only_bold[1].colour
-    clicker._screen.engine.other.value = "nothing"
-    assert clicker._screen.engine.note.value == ""
+    clicker.screen.engine.other.value = "nothing"
+    assert clicker.screen.engine.note.value == ""
     assert len(drawn(clicker).active) == 1
 
 
 def test_opacity_and_outline_change_what_is_drawn(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    clicker._screen.display.opacity.value = 0.8
+    clicker.screen.display.opacity.value = 0.8
     assert drawn(clicker).active[0][1].opacity == pytest.approx(0.8)
-    clicker._screen.display.style.value = "outline"
+    clicker.screen.display.style.value = "outline"
     assert drawn(clicker).active[0][1].opacity == 0
 
 
@@ -263,16 +263,16 @@ def test_zoomed_and_moved_a_click_still_lands_on_its_pixel(size: tuple[int, int]
     robot = Robot(clicker)
     for name in ("zoom-in", "zoom-in", "pan-right", "pan-down", "zoom-in", "pan-up", "zoom-out"):
         robot.press(name)
-    x0, y0, x1, y1 = clicker._stage.view.visible
+    x0, y0, x1, y1 = clicker.screen.stage.view.visible
     pixel = (x0 + x1) // 2, (y0 + y1) // 2
     robot.click(*pixel)
     assert clicker.prompts == (Point(*pixel),)
     robot.press("fit")
-    assert clicker._stage.view.is_fitted
+    assert clicker.screen.stage.view.is_fitted
 
 
 def test_wheel_and_a_key_zoom_at_the_pointer_and_a_drag_with_it_moves(robot: Robot) -> None:
-    stage = robot.clicker._stage
+    stage = robot.clicker.screen.stage
     fitted, before = stage.view, stage.view.to_canvas(60.5, 20.5)
     robot.wheel(60, 20, -300, ctrl=True)
     assert stage.view.scale == pytest.approx(2 * fitted.scale)
@@ -286,7 +286,7 @@ def test_a_preview_is_shown_under_the_pointer_when_asked_for(robot: Robot) -> No
     clicker = robot.clicker
     robot.hover(40, 25)
     assert drawn(clicker).active == ()
-    clicker._screen.display.hover.value = True
+    clicker.screen.display.hover.value = True
     robot.hover(40, 25)
     ((packed, _),) = drawn(clicker).active
     np.testing.assert_array_equal(packed.unpack(), clicker.session.preview(40, 25))
@@ -296,8 +296,8 @@ def test_a_preview_is_shown_under_the_pointer_when_asked_for(robot: Robot) -> No
 
 
 def test_the_box_tool_has_no_preview_as_its_click_finds_nothing_yet(robot: Robot) -> None:
-    robot.clicker._screen.display.hover.value = True
-    robot.clicker._screen.toolbar.tool.value = "box"
+    robot.clicker.screen.display.hover.value = True
+    robot.clicker.screen.toolbar.tool.value = "box"
     robot.hover(40, 25)
     assert drawn(robot.clicker).active == ()
 
@@ -309,7 +309,7 @@ def test_of_movements_that_piled_up_only_the_last_is_previewed() -> None:
         clicker = Clicker(Segmenter(engine), PHOTO)
         robot = Robot(clicker)
         clicker.wait()
-        clicker._screen.display.hover.value = True
+        clicker.screen.display.hover.value = True
         for x in range(80):
             robot.hover(x, 30)
         await asyncio.sleep(0.1)
@@ -322,13 +322,13 @@ def test_of_movements_that_piled_up_only_the_last_is_previewed() -> None:
 def test_photos_are_chosen_from_the_list_and_keep_their_objects(robot: Robot) -> None:
     clicker = robot.clicker
     robot.click(40, 25)
-    clicker._screen.photo.images.value = 1
+    clicker.screen.photo.images.value = 1
     clicker.wait()
     assert clicker.session.image is not None
     assert clicker.session.image.size == (50, 30)
     assert (clicker.prompts, dict(clicker.masks)) == ((), {})
     robot.click(3, 4)
-    clicker._screen.photo.images.value = 0
+    clicker.screen.photo.images.value = 0
     clicker.wait()
     assert clicker.prompts == (Point(40, 25),)
     assert clicker.masks[1].shape == (60, 90)
@@ -338,14 +338,14 @@ def test_a_photo_is_opened_by_path_and_by_upload(robot: Robot, tmp_path: Path) -
     clicker = robot.clicker
     file = tmp_path / "leaf.png"
     Image.fromarray(OTHER).save(file)
-    clicker._screen.photo.path.value = str(file)
+    clicker.screen.photo.path.value = str(file)
     clicker.wait()
     assert clicker.session.image is not None
     assert clicker.session.image.name == "leaf.png"
     uploaded = Image.fromarray(PHOTO[:40])
     buffer = io.BytesIO()
     uploaded.save(buffer, "PNG")
-    clicker._screen.photo.upload.value = (
+    clicker.screen.photo.upload.value = (
         {
             "name": "up.png",
             "type": "image/png",
@@ -356,7 +356,7 @@ def test_a_photo_is_opened_by_path_and_by_upload(robot: Robot, tmp_path: Path) -
     )
     clicker.wait()
     assert (clicker.session.image.name, clicker.session.image.size) == ("up.png", (40, 90))
-    names = [name for name, _ in clicker._screen.photo.images.options]
+    names = [name for name, _ in clicker.screen.photo.images.options]
     assert names[-2:] == ["leaf.png", "up.png"]
 
 
@@ -367,7 +367,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_clicker_usable(
     robot.click(40, 25)
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
-    clicker._screen.photo.path.value = str(broken)
+    clicker.screen.photo.path.value = str(broken)
     assert "Pillow knows no picture" in message(clicker)
     assert clicker.prompts == (Point(40, 25),)
     robot.click(50, 30)
@@ -377,7 +377,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_clicker_usable(
 
 def test_an_engine_that_fails_at_a_click_says_so_and_changes_nothing(robot: Robot) -> None:
     clicker = robot.clicker
-    clicker._screen.engine.engine.value = "bold"
+    clicker.screen.engine.engine.value = "bold"
     clicker.wait()
     bold = clicker.session._engines.segmenters["bold"].engine
     bold.broken = True
@@ -409,18 +409,18 @@ def test_clicks_while_the_photo_is_encoded_are_shown_and_answered_in_order(gated
     clicker = Clicker(Segmenter(gated), PHOTO)
     robot = Robot(clicker)
     clicker.wait = lambda: None  # the robot must not wait for this engine
-    assert clicker._screen.progress.layout.display == "flex"
+    assert clicker.screen.progress.widget.layout.display == "flex"
     robot.click(40, 25)
     robot.click(70, 50, right=True)
     assert clicker.prompts == ()
     assert [mark.kind for mark in drawn(clicker).marks] == ["positive", "negative"]
     assert all(mark.is_pending for mark in drawn(clicker).marks)
-    assert "2 prompts" in clicker._screen.bar.value
+    assert "2 prompts" in clicker.screen.progress.bar.value
     gated.gate.set()
     Clicker.wait(clicker)
     assert clicker.prompts == (Point(40, 25), Point(70, 50, positive=False))
     assert not any(mark.is_pending for mark in drawn(clicker).marks)
-    assert clicker._screen.progress.layout.display == "none"
+    assert clicker.screen.progress.widget.layout.display == "none"
 
 
 def test_the_kernel_goes_on_while_a_photo_is_encoded_and_is_told_of_the_end(
@@ -448,8 +448,8 @@ def test_waiting_can_be_stopped_and_a_click_tries_again(gated: Gated) -> None:
     robot = Robot(clicker)
     clicker.wait = lambda: None
     robot.click(40, 25)
-    clicker._screen.progress.children[1].click()
-    assert clicker._screen.progress.layout.display == "none"
+    clicker.screen.progress.stop.click()
+    assert clicker.screen.progress.widget.layout.display == "none"
     assert drawn(clicker).marks == ()
     gated.gate.set()
     robot.click(50, 30)
@@ -476,17 +476,17 @@ def test_an_engine_that_cannot_encode_leaves_the_one_before_in_use(gated: Gated)
     gated.gate.set()
     clicker = Clicker({"plain": Segmenter(FakeEngine()), "bad": Segmenter(gated)}, PHOTO)
     robot = Robot(clicker)
-    clicker._screen.engine.engine.value = "bad"
+    clicker.screen.engine.engine.value = "bad"
     clicker.wait()
     assert "out of memory" in message(clicker)
-    assert (clicker.session.engine, clicker._screen.engine.engine.value) == ("plain", "plain")
+    assert (clicker.session.engine, clicker.screen.engine.engine.value) == ("plain", "plain")
     robot.click(40, 25)
     assert len(clicker.prompts) == 1
 
 
 def test_without_a_photo_it_asks_for_one() -> None:
     clicker = Clicker(Segmenter(FakeEngine()))
-    send(clicker._screen.toolbar.buttons["undo"], {"event": "click"})
+    send(clicker.screen.toolbar.buttons["undo"], {"event": "click"})
     assert "no photo yet" in message(clicker)
     clicker.session.open_image(PHOTO)
     clicker.wait()
@@ -497,9 +497,9 @@ def test_without_a_photo_it_asks_for_one() -> None:
 def test_a_first_photo_that_cannot_be_read_leaves_the_others_and_nothing_to_press_in_vain() -> None:
     clicker = Clicker(Segmenter(FakeEngine()), ["nowhere.jpg", PHOTO])
     assert "nowhere.jpg" in message(clicker)
-    assert clicker._screen.toolbar.buttons["undo"].disabled
-    assert clicker._screen.progress.layout.display == "none"
-    clicker._screen.photo.images.value = 1
+    assert clicker.screen.toolbar.buttons["undo"].disabled
+    assert clicker.screen.progress.widget.layout.display == "none"
+    clicker.screen.photo.images.value = 1
     clicker.wait()
     Robot(clicker).click(4, 5)
     assert clicker.prompts == (Point(4, 5),)
@@ -525,17 +525,17 @@ def test_what_is_done_by_call_is_seen_and_a_saved_session_comes_back(
 
 def test_a_file_to_take_away_is_offered_as_a_link_until_the_objects_change(robot: Robot) -> None:
     clicker = robot.clicker
-    send(clicker._screen.takeaway.make, {"event": "click"})
+    send(clicker.screen.take_away.make, {"event": "click"})
     assert "no object" in message(clicker)
     robot.click(40, 25)
-    clicker._screen.takeaway.form.value = "coco_rle"
-    send(clicker._screen.takeaway.make, {"event": "click"})
-    link = clicker._screen.takeaway.link.value
+    clicker.screen.take_away.format.value = "coco_rle"
+    send(clicker.screen.take_away.make, {"event": "click"})
+    link = clicker.screen.take_away.link.value
     content = json.loads(base64.b64decode(link.split("base64,")[1].split('"')[0]))
     assert content["annotations"][0]["area"] == clicker.masks[1].sum()
     assert 'download="' in link
     robot.click(50, 30)
-    assert clicker._screen.takeaway.link.value == ""
+    assert clicker.screen.take_away.link.value == ""
 
 
 def test_several_files_come_as_one_archive(robot: Robot) -> None:
@@ -543,8 +543,8 @@ def test_several_files_come_as_one_archive(robot: Robot) -> None:
     robot.press("next")
     robot.click(70, 40)
     clicker = robot.clicker
-    send(clicker._screen.takeaway.make, {"event": "click"})
-    link = clicker._screen.takeaway.link.value
+    send(clicker.screen.take_away.make, {"event": "click"})
+    link = clicker.screen.take_away.link.value
     content = base64.b64decode(link.split("base64,")[1].split('"')[0])
     assert len(zipfile.ZipFile(io.BytesIO(content)).namelist()) == 2
 
@@ -559,9 +559,9 @@ def test_keys_do_what_their_buttons_do(robot: Robot) -> None:
     robot.key("n")
     assert len(clicker.objects) == 2
     robot.key("+")
-    assert not clicker._stage.view.is_fitted
+    assert not clicker.screen.stage.view.is_fitted
     robot.key("w")
-    assert clicker._stage.view.is_fitted
+    assert clicker.screen.stage.view.is_fitted
     robot.key("x")
     assert len(clicker.objects) == 2
 
@@ -574,24 +574,24 @@ def test_tab_leaves_the_photo_which_else_keeps_every_key(
     robot.key("Tab")
     robot.key("Tab", shift=True)
     clicker = robot.clicker
-    select, buttons = clicker._screen.list.rows[0].select, clicker._screen.toolbar.buttons
+    select, buttons = clicker.screen.objects.rows[0].select, clicker.screen.toolbar.buttons
     assert focused == [select, buttons["pan-down"]], "there is nothing to go on from yet"
     robot.click(40, 25)
     focused.clear()
     robot.key("Tab", shift=True)
     robot.key("Tab")
-    assert focused == [buttons["next"], clicker._screen.candidates.buttons[0]]
+    assert focused == [buttons["next"], clicker.screen.candidates.buttons[0]]
 
 
 def test_without_a_photo_there_is_nothing_to_choose_from_and_tab_goes_on_to_the_upload(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clicker = Clicker(Segmenter(FakeEngine()))
-    assert clicker._screen.candidates._box.layout.display == "none"
+    assert clicker.screen.candidates._box.layout.display == "none"
     focused: list[Any] = []
     monkeypatch.setattr(ipywidgets.DOMWidget, "focus", lambda self: focused.append(self))
     Robot(clicker).key("Tab")
-    assert focused == [clicker._screen.photo.upload]
+    assert focused == [clicker.screen.photo.upload]
 
 
 def test_a_row_that_goes_leaves_the_focus_to_the_last_one_that_stays(
@@ -628,7 +628,7 @@ def test_a_button_that_has_nothing_more_to_do_leaves_the_focus_to_the_photo(
     robot.press("undo")
     assert focused == [], "there is more to undo"
     robot.press("redo")
-    assert focused == [robot.clicker._stage.layers.canvas]
+    assert focused == [robot.clicker.screen.stage.layers.canvas]
 
 
 def test_no_key_is_one_that_jupyterlab_takes_in_a_notebook() -> None:
@@ -711,11 +711,11 @@ def three_objects(robot: Robot) -> Any:
     for x in (20, 40, 60):
         robot.click(x, 30)
         robot.press("next")
-    rows = robot.clicker._screen.list.rows
+    rows = robot.clicker.screen.objects.rows
     send(rows[0].select, {"event": "click"})
     return rows
 
 
 def drawn(clicker: Clicker) -> Any:
     """What the stage last showed."""
-    return clicker._stage._drawing
+    return clicker.screen.stage._drawing

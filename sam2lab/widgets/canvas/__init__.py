@@ -1,1 +1,1 @@
-"""The photo on its canvas: how it lies there, what is drawn over it, and what points at it."""
+"""The photo on its canvas: where it lies, what is drawn over it, what points at it."""

@@ -1,4 +1,4 @@
-"""A crosshair that keys move over the photo and click with, for whoever uses no mouse."""
+"""A crosshair that keys move over the photo and click with, in place of a mouse."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sam2lab.widgets.deferred import Latest
 ARROWS = {"ArrowLeft": (-1, 0), "ArrowRight": (1, 0), "ArrowUp": (0, -1), "ArrowDown": (0, 1)}
 CLICKS = ("Enter", " ")
 CORNER = "e"
-# How far an arrow goes, in canvas pixels: so the nearer one looks, the finer; and with Shift that
-# many times as far, as in drawing programs. But at least one pixel of the photo.
+# An arrow moves by this many canvas pixels, so by fewer photo pixels when the photo is enlarged,
+# but at least by one. With Shift it moves LEAP times as far, as in drawing programs.
 STEP_PX = 4.0
 LEAP = 10
-# Where it comes to rest is told, not every step: who listens would hear nothing else.
+# Its place is announced once it has rested this long: screen readers would else talk at each step.
 RESTED_S = 0.4
 
 HELP = (
@@ -26,9 +26,9 @@ BEGUN = "That is one corner. Move to the opposite one, then E or Enter. Escape: 
 
 
 class Crosshair:
-    """Keys that point at the photo on `stage`, as the mouse would; `say` is for words.
+    """Points at the photo on `stage` by keys; `say` announces words to the user.
 
-    The first key only shows where it is: nothing is ever pointed at that was not seen.
+    The first key only shows the crosshair, so that a key never clicks on a place unseen.
     """
 
     def __init__(self, stage: Stage, say: Callable[[str], None]) -> None:
@@ -37,7 +37,7 @@ class Crosshair:
         self._rested = Latest(RESTED_S)
 
     def hears(self, key: str, shift: bool) -> bool:
-        """Do what a key is for, and say whether it is one of the crosshair's."""
+        """Do what a key means, and return whether it is one of the crosshair's keys."""
         is_corner = key.lower() == CORNER
         if not (key in ARROWS or key in CLICKS or is_corner):
             return False
@@ -51,7 +51,7 @@ class Crosshair:
             far = STEP_PX * (LEAP if shift else 1)
             step = max(1, round(far / stage.view.scale))
             stage.aim(across * step, down * step)
-            self._rested.call(self._tell_place)
+            self._rested.call(self._announce_place)
         else:
             place = stage.view.to_canvas(*middle(stage.crosshair))
             if is_corner:
@@ -62,7 +62,7 @@ class Crosshair:
                 self._say(BEGUN)
         return True
 
-    def _tell_place(self) -> None:
+    def _announce_place(self) -> None:
         if self._stage.crosshair is not None:
             x, y = self._stage.crosshair
             self._say(f"The crosshair is at {x}, {y}.")

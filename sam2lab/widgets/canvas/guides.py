@@ -1,4 +1,4 @@
-"""What helps to point: a box that is begun, and a crosshair for whoever uses keys."""
+"""What helps to point: a box that is begun, and a crosshair for keys."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.viewport import Pixel, Place, Viewport, middle
 
-# The crosshair is brought so far into the canvas, where there is more of the photo to be seen.
+# The crosshair keeps this far from the edge of the canvas where the photo goes on.
 MARGIN_PX = 24.0
 
 
 @dataclass
 class Guides:
-    """`corner` is the place on the photo where a box was begun, `band` a box being drawn.
+    """The box that is being drawn and the crosshair.
 
+    `band` is a box under the mouse, `corner` the place on the photo where a box was begun.
     `crosshair` is the photo's pixel that keys point at, None while it is not shown; `pointed`
-    the one that was pointed at last.
+    is the pixel that was pointed at last.
     """
 
     band: Mark | None = None
@@ -25,15 +26,15 @@ class Guides:
     pointed: Pixel | None = None
 
     def cancel(self) -> bool:
-        """Forget a box that was begun, and say whether there was one."""
+        """Forget a box that was begun, and return whether there was one."""
         was_begun = self.corner is not None or self.band is not None
         self.corner = self.band = None
         return was_begun
 
     def aim(self, view: Viewport, across: int, down: int) -> Pixel:
-        """Show the crosshair, or move it by so many pixels of the photo, and return where it is.
+        """Show the crosshair or move it by photo pixels, and return where it is.
 
-        It comes where the photo was pointed at last, or near to it where that is out of sight.
+        It appears where the photo was pointed at last, or near there if that is out of sight.
         """
         if self.crosshair is None:
             rows, columns = view.size
@@ -46,7 +47,7 @@ class Guides:
         return x, y
 
     def keep_in_sight(self, view: Viewport) -> None:
-        """Bring the crosshair to where it is seen, if it is not."""
+        """Move the crosshair back onto the canvas if it is outside."""
         if self.crosshair is not None:
             x, y = view.to_canvas(*middle(self.crosshair))
             height, width = view.size
@@ -54,13 +55,13 @@ class Guides:
                 self.crosshair = view.pixel(*view.inside(x, y, MARGIN_PX))
 
     def hide_crosshair(self) -> bool:
-        """Show it no longer, and say whether it was; it comes back to the same place."""
+        """Hide the crosshair, and return whether it was shown; it comes back to the same place."""
         was_shown = self.crosshair is not None
         self.pointed, self.crosshair = self.crosshair or self.pointed, None
         return was_shown
 
     def marks(self, view: Viewport) -> tuple[Mark, ...]:
-        """How all this is seen."""
+        """The marks that show the box and the crosshair."""
         seen = [mark for mark in (self.band or self._begun(view),) if mark is not None]
         if self.crosshair is not None:
             seen.append(Mark("crosshair", *middle(self.crosshair)))

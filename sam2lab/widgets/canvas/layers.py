@@ -1,4 +1,4 @@
-"""The canvas in the browser: four layers, each sent only when something on it has changed."""
+"""The canvas in the browser: four layers, each sent only when something on it changes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ipycanvas import Canvas, MultiCanvas
 from ipycanvas.canvas import COMMANDS
+from traitlets import Unicode
 
 from sam2lab.runtime.images import RGB
 from sam2lab.widgets.canvas import marks, painting
@@ -17,35 +18,51 @@ from sam2lab.widgets.canvas.viewport import Viewport
 from sam2lab.widgets.session.packed import PackedMask
 
 PHOTO, OTHERS, ACTIVE, MARKS = range(4)
+# What screen readers say. The mouse never meets it: the style sheet lets events pass through.
+NAME = "Photo to segment; arrow keys move a crosshair, Enter clicks there"
 
-# Photo pixels as large as this are shown as the squares they are.
+# Photo pixels larger than this, in canvas pixels, are shown as the squares they are.
 SMOOTH_UP_TO = 4.0
+
+
+Masks = tuple[tuple[PackedMask, Paint], ...]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """All that is to be seen. The photo is told apart by `photo_key`, masks by identity."""
+    """All that the canvas shows. Photos are compared by `photo_key`, masks by identity."""
 
     view: Viewport
     photo_key: str
     photo: RGB = field(compare=False)
-    others: tuple[tuple[PackedMask, Paint], ...] = ()
-    active: tuple[tuple[PackedMask, Paint], ...] = ()
+    others: Masks = ()
+    active: Masks = ()
     marks: tuple[Mark, ...] = ()
-    # While the photo is being moved, what is in the browser already has to do.
+    # While the photo moves, the pixels that the browser has already must do.
     is_moving: bool = False
 
 
-class Layers:
-    """Draws on a `MultiCanvas`, which is `canvas`, what has changed since the last time.
+class _NamedCanvas(MultiCanvas):
+    """A canvas with a name for screen readers.
 
-    Nothing is drawn before there is a browser that says it is ready, and everything anew for
-    each that comes later: after a reload of the page, or in Voilà. `redraw` is called then.
+    The browser's side of a widget sets `tooltip` only beside an empty description, which no
+    canvas has.
+    """
+
+    description = Unicode("").tag(sync=True)
+
+
+class Layers:
+    """Draws on `canvas` what has changed since the last time.
+
+    Nothing is drawn before a browser says that it is ready. For each browser that comes later,
+    after a reload of the page or in Voilà, everything is drawn anew: `redraw` is called.
     """
 
     def __init__(self, size: tuple[int, int], redraw: Callable[[], object]) -> None:
-        self.canvas = MultiCanvas(4, height=size[0], width=size[1])
-        # Never displayed: it keeps the photo's pixels in the browser, so that zooming and
+        self.canvas = _NamedCanvas(4, height=size[0], width=size[1], tooltip=NAME)
+        self.canvas.add_class("sam2lab-canvas")
+        # It is never displayed. It keeps the photo's pixels in the browser, so that zooming and
         # moving send nothing.
         self._stock = Canvas(height=1, width=1)
         self._stocked: tuple[str, float] | None = None
@@ -54,19 +71,14 @@ class Layers:
         self._redraw = redraw
         self.canvas.on_client_ready(self._on_client_ready)
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether a browser is there to draw in."""
-        return self._is_ready
-
     def resize(self, size: tuple[int, int]) -> None:
-        """Another height and width; clears everything."""
+        """Change height and width, which clears everything."""
         if size != (self.canvas.height, self.canvas.width):
             self.canvas.height, self.canvas.width = size
             self._seen.clear()
 
     def draw(self, drawing: Drawing) -> bool:
-        """Bring the canvas to this state; say whether anything had changed."""
+        """Bring the canvas to this state, and return whether anything has changed."""
         if not self._is_ready:
             return False
         before, view = dict(self._seen), drawing.view
@@ -113,9 +125,7 @@ class Layers:
         self._stock.width = max(1, round(width * resolution))
         _put(self._stock, Painted(painted.data, 0, 0))
 
-    def _draw_masks(
-        self, layer: int, view: Viewport, masks: tuple[tuple[PackedMask, Paint], ...]
-    ) -> None:
+    def _draw_masks(self, layer: int, view: Viewport, masks: Masks) -> None:
         self.canvas[layer].clear()
         for packed, paint in masks:
             painted = painting.mask(packed, view, paint)
@@ -131,15 +141,15 @@ class Layers:
 
 @contextmanager
 def held(canvas: MultiCanvas) -> Iterator[None]:
-    """Send all that is drawn in here at once.
+    """Send everything that is drawn meanwhile in one message.
 
-    As `ipycanvas.hold_canvas`, which after an exception would hold back everything that is
-    ever drawn later, in any notebook cell.
+    This is `ipycanvas.hold_canvas` made safe: after an exception, that one would hold back
+    everything that is drawn later, in any notebook cell.
     """
     manager = canvas._canvas_manager
     before = manager._caching
-    # Every message says which canvas it is for. ipycanvas leaves out what it told earlier
-    # clients; and one command for no canvas is the last that a page obeys, for good.
+    # So that every message names its canvas. ipycanvas omits what it told earlier clients, and
+    # after one command without a canvas a page obeys no further ones.
     manager._current_canvas = None
     manager._caching = True
     try:
@@ -150,7 +160,7 @@ def held(canvas: MultiCanvas) -> Iterator[None]:
 
 
 def _put(layer: Canvas, painted: Painted) -> None:
-    """Draw an encoded picture. `put_image_data` takes arrays only, and encodes them itself."""
+    """Draw an encoded picture; ipycanvas' own `put_image_data` takes only arrays."""
     place = [painted.x, painted.y]
     if painted.scale != 1:
         layer.save()

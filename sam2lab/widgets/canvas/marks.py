@@ -1,4 +1,4 @@
-"""What was pointed at, as signs on the canvas: told apart by shape as well as by colour."""
+"""Signs on the canvas for prompts; they differ in shape as well as in colour."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sam2lab.widgets.canvas.viewport import Viewport
 
 POSITIVE, NEGATIVE, BOX = "#0072b2", "#d55e00", "#ffffff"
 RADIUS = 8.0
-# What is under the crosshair stays in sight: this far from the middle it begins, and its arms
-# are thick up to there.
+# The crosshair begins this far from its middle, so that the pixel under it stays in sight, and
+# is thick up to the end of its arms.
 GAP_PX, ARM_PX = 5.5, 22.0
 
 
@@ -21,7 +21,7 @@ GAP_PX, ARM_PX = 5.5, 22.0
 class Mark:
     """A sign at a place on the photo: x0, y0, and for a box the opposite corner too.
 
-    One that is `pending` was not answered yet, and is drawn pale.
+    A pending mark has no answer yet and is drawn pale.
     """
 
     kind: Literal["positive", "negative", "box", "corner", "crosshair"]
@@ -33,7 +33,7 @@ class Mark:
 
 
 def draw(layer: Canvas, view: Viewport, mark: Mark) -> None:
-    """Draw a plus in a disc, a minus in a square, a box or a crosshair; as large at any zoom."""
+    """Draw a plus in a disc, a minus in a square, a box or a crosshair; zoom changes no size."""
     layer.global_alpha = 0.55 if mark.is_pending else 1.0
     x, y = view.to_canvas(mark.x0, mark.y0)
     if mark.kind == "box":
@@ -50,7 +50,7 @@ def draw(layer: Canvas, view: Viewport, mark: Mark) -> None:
 
 
 def _box(layer: Canvas, x0: float, y0: float, x1: float, y1: float) -> None:
-    """White dashes on dark ones, which are seen on any photo."""
+    """Draw white dashes on a black line, which are visible on any photo."""
     left, top = min(x0, x1), min(y0, y1)
     width, height = abs(x1 - x0), abs(y1 - y0)
     layer.line_width = 2
@@ -63,9 +63,9 @@ def _box(layer: Canvas, x0: float, y0: float, x1: float, y1: float) -> None:
 
 
 def _crosshair(layer: Canvas, view: Viewport, x: float, y: float) -> None:
-    """Hairlines from edge to edge with thick arms in the middle, white within black: as the box."""
+    """Draw hairlines from edge to edge and thick arms in the middle, white with a black edge."""
     height, width = view.size
-    # Whole pixels: half ones would be grey.
+    # On whole pixels, because half pixels would be grey.
     x, y = math.floor(x) + 0.5, math.floor(y) + 0.5
     gap = max(GAP_PX, round(view.scale / 2) + 2.5)
     arm = gap + ARM_PX
@@ -89,7 +89,7 @@ def _disc(layer: Canvas, x: float, y: float) -> None:
 
 
 def _square(layer: Canvas, x: float, y: float) -> None:
-    # As large to the eye as the disc.
+    # The same area as the disc.
     half = RADIUS * math.sqrt(math.pi) / 2
     layer.fill_style = "#ffffff"
     layer.fill_rect(x - half - 2, y - half - 2, 2 * half + 4)

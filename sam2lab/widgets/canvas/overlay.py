@@ -1,10 +1,11 @@
-"""What of a session is seen over the photo."""
+"""What of a session is shown over the photo."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sam2lab.widgets.canvas.layers import Masks
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.painting import Paint
 from sam2lab.widgets.session.answers import Answer
@@ -12,53 +13,47 @@ from sam2lab.widgets.session.objects import Box, Item, Prompt
 from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.session import Session
 
-# Only A says so, only B says so, both do: the first two told apart by every eye.
+# The colours of where only A, only B, and both say "object"; every eye tells A and B apart.
 ONLY_A, ONLY_B, BOTH = "#0072b2", "#e69f00", "#ffffff"
-
-Masks = tuple[tuple[PackedMask, Paint], ...]
 
 
 def answers(session: Session) -> dict[int, Answer]:
-    """What the engine in use says to each object, by id; nothing while it would have to encode."""
+    """The current engine's answer to each object, by id; none before the photo is encoded."""
     if session.image is None or not session.is_encoded():
         return {}
     return {item.id: session.answer(item.id) for item in session.objects if item.prompts}
 
 
 def other_objects(session: Session, known: Mapping[int, Answer], inside: float) -> Masks:
-    """The masks of all objects but the active one, as far as they are not hidden."""
-    return tuple(
-        (known[item.id].chosen_packed, Paint(item.colour, inside))
-        for item in session.objects
-        if item.id != session.active.id and not item.hidden and _has_mask(known, item)
-    )
+    """The masks of all visible objects except the active one."""
+    active = session.active.id
+    others = (item for item in session.objects if item.id != active)
+    return tuple(mask for item in others for mask in _mask(item, known, inside))
 
 
 def active_object(session: Session, known: Mapping[int, Answer], inside: float) -> Masks:
-    """The active object's mask, unless it is hidden."""
-    item = session.active
-    if item.hidden or not _has_mask(known, item):
-        return ()
-    return ((known[item.id].chosen_packed, Paint(item.colour, inside)),)
+    """The active object's mask, if it is visible."""
+    return _mask(session.active, known, inside)
 
 
 def marks(session: Session) -> tuple[Mark, ...]:
-    """The active object's prompts."""
+    """The active object's prompts, if it is visible."""
     if session.image is None or session.active.hidden:
         return ()
     return tuple(mark_of(prompt) for prompt in session.prompts)
 
 
-def mark_of(prompt: Prompt) -> Mark:
-    """The sign for a prompt; a point's is in the middle of its pixel."""
+def mark_of(prompt: Prompt, is_pending: bool = False) -> Mark:
+    """Make the sign for a prompt; a point's sign is in the middle of its pixel."""
     if isinstance(prompt, Box):
-        return Mark("box", prompt.x0, prompt.y0, prompt.x1, prompt.y1)
-    return Mark("positive" if prompt.positive else "negative", prompt.x + 0.5, prompt.y + 0.5)
+        return Mark("box", prompt.x0, prompt.y0, prompt.x1, prompt.y1, is_pending)
+    x, y = prompt.x + 0.5, prompt.y + 0.5
+    return Mark("positive" if prompt.positive else "negative", x, y, is_pending=is_pending)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two engines differ about one object: how far they agree, and how to show it."""
+    """Where two engines differ about one object, and how far they agree."""
 
     iou: float
     only_a: PackedMask
@@ -66,7 +61,7 @@ class Difference:
     both: PackedMask
 
     def masks(self, inside: float) -> Masks:
-        """What both say faintly, what only one says in its colour."""
+        """Paint what both say faintly, and what only one says in the colour of that engine."""
         strong = max(inside, 0.5)
         return (
             (self.both, Paint(BOTH, 0.25)),
@@ -76,7 +71,7 @@ class Difference:
 
 
 def difference(session: Session, other: str) -> Difference:
-    """The active object as the engine in use and another one see it."""
+    """Compare the answers of the current engine and another one to the active object."""
     found = session.disagreement(session.engine, other)
     ours = session.mask
     return Difference(
@@ -87,5 +82,7 @@ def difference(session: Session, other: str) -> Difference:
     )
 
 
-def _has_mask(known: Mapping[int, Answer], item: Item) -> bool:
-    return item.id in known and known[item.id].area > 0
+def _mask(item: Item, known: Mapping[int, Answer], inside: float) -> Masks:
+    if item.hidden or item.id not in known or not known[item.id].area:
+        return ()
+    return ((known[item.id].chosen_packed, Paint(item.colour, inside)),)

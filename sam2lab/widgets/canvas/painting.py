@@ -1,4 +1,4 @@
-"""From arrays to the few bytes that a browser needs to see them: JPEG, and PNG of four colours."""
+"""Encodes photos and masks as the few bytes that a browser shows: JPEG, and PNG of four colours."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from sam2lab.widgets.canvas.viewport import Viewport
 from sam2lab.widgets.session.packed import PackedMask
 
 JPEG_QUALITY = 92
-# Up to this many pixels PNG costs next to nothing, and an enlarged pixel keeps its colour.
+# Up to this many pixels a photo is sent as PNG: that is cheap, and enlarged pixels keep their
+# colour.
 LOSSLESS_PIXELS = 256 * 256
 OUTLINE_PX = 2
-# zlib's Z_RLE: a mask's PNG is smaller and made in a third to three quarters of the time.
+# zlib's Z_RLE: a mask's PNG is smaller with it, and takes a third to three quarters of the time.
 RUN_LENGTHS = 3
 
-# What the numbers in a painted mask mean.
+# The values of pixels in a painted mask.
 NOTHING, FILL, OUTLINE = range(3)
 
 
 class Painted(NamedTuple):
-    """The bytes of a picture, and where its top left corner belongs on the canvas.
+    """The bytes of a picture, and the place of its top left corner on the canvas.
 
-    `scale` is how much larger than its own pixels it is to be drawn.
+    The canvas draws it enlarged by `scale`.
     """
 
     data: bytes
@@ -44,7 +45,7 @@ class Paint(NamedTuple):
 
 
 def photo(rgb: RGB, view: Viewport) -> Painted:
-    """The part of a photo (H, W, 3) that is seen, with no more pixels than the canvas shows."""
+    """Encode the visible part of a photo (H, W, 3), with no more pixels than the canvas shows."""
     x0, y0, x1, y1 = view.visible
     part = rgb[y0:y1, x0:x1]
     if part.dtype != np.uint8:
@@ -64,10 +65,10 @@ def photo(rgb: RGB, view: Viewport) -> Painted:
 
 
 def mask(packed: PackedMask, view: Viewport, paint: Paint) -> Painted | None:
-    """A mask as it is seen: its inside filled, its outline of even width at any zoom.
+    """Encode the visible part of a mask: filled, with an outline of the same width at any zoom.
 
-    A PNG of two bits a pixel, cropped to what is seen of the mask's box; None where
-    nothing of it is seen.
+    The PNG has two bits per pixel and is cropped to the visible part of the mask's box. If that
+    is empty, return None.
     """
     seen = sample(packed, view)
     if seen is None:
@@ -77,10 +78,10 @@ def mask(packed: PackedMask, view: Viewport, paint: Paint) -> Painted | None:
 
 
 def sample(packed: PackedMask, view: Viewport) -> tuple[npt.NDArray[np.bool_], int, int] | None:
-    """A mask's box at the resolution of the canvas, and where its corner lies there.
+    """Sample a mask's box at the resolution of the canvas; return it and its corner (x, y) there.
 
-    As many pixels around as an outline is wide are empty, except where the canvas ends.
-    None where nothing of the box is seen.
+    Around it is an empty margin as wide as an outline, except where the canvas ends. If the box
+    is out of sight, return None.
     """
     x0, y0, x1, y1 = packed.box
     across = _span(x0, x1, view.left, view.scale, view.size[1])
@@ -89,9 +90,9 @@ def sample(packed: PackedMask, view: Viewport) -> tuple[npt.NDArray[np.bool_], i
         return None
     columns, from_x = _nearest(across, view.left, view.scale)
     rows, from_y = _nearest(down, view.top, view.scale)
-    # Rows first, while they are bits: a large photo's mask is never unpacked as a whole.
+    # Rows are picked while they are bits, so that a large mask is never unpacked as a whole.
     wanted = np.unpackbits(packed.bits[np.clip(rows - y0, 0, y1 - y0 - 1)], axis=1, count=x1 - x0)
-    # Not by an index: its result lies in memory column by column, and all that follows reads rows.
+    # Indexing would lay the result out column by column in memory, and what follows reads rows.
     inside = np.take(wanted, np.clip(columns - x0, 0, x1 - x0 - 1), axis=1).view(bool)
     inside[(rows < y0) | (rows >= y1)] = False
     inside[:, (columns < x0) | (columns >= x1)] = False
@@ -99,7 +100,7 @@ def sample(packed: PackedMask, view: Viewport) -> tuple[npt.NDArray[np.bool_], i
 
 
 def small(rgb: RGB, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], Viewport]:
-    """A whole photo shrunk or enlarged to (height, width) at most, and how it lies there."""
+    """Resize a whole photo to at most (height, width); return it and how it lies there."""
     scale = min(side / length for side, length in zip(size, rgb.shape[:2], strict=True))
     height, width = (max(1, round(scale * length)) for length in rgb.shape[:2])
     with Image.open(io.BytesIO(photo(rgb, Viewport.fitted(rgb.shape[:2], size)).data)) as opened:
@@ -110,7 +111,7 @@ def small(rgb: RGB, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], Viewp
 def thumbnail(
     resized: npt.NDArray[np.uint8], view: Viewport, packed: PackedMask, paint: Paint
 ) -> bytes:
-    """What `small` returned, with a mask over it, as the bytes of a JPEG."""
+    """Encode what `small` returned, with a mask over it, as a JPEG."""
     shown = resized.copy()
     seen = sample(packed, view)
     if seen is not None:
@@ -124,7 +125,7 @@ def thumbnail(
 
 
 def rgb_of(colour: str) -> tuple[int, int, int]:
-    """A colour as three numbers.
+    """Split a colour into three numbers.
 
     >>> rgb_of("#e69f00")
     (230, 159, 0)
@@ -134,7 +135,7 @@ def rgb_of(colour: str) -> tuple[int, int, int]:
 
 
 def _span(low: int, high: int, start: float, scale: float, most: int) -> tuple[int, int] | None:
-    """From where to where on the canvas, with room for an outline; None if out of sight."""
+    """Return the part of a canvas side that a box and its outline cover, None if out of sight."""
     first = max(0, int(np.floor((low - start) * scale)) - OUTLINE_PX)
     last = min(most, int(np.ceil((high - start) * scale)) + OUTLINE_PX)
     return (first, last) if first < last else None
@@ -143,15 +144,15 @@ def _span(low: int, high: int, start: float, scale: float, most: int) -> tuple[i
 def _nearest(
     span: tuple[int, int], start: float, scale: float
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """The photo's pixel under the centre of each canvas pixel of a span."""
+    """Return the photo's pixel under the centre of each canvas pixel of a span, and its start."""
     centres = np.arange(*span) + 0.5
     return np.floor(centres / scale + start).astype(np.int64), span[0]
 
 
 def _with_outline(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """FILL within, OUTLINE along the edge on the inside, NOTHING elsewhere.
+    """Mark the inside FILL, a line along its edge OUTLINE and the rest NOTHING.
 
-    The end of the array, which is the end of the canvas, is no edge of the object.
+    The end of the array is where the canvas ends, not an edge of the object.
     """
     core = inside
     for _ in range(OUTLINE_PX):

@@ -1,4 +1,4 @@
-"""From what the browser says about mouse and finger to what the person meant."""
+"""Turns the browser's events of mouse and finger into gestures."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from ipywidgets import DOMWidget
 
 from sam2lab.widgets.canvas.viewport import Place
 
-# A hand shakes: a press that moves by less than this many CSS pixels is a click.
+# A hand shakes: a press that moves less than this many CSS pixels is a click.
 STILL_PX = 4.0
-# At most this often, in milliseconds, is a movement told.
+# The browser reports movements at most once in this many milliseconds.
 MOVES_EVERY_MS = 25
 
-# Some browsers count the wheel in lines of text.
+# Some browsers measure the wheel in lines of text: this many pixels each.
 LINE_PX = 33.0
 
 LEFT, MIDDLE, RIGHT = range(3)
 
 
 class Gestures(Protocol):
-    """Who wants to know. Places are (x, y) in canvas pixels, and may lie beside the canvas."""
+    """What the pointer calls. Places are (x, y) in canvas pixels, perhaps beside the canvas."""
 
     def clicked(self, x: float, y: float, opposite: bool) -> None:
-        """A tap, or a click; `opposite` with the right button, Shift, or Control on a Mac."""
+        """A click or tap; `opposite` with the right button, Shift, or Control on a Mac."""
 
     def dragging(self, start: Place, end: Place) -> None:
         """A box is being drawn."""
@@ -34,28 +34,29 @@ class Gestures(Protocol):
         """A box was drawn."""
 
     def panned(self, dx: float, dy: float, done: bool) -> None:
-        """The photo is being moved by so much since the last time, or that is over."""
+        """The photo is being moved, by this much since the last call, or that is `done`."""
 
     def wheeled(self, x: float, y: float, dx: float, dy: float, zooms: bool) -> None:
-        """The wheel was turned; it `zooms` with Control, Alt or Command held."""
+        """The wheel was turned; `zooms` if Control, Alt or Command is held."""
 
     def hovered(self, x: float, y: float) -> None:
-        """The pointer moved, no button pressed."""
+        """The pointer moved without a button pressed."""
 
     def left(self) -> None:
-        """The pointer is no longer over the canvas."""
+        """The pointer left the canvas."""
 
 
 class Pointer:
     """Watches `source`, which lies exactly over a canvas of `size` (height, width).
 
-    ipycanvas' own events know neither buttons nor modifiers, so its canvas is let through by
-    CSS and ipyevents listens around it. The wheel is heard only after a press and until the
-    pointer leaves: who just scrolls past the canvas goes on scrolling.
+    While the size is zero it reports nothing. ipycanvas' own events know neither buttons nor
+    modifiers, so the style sheet lets events pass through its canvas, and ipyevents listens
+    around it. The wheel counts only from a press until the pointer leaves, so that a page that
+    scrolls past the canvas goes on scrolling.
     """
 
-    def __init__(self, source: DOMWidget, gestures: Gestures, size: tuple[int, int]) -> None:
-        self.size = size
+    def __init__(self, source: DOMWidget, gestures: Gestures) -> None:
+        self.size = (0, 0)
         self._gestures = gestures
         self._start: Place | None = None
         self._last: Place | None = None
@@ -76,7 +77,7 @@ class Pointer:
 
     @property
     def hovers(self) -> bool:
-        """Whether movements are wanted while no button is pressed."""
+        """Whether movements are reported while no button is pressed."""
         return self._hovers
 
     @hovers.setter
@@ -84,18 +85,13 @@ class Pointer:
         self._hovers = wanted
         self._watch_moves()
 
-    def close(self) -> None:
-        """Listen no longer."""
-        for event in (self.presses, self.moves, self.wheel):
-            event.close()
-
     def cancel(self) -> None:
-        """Forget what was begun with a button pressed."""
+        """Forget a press that is not released yet."""
         self._start = self._last = None
         self._watch_moves()
 
     def _on_event(self, event: Mapping[str, Any]) -> None:
-        # ipyevents may listen twice to the same element after it was shown again.
+        # ipyevents may listen twice to an element that was shown again.
         stamp = event.get("type"), event.get("timeStamp")
         if stamp == self._latest and stamp[1] is not None:
             return
@@ -107,14 +103,14 @@ class Pointer:
             "mouseleave": self._leave,
             "wheel": self._turn,
         }.get(str(event.get("type")))
-        if handle is not None:
+        if handle is not None and all(self.size):
             handle(event, self._place(event))
 
     def _place(self, event: Mapping[str, Any]) -> Place:
-        """Where on the canvas, which the page may show smaller or larger than it is."""
+        """Find the place on the canvas, which the page may show smaller or larger than it is."""
         height, width = self.size
-        # Browsers round the pointer down to whole pixels, while the page puts the canvas at any
-        # fraction of one: the middle of the pointer's pixel is in the right one of ours.
+        # Browsers round the pointer down to whole pixels, and the page puts the canvas at any
+        # fraction of one. The middle of the pointer's pixel lies in the right canvas pixel.
         x = event["clientX"] + 0.5 - event["boundingRectLeft"]
         y = event["clientY"] + 0.5 - event["boundingRectTop"]
         across = x / (event["boundingRectWidth"] or 1)
@@ -135,7 +131,7 @@ class Pointer:
             self._gestures.hovered(*place)
             return
         if not event["buttons"]:
-            # Released where nobody heard it.
+            # The button was released outside, where no event reached us.
             self._release(event, place)
             return
         self._follow(event, place)
@@ -172,7 +168,7 @@ class Pointer:
             self._gestures.dragged(start, place)
 
     def _leave(self, event: Mapping[str, Any], place: Place) -> None:
-        # Where the button is released will not be heard: a box reaches to the edge.
+        # The release will not reach us, so a box ends at the edge.
         if self._start is not None and self._has_moved:
             self._release(event, place)
         self.cancel()

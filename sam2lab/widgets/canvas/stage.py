@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -9,55 +10,51 @@ from ipywidgets import Box
 
 from sam2lab.runtime.images import RGB
 from sam2lab.widgets.canvas.guides import MARGIN_PX, Guides
-from sam2lab.widgets.canvas.layers import Drawing, Layers
+from sam2lab.widgets.canvas.layers import Drawing, Layers, Masks
 from sam2lab.widgets.canvas.marks import Mark
-from sam2lab.widgets.canvas.painting import Paint
 from sam2lab.widgets.canvas.pointer import Pointer
 from sam2lab.widgets.canvas.viewport import Pixel, Place, Viewport, canvas_size, middle
 from sam2lab.widgets.deferred import Latest
-from sam2lab.widgets.panels.controls import named
-from sam2lab.widgets.session.packed import PackedMask
 
 ZOOM_STEP = 1.5
 # Turning the wheel by this much doubles the size.
 WHEEL_DOUBLES_PX = 300.0
-# How near to a sign, in canvas pixels, a click takes it away.
+# A click this near to a sign, in canvas pixels, removes its prompt.
 REACH_PX = 10.0
-# Movements that come this close together have piled up: only the last counts.
+# Movements that come closer together than this have piled up: only the last counts.
 PILED_UP_S = 0.01
-# After so long without a turn of the wheel the photo is made sharp.
+# The photo is drawn sharp once the wheel has been still for this long.
 SETTLED_S = 0.15
 
 
 class Pointing(Protocol):
-    """Who is told what was pointed at, in pixels of the photo."""
+    """What the stage calls when a user points at the photo; all in pixels of the photo."""
 
-    def pointed(self, x: int, y: int, opposite: bool, reach: float) -> None:
-        """At a pixel; signs within `reach` photo pixels may be meant."""
+    def point(self, x: int, y: int, opposite: bool, reach: float) -> None:
+        """Add a point, or remove a prompt within `reach`; `opposite` reverses its sign."""
 
-    def boxed(self, x0: int, y0: int, x1: int, y1: int) -> None:
-        """At a box, x0 < x1 and y0 < y1, the ends outside."""
+    def draw_box(self, x0: int, y0: int, x1: int, y1: int) -> None:
+        """Add a box, x0 < x1 and y0 < y1, the ends outside."""
 
-    def hovered(self, x: int, y: int) -> None:
-        """The pointer rests on a pixel."""
+    def preview(self, x: int, y: int) -> None:
+        """Preview a click on a pixel."""
 
-    def unhovered(self) -> None:
-        """The pointer is elsewhere."""
+    def end_preview(self) -> None:
+        """Preview nothing any more."""
 
 
 class Stage:
-    """One photo at a time on `widget`, with masks and marks over it, within `limit`.
+    """Shows one photo at a time on `widget`, with masks and marks over it.
 
-    `limit` is the largest (height, width) of the canvas, in its pixels.
+    `limit` is the largest (height, width) of the canvas in its own pixels.
     """
 
     def __init__(self, limit: tuple[int, int], pointing: Pointing) -> None:
         self._limit = limit
         self._pointing = pointing
         self.layers = Layers(limit, self._show)
-        named(self.layers.canvas, "canvas")
-        self.widget = named(Box([self.layers.canvas]), "view")
-        self.pointer = Pointer(self.widget, self, limit)
+        self.widget = Box([self.layers.canvas]).add_class("sam2lab-view")
+        self.pointer = Pointer(self.widget, self)
         self._drawing: Drawing | None = None
         self._guides = Guides()
         self._draws_boxes = False
@@ -84,7 +81,7 @@ class Stage:
 
     @property
     def previews(self) -> bool:
-        """Whether `Pointing.hovered` is told of every movement."""
+        """Whether every movement of the pointer calls `Pointing.preview`."""
         return self._previews
 
     @previews.setter
@@ -94,11 +91,11 @@ class Stage:
 
     @property
     def has_corner(self) -> bool:
-        """Whether a box was begun by its first corner."""
+        """Whether the first corner of a box is set."""
         return self._guides.corner is not None
 
     def cancel(self) -> bool:
-        """Forget a box that was begun, and say whether there was one."""
+        """Give up a box that was begun, and return whether there was one."""
         was_begun = self._guides.cancel()
         self.pointer.cancel()
         self._show()
@@ -106,80 +103,75 @@ class Stage:
 
     @property
     def crosshair(self) -> Pixel | None:
-        """The photo's pixel that keys point at; None while no crosshair is shown."""
+        """The photo's pixel under the crosshair, None while that is not shown."""
         return self._guides.crosshair
 
     def aim(self, across: int = 0, down: int = 0) -> bool:
-        """Show the crosshair, or move it by so many photo pixels; say whether there is one."""
+        """Show the crosshair or move it by photo pixels; return whether there is a photo."""
         if self._drawing is None:
             return False
         pixel = self._guides.aim(self.view, across, down)
         self._watch()
-        self._look(self.view.revealing(*middle(pixel), MARGIN_PX))
+        self._look(lambda view: view.revealing(*middle(pixel), MARGIN_PX))
         self._preview(pixel)
         return True
 
     def hide_crosshair(self) -> None:
-        """Show it no longer; the next key brings it back."""
+        """Hide the crosshair; the next key shows it in the same place."""
         if self._guides.hide_crosshair():
             self._watch()
             self._show()
 
     def open(self, key: str, photo: RGB) -> None:
-        """Another photo, fitted, with nothing over it."""
-        size = canvas_size((photo.shape[0], photo.shape[1]), self._limit)
+        """Show another photo, fitted, with nothing over it."""
+        image_size = photo.shape[0], photo.shape[1]
+        size = canvas_size(image_size, self._limit)
         self.layers.resize(size)
         self.pointer.size = size
         self.pointer.cancel()
         self._guides = Guides()
         self._watch()
-        view = Viewport.fitted((photo.shape[0], photo.shape[1]), size)
-        self._drawing = Drawing(view, key, photo)
+        self._drawing = Drawing(Viewport.fitted(image_size, size), key, photo)
 
-    def draw(
-        self,
-        others: tuple[tuple[PackedMask, Paint], ...],
-        active: tuple[tuple[PackedMask, Paint], ...],
-        marks: tuple[Mark, ...],
-    ) -> bool:
-        """Show these over the photo, and say whether anything had changed."""
+    def draw(self, others: Masks, active: Masks, marks: tuple[Mark, ...]) -> bool:
+        """Show these over the photo, and return whether anything has changed."""
         if self._drawing is None:
             return False
         self._drawing = replace(self._drawing, others=others, active=active, marks=marks)
         return self._show()
 
     def zoom(self, factor: float) -> None:
-        """Larger by `factor` around the crosshair, or the middle."""
-        if self._drawing is not None:
-            height, width = self.view.size
-            here = self.crosshair
-            place = self.view.to_canvas(*middle(here)) if here else (width / 2, height / 2)
-            self._look(self.view.zoomed(factor, *place))
+        """Enlarge by `factor` around the crosshair, or around the middle of the canvas."""
+        here = self.crosshair
+
+        def zoomed(view: Viewport) -> Viewport:
+            height, width = view.size
+            place = view.to_canvas(*middle(here)) if here else (width / 2, height / 2)
+            return view.zoomed(factor, *place)
+
+        self._look(zoomed)
 
     def pan(self, across: float, down: float) -> None:
-        """See more to the right and below, in parts of what is seen."""
-        if self._drawing is not None:
-            height, width = self.view.size
-            self._look(self.view.panned(-across * width, -down * height))
+        """Look further to the right and down, by these shares of the canvas."""
+        self._look(lambda view: view.panned(-across * view.size[1], -down * view.size[0]))
 
     def fit(self) -> None:
-        """The whole photo."""
-        if self._drawing is not None:
-            self._look(Viewport.fitted(self.view.image_size, self.view.size))
+        """Show the whole photo."""
+        self._look(lambda view: Viewport.fitted(view.image_size, view.size))
 
-    # What the pointer does, and the keys in its place.
+    # The `pointer.Gestures`, and what keys do in their place.
 
     def clicked(self, x: float, y: float, opposite: bool) -> None:
-        if self._drawing is None or not self.view.shows(x, y):
+        if not self.view.shows(x, y):
             return
         if self._draws_boxes or self.has_corner:
             self.cornered(x, y)
         else:
             self._guides.pointed = pixel = self.view.pixel(x, y)
-            self._pointing.pointed(*pixel, opposite, REACH_PX / self.view.scale)
+            self._pointing.point(*pixel, opposite, REACH_PX / self.view.scale)
 
     def cornered(self, x: float, y: float) -> None:
-        """One corner of a box, or the one opposite to it."""
+        """Set one corner of a box, or the opposite one."""
         if self._guides.corner is None:
             self._guides.corner = self.view.to_image(x, y)
             self.left()
@@ -188,38 +180,29 @@ class Stage:
             self.dragged(self.view.to_canvas(*self._guides.corner), (x, y))
 
     def dragging(self, start: Place, end: Place) -> None:
-        if self._drawing is not None:
-            x0, y0, x1, y1 = self.view.box(*start, *end)
-            self._guides.band = Mark("box", x0, y0, x1, y1)
-            self._show()
+        self._guides.band = Mark("box", *self.view.box(*start, *end))
+        self._show()
 
     def dragged(self, start: Place, end: Place) -> None:
-        if self._drawing is None:
-            return
         self._guides.corner = None
-        # Shown until there is an answer, or words why there is none.
+        # The box stays on the canvas until there is an answer or an error.
         self.dragging(start, end)
         self._guides.band = None
-        self._pointing.boxed(*self.view.box(*start, *end))
+        self._pointing.draw_box(*self.view.box(*start, *end))
 
     def panned(self, dx: float, dy: float, done: bool) -> None:
-        if self._drawing is not None:
-            self._look(self.view.panned(dx, dy), is_moving=not done)
+        self._look(lambda view: view.panned(dx, dy), is_moving=not done)
 
     def wheeled(self, x: float, y: float, dx: float, dy: float, zooms: bool) -> None:
-        if self._drawing is None:
-            return
         if zooms:
             view = self.view.zoomed(2 ** (-dy / WHEEL_DOUBLES_PX), x, y)
         else:
             view = self.view.panned(-dx, -dy)
         if view != self.view:
-            self._look(view, is_moving=True)
-            self._sharpen.call(lambda: self._look(self.view))
+            self._look(lambda _: view, is_moving=True)
+            self._sharpen.call(lambda: self._look(lambda view: view))
 
     def hovered(self, x: float, y: float) -> None:
-        if self._drawing is None:
-            return
         self.hide_crosshair()
         if self.view.shows(x, y):
             self._preview(self.view.pixel(x, y))
@@ -228,17 +211,18 @@ class Stage:
 
     def left(self) -> None:
         self._hover.cancel()
-        self._pointing.unhovered()
+        self._pointing.end_preview()
 
     def _preview(self, pixel: Pixel) -> None:
-        self._hover.call(lambda: self._pointing.hovered(*pixel))
+        self._hover.call(lambda: self._pointing.preview(*pixel))
 
     def _watch(self) -> None:
-        """Be told of the mouse's movements while they would change something."""
+        """Let the browser report movements while one would change something."""
         self.pointer.hovers = self._previews or self.crosshair is not None
 
-    def _look(self, view: Viewport, is_moving: bool = False) -> None:
+    def _look(self, change: Callable[[Viewport], Viewport], is_moving: bool = False) -> None:
         if self._drawing is not None:
+            view = change(self.view)
             self._drawing = replace(self._drawing, view=view, is_moving=is_moving)
             self._guides.keep_in_sight(view)
             self._show()

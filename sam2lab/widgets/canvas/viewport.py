@@ -1,12 +1,13 @@
-"""Where the photo lies on the canvas: pure arithmetic between their two coordinate systems."""
+"""Where the photo lies on the canvas: arithmetic between two coordinate systems."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
-# One pixel of the photo is never larger than this many of the canvas, unless it is to begin
-# with: more helps nobody to hit it.
+from sam2lab.runtime.masks import Box
+
+# A photo pixel is never enlarged beyond this many canvas pixels, because it is easy to hit then.
 LARGEST_PIXEL = 24.0
 
 Place = tuple[float, float]
@@ -16,8 +17,8 @@ Pixel = tuple[int, int]
 def canvas_size(image_size: tuple[int, int], limit: tuple[int, int]) -> tuple[int, int]:
     """Height and width of a canvas for a photo, both sizes (height, width), within `limit`.
 
-    As the photo fits, but no side shorter than half of its limit: else there would be
-    no room to zoom into a panorama.
+    The canvas has the shape of the photo, but no side is shorter than half its limit, so that
+    there is room to zoom into a panorama.
 
     >>> canvas_size((4000, 6000), (640, 960)), canvas_size((400, 6000), (640, 960))
     ((640, 960), (320, 960))
@@ -31,7 +32,7 @@ def canvas_size(image_size: tuple[int, int], limit: tuple[int, int]) -> tuple[in
 
 
 def middle(pixel: Pixel) -> Place:
-    """The place in the middle of a photo's pixel, both (x, y).
+    """The middle of a photo's pixel, both (x, y).
 
     >>> middle((3, 0))
     (3.5, 0.5)
@@ -43,9 +44,9 @@ def middle(pixel: Pixel) -> Place:
 class Viewport:
     """A photo of `image_size` seen on a canvas of `size`, both (height, width).
 
-    Coordinates are (x, y), continuous: pixel i reaches from i to i + 1, on the photo as on
-    the canvas. `scale` is canvas pixels per photo pixel, (`left`, `top`) the place of the
-    photo that lies in the canvas's top left corner.
+    Coordinates are (x, y) and continuous: pixel i reaches from i to i + 1, on the photo and on
+    the canvas. `scale` is in canvas pixels per photo pixel; (`left`, `top`) is the place on the
+    photo that lies in the top left corner of the canvas.
 
     >>> view = Viewport.fitted((200, 400), (100, 100))
     >>> view.scale, view.to_image(50, 50), view.to_canvas(0, 0)
@@ -62,41 +63,36 @@ class Viewport:
 
     @classmethod
     def fitted(cls, image_size: tuple[int, int], size: tuple[int, int]) -> Viewport:
-        """The whole photo, centred."""
+        """Show the whole photo, centred."""
         return cls(image_size, size, _fit(image_size, size), 0.0, 0.0)._held_in()
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the whole photo is seen, as large as it can be."""
+        """Whether the whole photo is shown, as large as possible."""
         return self == Viewport.fitted(self.image_size, self.size)
 
-    @property
-    def percent(self) -> int:
-        """The scale in percent; 100 where a photo pixel is a canvas pixel."""
-        return round(100 * self.scale)
-
-    def to_image(self, x: float, y: float) -> tuple[float, float]:
-        """From a place on the canvas to one on the photo, which may lie beside it."""
+    def to_image(self, x: float, y: float) -> Place:
+        """Turn a place on the canvas into one on the photo, perhaps beside it."""
         return x / self.scale + self.left, y / self.scale + self.top
 
-    def to_canvas(self, x: float, y: float) -> tuple[float, float]:
-        """From a place on the photo to one on the canvas, which may lie beside it."""
+    def to_canvas(self, x: float, y: float) -> Place:
+        """Turn a place on the photo into one on the canvas, perhaps beside it."""
         return (x - self.left) * self.scale, (y - self.top) * self.scale
 
-    def pixel(self, x: float, y: float) -> tuple[int, int]:
-        """The photo's pixel under a place on the canvas, or the one nearest to it."""
+    def pixel(self, x: float, y: float) -> Pixel:
+        """Return the photo's pixel that is under, or nearest to, a place on the canvas."""
         height, width = self.image_size
         across, down = self.to_image(x, y)
         return _within(math.floor(across), width - 1), _within(math.floor(down), height - 1)
 
     def shows(self, x: float, y: float) -> bool:
-        """Whether the photo, not the margin, is seen at a place on the canvas."""
+        """Whether a place on the canvas shows the photo, not the margin around it."""
         height, width = self.image_size
         across, down = self.to_image(x, y)
         return 0 <= across < width and 0 <= down < height
 
-    def box(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
-        """The photo's part between two corners on the canvas, in any direction, in whole pixels.
+    def box(self, x0: float, y0: float, x1: float, y1: float) -> Box:
+        """Return the whole photo pixels between two corners on the canvas, given in any order.
 
         (x0, y0, x1, y1) with the ends outside: at least the one pixel that is nearest.
         """
@@ -106,8 +102,8 @@ class Viewport:
         return *first, last[0] + 1, last[1] + 1
 
     @property
-    def visible(self) -> tuple[int, int, int, int]:
-        """The photo's part that is seen: x0, y0, x1, y1 in whole pixels, the ends outside."""
+    def visible(self) -> Box:
+        """The part of the photo that is shown: x0, y0, x1, y1 in whole pixels, the ends outside."""
         height, width = self.image_size
         right, bottom = self.to_image(self.size[1], self.size[0])
         return (
@@ -118,7 +114,7 @@ class Viewport:
         )
 
     def zoomed(self, factor: float, x: float, y: float) -> Viewport:
-        """Larger by `factor`, or smaller below 1; what lies at (x, y) on the canvas stays."""
+        """Enlarge by `factor`, or reduce if below 1, around the place (x, y) on the canvas."""
         smallest = _fit(self.image_size, self.size)
         largest = max(4 * smallest, LARGEST_PIXEL)
         scale = min(max(self.scale * factor, smallest), largest)
@@ -127,24 +123,24 @@ class Viewport:
         return moved._held_in()
 
     def panned(self, dx: float, dy: float) -> Viewport:
-        """With the photo moved by (dx, dy) canvas pixels, as far as there is more to see."""
+        """Move the photo by (dx, dy) canvas pixels, as far as there is more of it to show."""
         return replace(
             self, left=self.left - dx / self.scale, top=self.top - dy / self.scale
         )._held_in()
 
-    def inside(self, x: float, y: float, margin: float) -> tuple[float, float]:
-        """The place on the canvas that is nearest to (x, y), but so far from the edge."""
+    def inside(self, x: float, y: float, margin: float) -> Place:
+        """Return the place nearest to (x, y) at least `margin` away from the canvas' edge."""
         height, width = self.size
         return min(max(x, margin), width - margin), min(max(y, margin), height - margin)
 
     def revealing(self, x: float, y: float, margin: float) -> Viewport:
-        """Moved no more than it takes to see a place on the photo, so far from the edge."""
+        """Move just enough to show a place on the photo at least `margin` from the edge."""
         across, down = self.to_canvas(x, y)
         seen_across, seen_down = self.inside(across, down, margin)
         return self.panned(seen_across - across, seen_down - down)
 
     def _held_in(self) -> Viewport:
-        """Without a margin that need not be; along a side with room to spare, centred."""
+        """Remove needless margins; a side of the photo shorter than the canvas is centred."""
         (height, width), (rows, columns) = self.image_size, self.size
         return replace(
             self,
@@ -158,8 +154,8 @@ def _fit(image_size: tuple[int, int], size: tuple[int, int]) -> float:
 
 
 def _settled(start: float, seen: float, length: int) -> float:
-    """Where to begin, when `seen` pixels of `length` are seen at once."""
-    # What floating point leaves of a perfect fit is no margin.
+    """Return the first pixel to show, of `length` pixels of which `seen` are shown at once."""
+    # Rounding errors of a perfect fit are no margin.
     if seen >= length * (1 - 1e-9):
         return (length - seen) / 2 if seen > length * (1 + 1e-9) else 0.0
     return min(max(start, 0.0), length - seen)

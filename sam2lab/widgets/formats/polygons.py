@@ -1,4 +1,4 @@
-"""Polygons around masks, from which each format's own readers make the same mask again."""
+"""Polygons around masks, from which the readers of each format make the same masks again."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
-from sam2lab.widgets.session.packed import Mask
+from sam2lab.runtime.masks import Mask
 
 Ints = npt.NDArray[np.int64]
 
-# Directions of the edges around a pixel that have it on their right.
+# The directions in which a walk with the pixel on its right goes along the pixel's edges.
 EAST, SOUTH, WEST, NORTH = range(4)
-# Which neighbour (dx, dy) must be missing for a pixel to have an edge in that direction, and
-# where from the pixel's upper left corner that edge starts and ends.
+# For each direction: the neighbour (dx, dy) that must be missing for a pixel to have that edge,
+# and where the edge starts and ends, seen from the pixel's upper left corner.
 EDGES = {
     EAST: ((0, -1), (0, 0), (1, 0)),
     SOUTH: ((1, 0), (1, 0), (1, 1)),
@@ -27,8 +26,8 @@ EDGES = {
 class _Loop(NamedTuple):
     """A closed walk along pixel edges, the mask on its right.
 
-    One row an edge: `ends` (N, 2) where it ends, `pixels` (N, 2) the pixel beside it, both
-    (x, y); `sides` (N,) its direction.
+    Each edge is one row: `ends` (N, 2) is where it ends, `pixels` (N, 2) the pixel beside it,
+    both (x, y), and `sides` (N,) its direction.
     """
 
     ends: Ints
@@ -38,18 +37,18 @@ class _Loop(NamedTuple):
     @property
     def is_hole(self) -> bool:
         x, y = self.ends.T
-        # Twice the area, positive for a walk that has its inside on the right.
+        # Twice the area: positive for a walk with its inside on the right.
         return bool(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) < 0)
 
 
 def polygons(mask: Mask, *, through_pixels: bool) -> list[Ints]:
     """One polygon (N, 2) of (x, y) for each part of a mask (H, W), its holes cut in.
 
-    Parts touch by side or corner. A polygon runs along the edges of the pixels, so that its
-    area is the mask's (what pycocotools reads). With `through_pixels` it runs through the
-    middle of the outermost pixels instead, named by their index: for readers that paint the
-    line itself, as OpenCV's `fillPoly` and Pillow's `polygon` do. A hole is joined to what is
-    around it by a cut of no width, there and back, within the mask.
+    Pixels that touch by side or corner are one part. A polygon runs along the edges of the
+    pixels, so that its area is that of the mask, as pycocotools reads it. With `through_pixels`
+    it runs through the middles of the outermost pixels instead, in whole numbers, for readers
+    that paint the line too, as OpenCV's `fillPoly` and Pillow's `polygon` do. A cut of no width,
+    there and back within the mask, joins a hole to what surrounds it.
 
     >>> mask = np.zeros((5, 6), bool)
     >>> mask[1:3, 2:5] = True
@@ -60,7 +59,7 @@ def polygons(mask: Mask, *, through_pixels: bool) -> list[Ints]:
     """
     loops = _loops(mask)
     walks = [loop.pixels if through_pixels else loop.ends for loop in loops]
-    # Every edge with nothing to its west, by its pixel: a hole's way out ends at one of them.
+    # All edges with nothing to their west, by their pixel: the cut from a hole ends at one.
     west = {
         (x, y): (number, at)
         for number, loop in enumerate(loops)
@@ -70,8 +69,8 @@ def polygons(mask: Mask, *, through_pixels: bool) -> list[Ints]:
     }
     cuts: list[list[tuple[int, Ints]]] = [[] for _ in loops]
     holes = [number for number, loop in enumerate(loops) if loop.is_hole]
-    # From right to left: what a hole is joined to lies further left, so whatever is joined to
-    # a hole has been by its turn.
+    # From right to left: a hole is joined to a loop further left, so all that is joined to this
+    # hole has been handled before it.
     for number in sorted(holes, key=lambda n: int(loops[n].ends[:, 0].min()), reverse=True):
         loop = loops[number]
         beside = int(np.argmin(np.where(loop.sides == SOUTH, loop.pixels[:, 0], mask.shape[1])))
@@ -89,7 +88,9 @@ def polygons(mask: Mask, *, through_pixels: bool) -> list[Ints]:
 
 
 def one_polygon(parts: list[Ints]) -> Ints:
-    """Several polygons as one, joined by lines of no width between their nearest corners."""
+    """Join polygons into one by lines of no width between their nearest corners."""
+    from scipy.spatial import cKDTree  # slow to import, and only YOLO needs it
+
     whole = parts[0]
     for part in parts[1:]:
         distances, nearest = cKDTree(whole).query(part)
@@ -100,7 +101,7 @@ def one_polygon(parts: list[Ints]) -> Ints:
 
 
 def _loops(mask: Mask) -> list[_Loop]:
-    """All walks along the edges of a mask; where two pixels touch by a corner, on to the other."""
+    """Find all walks along a mask's edges; pixels that touch by a corner are in one walk."""
     padded = np.pad(mask, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     rows, columns = np.nonzero(mask & ~inner)
@@ -120,13 +121,13 @@ def _loops(mask: Mask) -> list[_Loop]:
 
 
 def _following(keys: Ints, ends: Ints, sides: Ints) -> Ints:
-    """For each edge the next one: the leftmost of those that start where it ends.
+    """Find the next edge of each edge: the leftmost of those that start where it ends.
 
-    `keys` name an edge by the corner that it starts from, times four, plus its direction.
+    The key of an edge is the number of its first corner, times four, plus its direction.
     """
     order = np.argsort(keys)
     following = np.full(len(keys), -1)
-    for turn in (1, 0, -1):  # right, straight, left: the last one found stays
+    for turn in (1, 0, -1):  # right, straight, left: the last that exists wins
         wanted = 4 * ends + (sides + turn) % 4
         found = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
         following = np.where(keys[found] == wanted, found, following)
@@ -134,7 +135,7 @@ def _following(keys: Ints, ends: Ints, sides: Ints) -> Ints:
 
 
 def _cycles(following: Ints) -> list[list[int]]:
-    """The cycles of a permutation."""
+    """Split a permutation into its cycles."""
     steps = following.tolist()
     seen = bytearray(len(steps))
     cycles = []
@@ -150,9 +151,9 @@ def _cycles(following: Ints) -> list[list[int]]:
 
 
 def _opened(walk: Ints, start: int, cuts: list[tuple[int, Ints]]) -> Ints:
-    """A closed walk from the point `start` back to that point, with its cuts inserted.
+    """Write out a closed walk from the point `start` back to it, with its cuts inserted.
 
-    A cut is the index of a point, and an opened walk to go there and back from that point.
+    A cut is the index of a point, and an opened walk that starts and ends at that point.
     """
     turned = np.roll(walk, -start, axis=0)
     pieces: list[Ints] = []
@@ -165,11 +166,11 @@ def _opened(walk: Ints, start: int, cuts: list[tuple[int, Ints]]) -> Ints:
 
 
 def _straightened(walk: Ints) -> Ints:
-    """A closed walk without points that repeat or lie on a straight line; at least three."""
+    """Remove points that repeat or lie on a straight line; at least three points stay."""
     moved = walk[np.any(walk != np.roll(walk, 1, axis=0), axis=1)]
     if len(moved):
         coming = np.sign(moved - np.roll(moved, 1, axis=0))
         moved = moved[np.any(coming != np.roll(coming, -1, axis=0), axis=1)]
-    # A single pixel, or a line of them, is a polygon that comes back the way it went.
+    # The polygon of a single pixel or of a line goes there and comes back the same way.
     corners = moved if len(moved) else walk[:1]
     return corners if len(corners) > 2 else np.resize(corners, (3, 2))

@@ -1,4 +1,4 @@
-"""The answers to choose from, small, side by side, each with its score."""
+"""The candidates of an answer as thumbnails side by side, each with its score."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOTHING_TO_CHOOSE = (
 
 
 class Candidates:
-    """Thumbnails of three candidates; `choose` is called with the number of one."""
+    """Calls `choose` with the number of a candidate."""
 
     def __init__(self, choose: Callable[[int], None]) -> None:
         self._images = [Image(format="jpeg") for _ in range(COUNT)]
@@ -37,7 +37,7 @@ class Candidates:
         ]
         self._note = named(HTML(NOTHING_TO_CHOOSE), "note")
         self._box = named(HBox(self._cards), "candidates")
-        # Of one height with and without, so that nothing below moves at a click.
+        # The section is always as high as with thumbnails, so that a click moves nothing below.
         self.widget = named(section("Candidates", self._note, self._box), "candidates-section")
         self._small: tuple[npt.NDArray[np.uint8], Viewport] | None = None
         self._shown: tuple[PackedMask, ...] = ()
@@ -50,12 +50,12 @@ class Candidates:
         return bool(self._box.layout.display != "none")
 
     def open(self, photo: RGB) -> None:
-        """Another photo: shrink it once for all thumbnails."""
+        """Show another photo in the thumbnails; it is reduced once for all of them."""
         self._small = painting.small(photo, SIZE)
         self._shown = ()
 
     def show(self, answer: Answer | None, colour: str) -> None:
-        """Show what there is to choose from, if it is more than one."""
+        """Show an answer's candidates if there are several."""
         packed = answer.packed if answer is not None and len(answer.packed) > 1 else ()
         self._note.layout.display = "none" if packed else ""
         self._box.layout.display = "flex" if packed else "none"

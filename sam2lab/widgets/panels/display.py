@@ -1,4 +1,4 @@
-"""How masks are shown, and whether one is shown before the click."""
+"""How masks are shown, and whether one is previewed under the pointer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sam2lab.widgets.panels.controls import named, section
 
 
 class DisplayPanel:
-    """Opacity, filled or outlined, and the preview under the pointer."""
+    """Calls `redraw` when masks are to look different, `use_hover` when previews go on or off."""
 
-    def __init__(self, changed: Callable[[], None], hover: Callable[[bool], None]) -> None:
+    def __init__(self, redraw: Callable[[], None], use_hover: Callable[[bool], None]) -> None:
         self.style = named(
             ToggleButtons(
                 options=[("Fill", "fill"), ("Outline", "outline")],
@@ -36,13 +36,13 @@ class DisplayPanel:
             Checkbox(
                 description="Preview under the pointer",
                 indent=False,
-                tooltip="Show what a click would find, before it is made",
+                tooltip="Show the mask that a click would find, before you click",
             ),
             *("hover", "wide"),
         )
-        self.style.observe(lambda _: changed(), "value")
-        self.opacity.observe(lambda _: changed(), "value")
-        self.hover.observe(lambda change: hover(change["new"]), "value")
+        self.style.observe(lambda _: redraw(), "value")
+        self.opacity.observe(lambda _: redraw(), "value")
+        self.hover.observe(lambda change: use_hover(change["new"]), "value")
         self.widget = section("Masks", named(HBox([self.style]), "row"), self.opacity, self.hover)
 
     @property

@@ -1,22 +1,21 @@
-"""Which engine answers, how long it took, and where another one would answer differently."""
+"""Which engine answers, how long it took, and where another engine's answer differs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import Any
 
 from ipywidgets import HTML, Dropdown
 
 from sam2lab.widgets.canvas.overlay import ONLY_A, ONLY_B, Difference
-from sam2lab.widgets.panels.controls import named, section
-from sam2lab.widgets.session.session import Timings
+from sam2lab.widgets.panels.controls import UserChanges, named, section
+from sam2lab.widgets.session.workspace import Timings
 
 NOBODY = "nothing"
 
 
 class EnginePanel:
-    """A choice of engine and of one to compare it with; None for none."""
+    """Calls `use` with the engine that is to answer, `compare` with the other one or None."""
 
     def __init__(
         self,
@@ -24,6 +23,8 @@ class EnginePanel:
         use: Callable[[str], None],
         compare: Callable[[str | None], None],
     ) -> None:
+        self._engines = engines
+        self._changes = UserChanges()
         self.engine = named(
             Dropdown(options=engines, description="Engine", tooltip="Which engine answers"),
             *("engine", "wide"),
@@ -36,34 +37,20 @@ class EnginePanel:
             *("compare", "wide"),
         )
         self.note = named(HTML(), "note", "disagreement")
-        self._is_showing = False
-        self._use, self._compare = use, compare
-        self.engine.observe(self._on_engine, "value")
-        self.other.observe(self._on_other, "value")
+        self._changes.report(self.engine, use)
+        self._changes.report(self.other, lambda name: compare(None if name == NOBODY else name))
         self.widget = section("Engine", self.engine, self.other, self.note)
-        self._engines = engines
         if len(engines) == 1:
             self.other.layout.display = "none"
 
     def show(self, engine: str, other: str | None) -> None:
         """Show which engines are chosen."""
-        self._is_showing = True
-        try:
+        with self._changes.ignored():
             self.engine.value = engine
             options = (NOBODY, *(name for name in self._engines if name != engine))
             if self.other.options != options:
                 self.other.options = options
             self.other.value = other or NOBODY
-        finally:
-            self._is_showing = False
-
-    def _on_engine(self, change: Any) -> None:
-        if not self._is_showing:
-            self._use(change["new"])
-
-    def _on_other(self, change: Any) -> None:
-        if not self._is_showing:
-            self._compare(None if change["new"] == NOBODY else change["new"])
 
     def describe(self, a: str, b: str | None, difference: Difference | None) -> None:
         """Say how far two engines agree, or nothing."""
@@ -82,7 +69,7 @@ class EnginePanel:
 
 
 def agreement(iou: float) -> str:
-    """An IoU in words.
+    """Put an IoU into words.
 
     >>> agreement(0.97)
     'they differ along the edge only'
@@ -99,7 +86,7 @@ def agreement(iou: float) -> str:
 
 
 def status(engine: str, timings: Timings, draw_ms: float | None) -> str:
-    """What the answer that is shown took, as one line.
+    """Describe in one line how long the answer that is shown took.
 
     >>> status("nano", Timings(812.3, 14.2, False), 6.04)
     'nano · encode 812 ms · decode 14.2 ms · draw 6.0 ms'

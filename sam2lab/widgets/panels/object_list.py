@@ -1,28 +1,28 @@
-"""The list of objects: colour, name, area and score, and what can be done with each."""
+"""The list of objects: the colour, name, area and score of each, and buttons for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from ipywidgets import HTML, ColorPicker, HBox, Text, VBox
 
-from sam2lab.widgets.panels.controls import button, named, section
+from sam2lab.widgets.panels.controls import UserChanges, button, named, section
 from sam2lab.widgets.session.answers import Answer
 from sam2lab.widgets.session.objects import Item
 
 
-class Doing(Protocol):
-    """What the list asks for, by object id."""
+class ObjectActions(Protocol):
+    """What the list calls when a user changes an object."""
 
     def select(self, object_id: int) -> None:
-        """Go on with this object."""
+        """Make it the active object."""
 
     def rename(self, object_id: int, name: str) -> None:
-        """Call it otherwise."""
+        """Give it another name."""
 
     def recolour(self, object_id: int, colour: str) -> None:
-        """Show it in another colour."""
+        """Give it another colour."""
 
     def toggle(self, object_id: int) -> None:
         """Hide it, or show it again."""
@@ -32,7 +32,7 @@ class Doing(Protocol):
 
 
 class Entry(NamedTuple):
-    """An object, whether it takes the next prompt, and what is known about its mask."""
+    """An object, whether it is active, and its answer if that is known."""
 
     item: Item
     is_active: bool
@@ -40,10 +40,10 @@ class Entry(NamedTuple):
 
 
 class ObjectList:
-    """One row an object. Rows are made once and then reused: making them takes long."""
+    """One row for each object. Rows are reused, because a new one takes long to make."""
 
-    def __init__(self, doing: Doing) -> None:
-        self._doing = doing
+    def __init__(self, actions: ObjectActions) -> None:
+        self._actions = actions
         self._rows: list[_Row] = []
         self._box = named(VBox(), "objects")
         self.widget = section("Objects", self._box)
@@ -54,9 +54,9 @@ class ObjectList:
         return self._rows[: len(self._box.children)]
 
     def show(self, entries: Sequence[Entry]) -> None:
-        """Bring the list to this state."""
+        """Show these objects."""
         while len(self._rows) < len(entries):
-            self._rows.append(_Row(self._doing))
+            self._rows.append(_Row(self._actions))
         for row, entry in zip(self._rows, entries, strict=False):
             row.show(entry)
         if len(self._box.children) != len(entries):
@@ -64,19 +64,19 @@ class ObjectList:
 
 
 class _Row:
-    def __init__(self, doing: Doing) -> None:
+    def __init__(self, actions: ObjectActions) -> None:
         self._id = -1
-        self._is_showing = False
+        self._changes = UserChanges()
         self.select = button(
-            "object-select", "", "", lambda: doing.select(self._id), "hand-pointer-o"
+            "object-select", "", "", lambda: actions.select(self._id), "hand-pointer-o"
         )
         self.colour = named(ColorPicker(concise=True), "object-colour")
         self.name = named(Text(continuous_update=False), "object-name")
         self.figures = named(HTML(), "object-figures")
-        self.hide = button("object-hide", "", "", lambda: doing.toggle(self._id), "eye")
-        self.delete = button("object-delete", "", "", lambda: doing.delete(self._id), "trash")
-        self.name.observe(self._on_change(doing.rename), "value")
-        self.colour.observe(self._on_change(doing.recolour), "value")
+        self.hide = button("object-hide", "", "", lambda: actions.toggle(self._id), "eye")
+        self.delete = button("object-delete", "", "", lambda: actions.delete(self._id), "trash")
+        self._changes.report(self.name, lambda name: actions.rename(self._id, name))
+        self._changes.report(self.colour, lambda colour: actions.recolour(self._id, colour))
         self.widget = named(
             HBox([self.select, self.colour, self.name, self.hide, self.delete, self.figures]),
             "object",
@@ -85,12 +85,9 @@ class _Row:
     def show(self, entry: Entry) -> None:
         item, answer = entry.item, entry.answer
         self._id = item.id
-        self._is_showing = True
-        try:
+        with self._changes.ignored():
             self.name.value = item.name
             self.colour.value = item.colour
-        finally:
-            self._is_showing = False
         self.hide.icon = "eye-slash" if item.hidden else "eye"
         for control, words in (
             (self.name, "Name of"),
@@ -103,13 +100,6 @@ class _Row:
         self.figures.value = _figures(item, answer)
         change = self.widget.add_class if entry.is_active else self.widget.remove_class
         change("sam2lab-is-active")
-
-    def _on_change(self, do: Callable[[int, str], None]) -> Callable[[Any], None]:
-        def changed(change: Any) -> None:
-            if not self._is_showing:
-                do(self._id, change["new"])
-
-        return changed
 
 
 def _figures(item: Item, answer: Answer | None) -> str:

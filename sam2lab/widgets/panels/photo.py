@@ -1,27 +1,34 @@
-"""Which photo is shown: one of a list, a file of this machine, or one from the browser's."""
+"""Which photo is open: one of a list, a file where the kernel runs, or an upload."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from ipywidgets import Dropdown, FileUpload, Text
 
 from sam2lab.runtime.images import ImageLike
-from sam2lab.widgets.panels.controls import named, section
+from sam2lab.widgets.panels.controls import UserChanges, named, section
 from sam2lab.widgets.session.pictures import Picture
 
 Source = ImageLike | Picture
 
 
-class PhotoPanel:
-    """A list, a field for a path and an upload; `choose` gets an image and perhaps its name."""
+class Open(Protocol):
+    """Opens a photo; `name` is for one that has no file name."""
 
-    def __init__(self, offered: Iterable[ImageLike], choose: Callable[..., None]) -> None:
-        self._choose = choose
-        self._is_showing = False
-        # By the place in the list: two photos may have the same name.
+    def __call__(self, image: Source, name: str | None = None) -> None:
+        """Open it."""
+
+
+class PhotoPanel:
+    """Calls `open_photo` with the photo that a user chooses."""
+
+    def __init__(self, offered: Iterable[ImageLike], open_photo: Open) -> None:
+        self._open = open_photo
+        self._changes = UserChanges()
+        # By their place in the list, because two photos may have the same name.
         self._sources: list[tuple[str, Source]] = [
             (_name(source, number), source) for number, source in enumerate(offered, 1)
         ]
@@ -40,20 +47,20 @@ class PhotoPanel:
         self.upload = named(
             FileUpload(
                 accept="image/*",
-                # Shown without its end by the style. ipywidgets adds the number of files, "(0)".
+                # ipywidgets adds the number of files, "(0)"; the style sheet hides these words.
                 description="Upload a picture; files chosen:",
-                tooltip="A picture file of the computer that the browser runs on, of up to 100 MB; "
-                "a larger one by its path",
+                tooltip="A picture file on this computer, up to 100 MB; give the path of a larger "
+                "one",
             ),
             *("upload", "wide"),
         )
-        self.images.observe(self._on_list, "value")
-        self.path.observe(self._on_path, "value")
-        self.upload.observe(self._on_upload, "value")
+        self._changes.report(self.images, self._open_listed)
+        self._changes.report(self.path, self._open_path)
+        self._changes.report(self.upload, self._open_uploads)
         self.widget = section("Photo", self.images, self.path, self.upload)
 
     def show(self, current: Picture | None) -> None:
-        """Show which photo is open; one that is not in the list comes into it."""
+        """Show which photo is open; a new one is added to the list."""
         here = None
         if current is not None:
             here = next(
@@ -64,29 +71,26 @@ class PhotoPanel:
                 here = len(self._sources) - 1
             else:
                 self._sources[here] = (self._sources[here][0], current)
-        self._is_showing = True
-        try:
+        with self._changes.ignored():
             options = [(name, number) for number, (name, _) in enumerate(self._sources)]
             if list(self.images.options) != options:
                 self.images.options = options
             self.images.value = here
-        finally:
-            self._is_showing = False
 
-    def _on_list(self, change: Any) -> None:
-        if not self._is_showing and change["new"] is not None:
-            self._choose(self._sources[change["new"]][1])
+    def _open_listed(self, number: int | None) -> None:
+        if number is not None:
+            self._open(self._sources[number][1])
 
-    def _on_path(self, change: Any) -> None:
-        if change["new"].strip():
-            self._choose(os.path.expanduser(change["new"].strip()))
+    def _open_path(self, path: str) -> None:
+        if path.strip():
+            self._open(os.path.expanduser(path.strip()))
             self.path.value = ""
 
-    def _on_upload(self, change: Any) -> None:
-        for file in change["new"]:
-            self._choose(bytes(file["content"]), file["name"])
-        if change["new"]:
-            # The same file may be wanted once more.
+    def _open_uploads(self, files: tuple[dict[str, Any], ...]) -> None:
+        for file in files:
+            self._open(bytes(file["content"]), file["name"])
+        if files:
+            # So that the same file can be uploaded once more.
             self.upload.value = ()
 
 

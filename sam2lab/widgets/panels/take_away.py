@@ -1,40 +1,32 @@
-"""Taking the objects away: a format, and a link under which the browser saves the file."""
+"""Taking objects away: a choice of format, and a link by which the browser saves the file."""
 
 from __future__ import annotations
 
 import base64
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 
 from ipywidgets import HTML, Dropdown
 
+from sam2lab.widgets.formats.annotated import Files
+from sam2lab.widgets.formats.table import FORMATS
 from sam2lab.widgets.panels.controls import button, named, section
 
-# What the formats of `takeaway` are called where people choose.
-WORDS = {
-    "masks": "PNG mask for each object",
-    "label_map": "PNG label map of all objects",
-    "coco_rle": "COCO JSON, run lengths",
-    "coco_polygons": "COCO JSON, polygons",
-    "yolo": "YOLO polygons",
-    "labelme": "labelme JSON",
-    "cutouts": "Cut-outs with transparency",
-}
-# Links so that nothing is written where the kernel runs, and a kernel far away will do.
+# The link holds the file, so that nothing is written where the kernel runs, near or far.
 LINK = (
     '<a download="{name}" href="data:application/octet-stream;base64,{data}">⤓ {name}</a> ({size})'
 )
 
 
-class TakeawayPanel:
-    """`take` is called with the name of a format; what it makes is to be given to `offer`."""
+class TakeAwayPanel:
+    """Calls `export` with the name of a format; `offer` then shows the files it made."""
 
-    def __init__(self, take: Callable[[str], None]) -> None:
-        self.form = named(
+    def __init__(self, export: Callable[[str], None]) -> None:
+        self.format = named(
             Dropdown(
-                options=[(words, form) for form, words in WORDS.items()],
+                options=[(row.label, row.name) for row in FORMATS.values()],
                 description="Format",
                 tooltip="Which file to make of the objects on this photo",
             ),
@@ -44,29 +36,29 @@ class TakeawayPanel:
             "take",
             "Make the file",
             "Make a file of all objects on this photo, with a link to save it",
-            lambda: take(self.form.value),
+            lambda: export(self.format.value),
             "download",
         )
         self.link = named(HTML(), "note", "link")
-        self.form.observe(lambda _: self.forget(), "value")
-        self.widget = section("Take away", self.form, self.make, self.link)
+        self.format.observe(lambda _: self.forget(), "value")
+        self.widget = section("Take away", self.format, self.make, self.link)
 
-    def offer(self, files: Mapping[str, bytes], stem: str) -> None:
-        """Show a link to the file; several come as one zip archive."""
+    def offer(self, files: Files, stem: str) -> None:
+        """Show a link to the file; several files come as one zip archive."""
         if len(files) == 1:
             ((name, content),) = files.items()
         else:
-            name, content = f"{stem}_{self.form.value}.zip", _zipped(files)
+            name, content = f"{stem}_{self.format.value}.zip", _zipped(files)
         data = base64.b64encode(content).decode()
         self.link.value = LINK.format(name=escape(name), data=data, size=_size(len(content)))
 
     def forget(self) -> None:
-        """The objects have changed since: no link to what is old."""
+        """Remove the link, because the objects have changed since."""
         if self.link.value:
             self.link.value = ""
 
 
-def _zipped(files: Mapping[str, bytes]) -> bytes:
+def _zipped(files: Files) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -75,7 +67,7 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
 
 
 def _size(count: int) -> str:
-    """Bytes as people read them.
+    """Write a number of bytes as people read it.
 
     >>> _size(812), _size(3_400_000)
     ('812 bytes', '3.4 MB')

@@ -1,4 +1,4 @@
-"""From prompts to masks: derived when asked for, kept within bounds, never part of the state."""
+"""Answers to prompts: computed on demand and cached, never part of the state."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from sam2lab.runtime.cache import MIB
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.lru import BoundedMap, CacheInfo
+from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session.objects import Box, Point, Prompt
-from sam2lab.widgets.session.packed import Mask, PackedMask
+from sam2lab.widgets.session.packed import PackedMask
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What an engine says to the prompts of one object.
+    """An engine's answer to the prompts of one object: C candidates.
 
-    C candidates: three to a single click, one to a box or to several prompts, none while
-    there is nothing but negative clicks. `packed` are their masks, `scores` (C,) predicted
-    IoU, `logits` (C, 4h, 4w) low-resolution; `chosen` is the candidate that counts.
+    A single click gets three candidates, a box or several prompts get one, negative clicks
+    alone get none. `packed` are their masks, `scores` (C,) their predicted IoU, `logits`
+    (C, 4h, 4w) their low-resolution logits. `chosen` is the number of the one that counts.
     """
 
     size: tuple[int, int]
@@ -35,7 +36,7 @@ class Answer:
 
     @classmethod
     def nothing(cls, size: tuple[int, int]) -> Answer:
-        """The answer to no prompt, or to negative clicks alone: no object."""
+        """The answer to no prompt, or to negative clicks alone: no candidate."""
         none = np.zeros((0, 0, 0), np.float32)
         return cls(size, (), np.zeros(0, np.float32), none, 0, 0.0)
 
@@ -46,36 +47,48 @@ class Answer:
 
     @property
     def chosen_packed(self) -> PackedMask:
-        """The chosen mask in its packed form: its box, its area, its crop."""
+        """The chosen mask in its packed form."""
         return self.packed[self.chosen] if self.packed else PackedMask.of(np.zeros(self.size, bool))
 
     @property
     def mask(self) -> Mask:
-        """The chosen mask, (H, W); empty where there is no candidate."""
+        """The chosen mask (H, W), empty if there is no candidate."""
         return self.chosen_packed.unpack()
 
     @property
     def score(self) -> float | None:
-        """The chosen candidate's predicted IoU."""
+        """The chosen candidate's predicted IoU, None if there is no candidate."""
         return float(self.scores[self.chosen]) if self.packed else None
 
     @property
     def area(self) -> int:
-        """Pixels of the chosen mask."""
+        """The number of pixels in the chosen mask."""
         return self.chosen_packed.area
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, and something for the objects around them."""
+        """Bytes held, with an allowance for the objects around the arrays."""
         return 1024 + self.logits.nbytes + sum(packed.bits.nbytes for packed in self.packed)
 
 
+@dataclass(frozen=True, eq=False)
+class Disagreement:
+    """Where two engines differ: the pixels (H, W) that only one of them says, and their IoU.
+
+    The IoU of two empty masks is 1.
+    """
+
+    only_a: Mask
+    only_b: Mask
+    iou: float
+
+
 class Answers:
-    """Derives answers, and keeps the latest ones.
+    """Computes answers and keeps the latest ones.
 
     Prompts are answered in a chain: the first alone, then the first two with the logits of
     that answer as `mask_input`, and so on, as if each had just been added. So the answer
-    depends on the prompts only, not on how a person got there.
+    depends on the prompts alone, not on the way to them (undo, removed prompts).
     """
 
     def __init__(self, max_bytes: int = 256 * MIB) -> None:
@@ -89,7 +102,7 @@ class Answers:
         prompts: tuple[Prompt, ...],
         choice: int | None,
     ) -> tuple[Answer, bool]:
-        """The answer of the engine of this name, and whether it was kept from before."""
+        """Return the answer of the engine of this name, and whether it was in the cache."""
 
         def key(count: int) -> tuple[object, ...]:
             # The candidates of the first prompt do not depend on which one is chosen.
@@ -111,7 +124,7 @@ class Answers:
         return answer, was_kept
 
     def info(self) -> CacheInfo:
-        """Hits and misses, what is kept, and the bounds."""
+        """Hits, misses, contents and bounds of the cache."""
         return self._kept.info()
 
 
@@ -121,11 +134,10 @@ def decode(
     prompts: tuple[Prompt, ...],
     before: Answer,
 ) -> Answer:
-    """Answer `prompts`, given the answer to all of them but the last.
+    """Answer `prompts`, given the answer to all of them except the last.
 
-    Negative clicks alone say where the object is not: there is none yet. A single positive
-    click gets three candidates; a box, which is not ambiguous, and several prompts get one,
-    as upstream recommends.
+    Negative clicks alone get no candidate, a single positive click gets three. A box, which is
+    not ambiguous, and several prompts get one, as the authors of SAM 2 recommend.
     """
     points = [prompt for prompt in prompts if isinstance(prompt, Point)]
     boxes = [prompt for prompt in prompts if isinstance(prompt, Box)]
@@ -154,7 +166,7 @@ def decode(
 
 
 def _choosing(answer: Answer, choice: int | None) -> Answer:
-    """The answer with a candidate chosen by hand, where it has that many."""
+    """Choose a candidate of an answer by number, if it has that many."""
     if choice is None or choice >= len(answer.packed):
         return answer
     return replace(answer, chosen=choice)

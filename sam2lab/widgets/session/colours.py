@@ -1,7 +1,7 @@
-"""Colours for objects, told apart by eyes with and without colour vision deficiencies."""
+"""Colours that eyes with and without colour vision deficiencies tell apart."""
 
-# Okabe and Ito's palette without its black, then those of Paul Tol's schemes that are, for
-# each kind of colour vision, furthest from all before them.
+# Okabe and Ito's palette without black, then colours of Paul Tol's schemes: each time the one
+# that is furthest from all before it for every kind of colour vision.
 PALETTE = (
     "#e69f00",
     "#56b4e9",

@@ -1,4 +1,4 @@
-"""Several engines over one photo: encoded once each, asked by name."""
+"""Several engines for one photo, by name; each encodes it once."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TypeVar
 
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.images import RGB
+from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session.answers import Answer, Answers, decode
 from sam2lab.widgets.session.objects import Item, Prompt
-from sam2lab.widgets.session.packed import Mask
 
 T = TypeVar("T")
 
 
 class EngineFailed(RuntimeError):
-    """An engine raised while encoding or answering; the session is as it was before."""
+    """An engine raised while it encoded or answered; the session is unchanged."""
 
 
 class Engines:
-    """Segmenters by name, and what each has made of the photo that is shown.
+    """Segmenters by name, and the embedding that each has made of the open photo.
 
-    The photo's embeddings are held here as long as it is shown; before and after they are in
-    the Segmenters' own caches.
+    The embeddings stay here while the photo is open; otherwise they are in the caches of the
+    Segmenters.
     """
 
     def __init__(self, segmenters: Segmenter | Mapping[str, Segmenter]) -> None:
@@ -50,24 +50,24 @@ class Engines:
         self._lock = Lock()
 
     def show(self, photo: RGB) -> None:
-        """Answer about this photo from now on."""
+        """Answer questions about this photo from now on."""
         with self._lock:
             self._photo, self._encoded = photo, {}
 
     def check(self, name: str) -> str:
-        """The name itself, if there is such an engine."""
+        """Return the name if there is such an engine, or raise a `ValueError`."""
         if name not in self.segmenters:
             known = ", ".join(map(repr, self.segmenters))
             raise ValueError(f"engine is {name!r}; wanted one of {known}")
         return name
 
     def encode_ms(self, name: str) -> float | None:
-        """What encoding took, a look into the cache included; None before it is done."""
+        """How long encoding took, cache lookup included; None before it is done."""
         encoded = self._encoded.get(name)
         return None if encoded is None else encoded[1]
 
     def embedding(self, name: str) -> ImageEmbedding:
-        """The photo as this engine sees it, encoded now if it was not before."""
+        """Return this engine's embedding of the photo; encode it now if that is still to do."""
         with self._lock:
             photo, encoded = self._photo, self._encoded
         if name in encoded:
@@ -75,14 +75,14 @@ class Engines:
         if photo is None:
             raise ValueError("no image is open; open one with open_image(...)")
         start = time.perf_counter()
-        # Without the lock: it takes seconds. Should another photo be shown meanwhile, then
-        # this dictionary is no longer the one that is read.
+        # Without the lock, because it takes seconds. If another photo is opened meanwhile, this
+        # dictionary is no longer the one that is read.
         (made,) = self._run(name, lambda: self.segmenters[name].embed_images(photo))
         encoded[name] = made, 1000 * (time.perf_counter() - start)
         return made
 
     def answer(self, name: str, item: Item) -> tuple[Answer, bool]:
-        """The answer to an object's prompts, and whether it was kept from before."""
+        """Return the answer to an object's prompts, and whether it was in the cache."""
         embedding = self.embedding(name)
         return self._run(
             name,
@@ -92,7 +92,7 @@ class Engines:
         )
 
     def preview(self, name: str, item: Item, prompt: Prompt) -> Mask:
-        """The mask if `prompt` were added; kept nowhere."""
+        """Return the mask that adding `prompt` would give; it is not cached."""
         before, _ = self.answer(name, item)
         embedding = self.embedding(name)
         prompts = (*item.prompts, prompt)
@@ -102,7 +102,7 @@ class Engines:
     def _run(self, name: str, work: Callable[[], T]) -> T:
         try:
             return work()
-        # Onnxruntime, torch and a line to elsewhere each have errors of their own.
+        # Each engine has errors of its own: onnxruntime, torch, a remote connection.
         except Exception as error:
             raise EngineFailed(
                 f"the engine {name!r} failed ({type(error).__name__}: {error}); nothing was "

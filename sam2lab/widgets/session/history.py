@@ -9,9 +9,9 @@ from sam2lab.widgets.session.objects import State
 
 @dataclass
 class History:
-    """The present state, those before it and those undone, the nearest last in each.
+    """The present state, the states before it and the undone ones, the nearest last in each list.
 
-    States share what they have in common, so that a long history is small.
+    States share the objects that they have in common, so a long history is small.
 
     >>> history = History()
     >>> start = history.present
@@ -26,7 +26,7 @@ class History:
     future: list[State] = field(default_factory=list)
 
     def do(self, state: State) -> None:
-        """Go on to `state`; what was undone is forgotten."""
+        """Go on to `state` and forget what was undone."""
         self.past.append(self.present)
         self.present = state
         self.future.clear()

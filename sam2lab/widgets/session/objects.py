@@ -1,4 +1,4 @@
-"""What a person has pointed at: prompts, objects and one moment of work, all of it immutable."""
+"""Prompts, objects, and the state that they make up; all of it is immutable."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sam2lab.widgets.session.colours import PALETTE
 
 @dataclass(frozen=True)
 class Point:
-    """A click at (x, y) in pixels of the photo: on the object, or beside it."""
+    """A click at (x, y) in pixels of the photo: on the object (positive) or beside it."""
 
     x: float
     y: float
     positive: bool = True
 
     def distance(self, x: float, y: float) -> float:
-        """Pixels from here to (x, y)."""
+        """The distance to (x, y) in pixels."""
         return math.hypot(self.x - x, self.y - y)
 
 
@@ -32,20 +32,22 @@ class Box:
     y1: float
 
     def distance(self, x: float, y: float) -> float:
-        """Pixels from the nearest corner to (x, y)."""
+        """The distance from the nearest corner to (x, y) in pixels."""
         across = min(abs(self.x0 - x), abs(self.x1 - x))
         down = min(abs(self.y0 - y), abs(self.y1 - y))
         return math.hypot(across, down)
 
 
 Prompt = Point | Box
+# An object's id, its prompts and its choice: with the engine, they decide its mask.
 Question = tuple[int, tuple[Prompt, ...], int | None]
 
 
 def nearest(prompts: tuple[Prompt, ...], x: float, y: float, radius: float) -> int | None:
-    """The index of the prompt within `radius` of (x, y): a point before a box's corner.
+    """Find the prompt within `radius` of (x, y) and return its index.
 
-    Among those the nearest, and of equally near ones the latest, which is drawn on top.
+    Points come before corners of boxes, then the nearest prompt, then the latest one, which is
+    drawn on top.
 
     >>> prompts = (Box(0, 0, 9, 9), Point(3, 4), Point(8, 8), Point(3, 4))
     >>> nearest(prompts, 4, 4, 2), nearest(prompts, 0, 1, 2), nearest(prompts, 20, 20, 2)
@@ -60,14 +62,14 @@ def nearest(prompts: tuple[Prompt, ...], x: float, y: float, radius: float) -> i
 
 
 def point_on(size: tuple[int, int], x: float, y: float, positive: bool) -> Point:
-    """A point that lies on a photo of `size` (height, width), or an error that says why not.
+    """Make a point on a photo of `size` (height, width), or raise a `ValueError`.
 
     >>> point_on((480, 640), 3, 4, True)
     Point(x=3.0, y=4.0, positive=True)
     """
     height, width = size
     x, y = float(x), float(y)
-    # Written so that NaN is refused too.
+    # In this form it refuses NaN too.
     if not (0 <= x <= width and 0 <= y <= height):
         raise ValueError(
             f"x, y is ({x:g}, {y:g}), beside the photo; wanted x from 0 to {width} and y from 0 "
@@ -77,7 +79,7 @@ def point_on(size: tuple[int, int], x: float, y: float, positive: bool) -> Point
 
 
 def box_on(size: tuple[int, int], x0: float, y0: float, x1: float, y1: float) -> Box:
-    """The part of a box, drawn in any direction, that lies on a photo of `size`.
+    """Make a box, drawn in any direction, and cut it to a photo of `size` (height, width).
 
     >>> box_on((480, 640), 700, 90, 30, 20)
     Box(x0=30.0, y0=20.0, x1=640.0, y1=90.0)
@@ -98,10 +100,10 @@ def box_on(size: tuple[int, int], x0: float, y0: float, x1: float, y1: float) ->
 
 @dataclass(frozen=True)
 class Item:
-    """One object: what was pointed at, and how it is called and shown.
+    """One object: its prompts, its name, and how it is shown.
 
-    `choice` is the candidate that was chosen by hand among the answers to the first prompt,
-    None for the best-scored one.
+    `choice` is the number of the candidate that the user chose among the answers to the first
+    prompt; None means the best-scored one.
     """
 
     id: int
@@ -113,20 +115,20 @@ class Item:
 
     @property
     def question(self) -> Question:
-        """All that this object's mask depends on, but the engine, and whose mask it is."""
+        """All that this object's mask depends on, except the engine."""
         return self.id, self.prompts, self.choice
 
     def prompted(self, prompts: tuple[Prompt, ...]) -> Item:
-        """This object with other prompts; a choice holds as long as its first prompt stands."""
+        """Replace the prompts; the choice is kept while the first prompt stays the same."""
         stands = prompts[:1] == self.prompts[:1]
         return replace(self, prompts=prompts, choice=self.choice if stands else None)
 
 
 @dataclass(frozen=True)
 class State:
-    """One moment of work on one photo.
+    """All objects on one photo at one moment.
 
-    One object is `active`: it takes the next prompt, and it alone may have none.
+    One object is `active`: it takes the next prompt. No other object is without prompts.
 
     >>> state = State.fresh().with_prompts((Point(3, 4),)).committed()
     >>> [(item.name, len(item.prompts)) for item in state.objects], state.active
@@ -139,7 +141,7 @@ class State:
 
     @classmethod
     def fresh(cls) -> State:
-        """One empty object."""
+        """The state of a new photo: one empty object."""
         return State((), 0, 1).begun()
 
     def item(self, object_id: int | None = None) -> Item:
@@ -152,15 +154,15 @@ class State:
         raise ValueError(f"object_id is {object_id!r}; wanted one of {known}")
 
     def changed(self, item: Item) -> State:
-        """With `item` in place of the object of its id."""
+        """Replace the object that has the id of `item`."""
         return replace(self, objects=tuple(item if o.id == item.id else o for o in self.objects))
 
     def with_prompts(self, prompts: tuple[Prompt, ...]) -> State:
-        """With other prompts for the active object."""
+        """Replace the active object's prompts."""
         return self.changed(self.item().prompted(prompts))
 
     def begun(self) -> State:
-        """With a new, empty, active object at the end; an empty one elsewhere goes."""
+        """Append a new, empty, active object and drop any other empty one."""
         kept = tuple(item for item in self.objects if item.prompts)
         used = [item.colour for item in kept]
         colour = min(PALETTE, key=used.count)
@@ -168,37 +170,37 @@ class State:
         return State((*kept, item), item.id, self.next_id + 1)
 
     def committed(self, name: str | None = None) -> State:
-        """The active object is done, perhaps under a name; on to the next."""
+        """Finish the active object, perhaps under a name, and begin the next one."""
         if not self.item().prompts:
             raise ValueError("there is nothing to commit yet: click on an object or draw a box")
         named = self if name is None else self.renamed(self.active, name)
         return named.begun()
 
     def selected(self, object_id: int) -> State:
-        """With another object active; the one left goes if it is empty."""
+        """Make another object active; the previous one is dropped if it is empty."""
         wanted = self.item(object_id).id
         kept = tuple(item for item in self.objects if item.prompts or item.id == wanted)
         return replace(self, objects=kept, active=wanted)
 
     def renamed(self, object_id: int, name: str) -> State:
-        """With another name; spaces and line ends are made single spaces."""
+        """Rename an object; runs of spaces and line ends become single spaces."""
         tidy = " ".join(str(name).split())
         if not tidy:
             raise ValueError("name is empty; wanted at least one letter")
         return self.changed(replace(self.item(object_id), name=tidy))
 
     def recoloured(self, object_id: int, colour: str) -> State:
-        """With another colour, as #rrggbb."""
+        """Give an object another colour, as #rrggbb."""
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(colour)):
             raise ValueError(f"colour is {colour!r}; wanted #rrggbb, such as {PALETTE[0]}")
         return self.changed(replace(self.item(object_id), colour=colour.lower()))
 
     def hid(self, object_id: int, hidden: bool) -> State:
-        """With one object hidden, or shown again."""
+        """Hide an object, or show it again."""
         return self.changed(replace(self.item(object_id), hidden=hidden))
 
     def deleted(self, object_id: int) -> State:
-        """Without one object; in place of the active one a new, empty one becomes active."""
+        """Remove an object; if it was active, a new, empty one becomes active."""
         gone = self.item(object_id)
         left = replace(self, objects=tuple(item for item in self.objects if item is not gone))
         return left.begun() if gone.id == self.active else left

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
+from sam2lab.runtime.masks import Box, Mask, window
 
 
 @dataclass(frozen=True, eq=False)
 class PackedMask:
-    """A mask of `size` (height, width), its bounding box kept as bits.
-
-    `box` is (x0, y0, x1, y1) with the ends outside, all zero for an empty mask.
+    """A mask of `size` (height, width): its bounding box, and the pixels in that box as bits.
 
     >>> mask = np.zeros((4, 6), bool)
     >>> mask[1:3, 2:5] = True
@@ -25,7 +23,7 @@ class PackedMask:
     """
 
     size: tuple[int, int]
-    box: tuple[int, int, int, int]
+    box: Box
     area: int
     bits: npt.NDArray[np.uint8]
 
@@ -33,34 +31,23 @@ class PackedMask:
     def of(cls, mask: Mask) -> PackedMask:
         """Pack a mask (H, W)."""
         height, width = mask.shape
-        rows = np.flatnonzero(mask.any(axis=1))
-        if not len(rows):
-            return cls((height, width), (0, 0, 0, 0), 0, np.zeros((0, 0), np.uint8))
-        y0, y1 = int(rows[0]), int(rows[-1]) + 1
-        columns = np.flatnonzero(mask[y0:y1].any(axis=0))
-        x0, x1 = int(columns[0]), int(columns[-1]) + 1
-        inside = mask[y0:y1, x0:x1]
-        area = int(np.count_nonzero(inside))
-        return cls((height, width), (x0, y0, x1, y1), area, np.packbits(inside, axis=1))
-
-    @property
-    def crop(self) -> Mask:
-        """The mask within its box, (y1 - y0, x1 - x0)."""
-        x0, _, x1, _ = self.box
-        return np.unpackbits(self.bits, axis=1, count=x1 - x0).astype(bool)
+        rows, columns = window(mask)
+        inside = mask[rows, columns]
+        box = (columns.start, rows.start, columns.stop, rows.stop)
+        bits = np.packbits(inside, axis=1)
+        return cls((height, width), box, int(np.count_nonzero(inside)), bits)
 
     def unpack(self) -> Mask:
-        """The mask, (H, W), in memory of its own."""
+        """Make the mask (H, W), in memory of its own."""
         mask = np.zeros(self.size, bool)
         x0, y0, x1, y1 = self.box
-        mask[y0:y1, x0:x1] = self.crop
+        mask[y0:y1, x0:x1] = np.unpackbits(self.bits, axis=1, count=x1 - x0)
         return mask
 
 
 class LazyMasks(Mapping[int, Mask]):
-    """Masks (H, W) by object id, each unpacked when it is asked for.
+    """Masks (H, W) by object id, each unpacked when it is read.
 
-    >>> import numpy as np
     >>> masks = LazyMasks({1: PackedMask.of(np.ones((2, 3), bool))})
     >>> masks, masks[1].shape
     (LazyMasks(1: 6 px), (2, 3))

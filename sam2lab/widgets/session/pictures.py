@@ -1,15 +1,10 @@
-"""The photos of a session: where each came from, and what was done to it."""
+"""The photos of a session: the source of each, and the history of work on it."""
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy.typing as npt
-from PIL import Image
 
 from sam2lab.runtime import images
 from sam2lab.runtime.embedding import content_key
@@ -19,9 +14,9 @@ from sam2lab.widgets.session.history import History
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A photo by its content: `key` names its pixels, `size` is their (height, width).
+    """A photo, identified by its pixels: `key` is their digest, `size` is (height, width).
 
-    `source` is what it was opened from, and can be opened from again.
+    `source` is what the photo was opened from and can be read from again.
     """
 
     key: str
@@ -31,11 +26,11 @@ class Picture:
 
     @property
     def path(self) -> str | None:
-        """The file that it was opened from, if any."""
+        """The path of the file that it was opened from, if any."""
         return os.fspath(self.source) if isinstance(self.source, (str, os.PathLike)) else None
 
     def read(self) -> RGB:
-        """The pixels again, checked to be the same."""
+        """Read the pixels again and check that they are the same."""
         rgb = images.read(self.source)
         if content_key(rgb) != self.key:
             raise ValueError(
@@ -47,14 +42,14 @@ class Picture:
 
 @dataclass
 class Page:
-    """A photo, and all that was done to it."""
+    """A photo and the history of work on it."""
 
     picture: Picture
     history: History = field(default_factory=History)
 
 
 def open_picture(image: ImageLike, name: str | None = None) -> tuple[Picture, RGB]:
-    """Read an image; its name is its file's, unless another is given.
+    """Read an image; unless a name is given, it is called like its file.
 
     >>> import numpy as np
     >>> picture, rgb = open_picture(np.zeros((3, 4), np.uint8))
@@ -68,16 +63,3 @@ def open_picture(image: ImageLike, name: str | None = None) -> tuple[Picture, RG
         image = os.path.abspath(image)
         name = name or Path(image).name
     return Picture(content_key(rgb), name or f"image {width}x{height}", (height, width), image), rgb
-
-
-def as_png(pixels: npt.NDArray[Any]) -> bytes:
-    """Pixels of 8 bits (grey, RGB, RGBA) or 16 (grey) as a PNG file, which loses nothing.
-
-    >>> import numpy as np
-    >>> image = Image.open(io.BytesIO(as_png(np.full((2, 3), 300, np.uint16))))
-    >>> image.size, image.getpixel((0, 0))
-    ((3, 2), 300)
-    """
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return buffer.getvalue()

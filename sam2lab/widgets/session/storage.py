@@ -1,4 +1,4 @@
-"""Session files: all that was done to photos as JSON, so that it outlives the kernel."""
+"""Session files: the work on all photos as JSON, so that it outlives the kernel."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ import numpy as np
 
 from sam2lab.runtime import images
 from sam2lab.runtime.files import replacing
+from sam2lab.widgets.formats.png import as_png
 from sam2lab.widgets.session.history import History
 from sam2lab.widgets.session.objects import Box, Item, Point, Prompt, State, box_on, point_on
-from sam2lab.widgets.session.pictures import Page, Picture, as_png
+from sam2lab.widgets.session.pictures import Page, Picture
 
 FORMAT = "sam2lab click session"
 VERSION = 1
 
 
 class SessionFileError(ValueError):
-    """A session file cannot be used; the message says why, and what to do."""
+    """A session file cannot be used; the message says why and what to do."""
 
 
 @dataclass
 class Saved:
-    """What a session file holds: `pages` by the key of their photo, `current` is one of them."""
+    """The content of a session file: `pages` by the key of their photo, one of them `current`."""
 
     engine: str
     mode: str
@@ -39,8 +40,9 @@ class Saved:
 def write(path: str | os.PathLike[str], saved: Saved, with_images: bool) -> None:
     """Write a session file, whole or not at all.
 
-    Photos that were opened from files are named by their path, relative to the session file
-    where they lie in its folder or below. Others, and with `with_images` all, are put inside.
+    A photo that was opened from a file is stored as its path, which is relative if the photo
+    lies in the session file's folder or below. Other photos are stored inside the session file;
+    with `with_images`, all of them are.
     """
     target = Path(path).expanduser().absolute()
     content = {
@@ -60,7 +62,7 @@ def write(path: str | os.PathLike[str], saved: Saved, with_images: bool) -> None
         with replacing(target) as beside:
             beside.write_text(text, encoding="utf-8")
     except OSError as error:
-        # It would name the file beside the place, which is gone.
+        # The error itself would name the temporary file, which is gone.
         raise SessionFileError(
             f"path: {str(path)!r} cannot be written: {error.strerror or error}; choose another "
             f"place, or see that {str(target.parent)!r} is a folder that you may write into"
@@ -68,7 +70,7 @@ def write(path: str | os.PathLike[str], saved: Saved, with_images: bool) -> None
 
 
 def read(path: str | os.PathLike[str]) -> Saved:
-    """Read a session file and check all of it but the photos, which `Picture.read` checks."""
+    """Read a session file and check everything except the photos, which `Picture.read` checks."""
     source = Path(path).expanduser().absolute()
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
@@ -121,13 +123,13 @@ def _file_bytes(picture: Picture) -> bytes:
     if rgb.dtype == np.uint8:
         return as_png(rgb)
     raise ValueError(
-        f"the image {picture.name!r} has more than 8 bits a channel and no file, and is not kept "
-        "inside a session file; write it to a file, and open that"
+        f"the image {picture.name!r} has more than 8 bits per channel and no file, and a "
+        "session file cannot hold it; write it to a file and open that"
     )
 
 
 def _history(history: History) -> dict[str, Any]:
-    """States in order of time; an object is written once, however many states share it."""
+    """List the states in order of time; an object that many states share is written once."""
     states = [*history.past, history.present, *reversed(history.future)]
     numbers: dict[Item, int] = {}
     rows = [
@@ -189,7 +191,7 @@ def _item(about: dict[str, Any], size: tuple[int, int]) -> Item:
         prompts=tuple(_prompts(about["prompts"], size)),
         choice=None if choice is None else _a(int, choice),
     )
-    # What a person could not have done is refused in the words that they would have got.
+    # The session's own checks refuse what no user could have done.
     alone = State((item,), item.id, item.id + 1)
     if alone.renamed(item.id, item.name).recoloured(item.id, item.colour) != alone:
         raise ValueError(f"it has an object of name {item.name!r} and colour {item.colour!r}")
@@ -213,7 +215,7 @@ def _prompts(about: Iterable[dict[str, Any]], size: tuple[int, int]) -> Iterable
 
 
 def _a(kind: type[Any], value: Any) -> Any:
-    """The value, if it is of this very type: a bool is no int here."""
+    """Return the value if it is of this very type; a bool is no int here."""
     if type(value) is not kind:
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value

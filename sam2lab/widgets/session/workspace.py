@@ -1,4 +1,4 @@
-"""What a session stands on: photos, engines, undo and redo, and who wants to hear of changes."""
+"""The base of a session: photos, engines, undo and redo, and listeners."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Listener = Callable[[frozenset[str]], None]
 
 
 class Timings(NamedTuple):
-    """What the answer to the active object took, None where nothing was asked yet.
+    """How long the answer to the active object took; None where nothing was asked yet.
 
-    `encode_ms` is of the photo with this engine, a look into the cache included. `from_cache`
-    says that the answer was there already; `decode_ms` is from when it was made.
+    `encode_ms` is the time to encode the photo with this engine, cache lookup included. If
+    `from_cache` is true, the answer was known already and `decode_ms` is from when it was made.
     """
 
     encode_ms: float | None = None
@@ -30,9 +30,9 @@ class Timings(NamedTuple):
 
 
 class Workspace:
-    """Every change goes through here: answered first, made then, told last.
+    """Makes every change: first the engine answers, then the state changes, then listeners hear.
 
-    So an engine that fails leaves all as it was. `Session` adds what a person can do.
+    So an engine that fails leaves everything as it was. `Session` adds the actions of a user.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Workspace:
 
     @property
     def images(self) -> tuple[Picture, ...]:
-        """Every photo so far; `open_image` takes one back."""
+        """All photos opened so far; `open_image` accepts one of them again."""
         return tuple(page.picture for page in self._pages.values())
 
     @property
@@ -79,7 +79,7 @@ class Workspace:
 
     @property
     def mode(self) -> Mode:
-        """What a click says unless told otherwise."""
+        """The sign of a click that does not say its own."""
         return self._mode
 
     @mode.setter
@@ -91,12 +91,12 @@ class Workspace:
 
     @property
     def timings(self) -> Timings:
-        """What the answer that is shown took."""
+        """How long the answer to the active object took."""
         return self._timings._replace(encode_ms=self._engines.encode_ms(self._engine))
 
     @property
     def state(self) -> State:
-        """All objects with their prompts at this moment, immutable."""
+        """All objects with their prompts at this moment; it is immutable."""
         return self._history.present
 
     @property
@@ -110,19 +110,19 @@ class Workspace:
         return bool(self._page and self._history.future)
 
     def is_encoded(self, engine: str | None = None) -> bool:
-        """Whether the open photo has been encoded, so that answers come at once."""
+        """Whether an engine has encoded the open photo, so that answers come at once."""
         name = self._engine if engine is None else self._engines.check(engine)
         return self._engines.encode_ms(name) is not None
 
     def encode(self, engine: str | None = None) -> None:
-        """Encode the open photo, if it was not; made to be called in a thread.
+        """Encode the open photo if that is still to do; safe to call in a thread.
 
-        If another photo is opened meanwhile, then the result is kept for its return.
+        If another photo is opened meanwhile, the result is kept for when this one returns.
         """
         self._engines.embedding(self._engine if engine is None else self._engines.check(engine))
 
     def undo(self) -> None:
-        """Take the latest action back; nothing happens where there is none."""
+        """Take the latest action back, if there is one."""
         with self._lock:
             if not self.can_undo:
                 return
@@ -131,7 +131,7 @@ class Workspace:
         self._tell(changes)
 
     def redo(self) -> None:
-        """Do again what was undone last; nothing happens where there is nothing."""
+        """Redo the action that was undone last, if there is one."""
         with self._lock:
             if not self.can_redo:
                 return
@@ -140,7 +140,7 @@ class Workspace:
         self._tell(changes)
 
     def use_engine(self, name: str) -> None:
-        """Let another engine answer the same prompts."""
+        """Let another engine answer, with the same prompts."""
         self._engines.check(name)
         with self._lock:
             if self._page:
@@ -149,9 +149,9 @@ class Workspace:
         self._tell({"engine", "masks"})
 
     def open_image(self, image: ImageLike | Picture, name: str | None = None) -> None:
-        """Turn to another photo; one that was open before, by content, finds its objects again.
+        """Open a photo; one with the pixels of an earlier photo gets its objects back.
 
-        It is not encoded yet. `name` is for photos that have no file name.
+        This does not encode it. `name` is for photos that have no file name.
         """
         if isinstance(image, Picture):
             picture, photo = image, image.read()
@@ -162,10 +162,11 @@ class Workspace:
         self._tell({"image", "objects", "active", "prompts", "masks"})
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` after every change, until the function returned here is called.
+        """Call `listener` after every change; the returned function ends that.
 
-        It gets a set with some of: "image", "engine", "mode", "objects" (the list or anything
-        in it), "active" (which one it is), "prompts" (of the active one), "masks" (of any).
+        The listener gets the set of what changed: "image", "engine", "mode", "objects" (the
+        list or anything in it), "active" (which object is), "prompts" (of the active object)
+        and "masks" (of any object).
         """
         self._listeners.append(listener)
 
@@ -190,7 +191,7 @@ class Workspace:
         self._engines.show(photo)
 
     def _act(self, action: Callable[[State], State]) -> None:
-        """Go to the state that `action` makes of the present one."""
+        """Apply `action` to the present state, as a step that can be undone."""
         with self._lock:
             state = action(self.state)
             if state == self.state:
@@ -200,7 +201,7 @@ class Workspace:
         self._tell(changes)
 
     def _settle(self, state: State) -> set[str]:
-        """Have what `state` asks anew answered, before anything changes; say what will."""
+        """Get the new questions of `state` answered, and return what will change."""
         here = self.state
         known = {item.question for item in here.objects}
         parts = {
@@ -218,7 +219,7 @@ class Workspace:
         return {name for name, differs in parts.items() if differs}
 
     def _ask(self, engine: str, state: State, known: Set[Question] = frozenset()) -> Timings:
-        """Have the objects of `state` answered, but those known; what it took for the active."""
+        """Get all questions of `state` except `known` answered; time the active object's."""
         timings = Timings()
         for item in state.objects:
             if item.prompts and item.question not in known:

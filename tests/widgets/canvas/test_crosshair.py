@@ -13,7 +13,7 @@ from sam2lab.widgets.canvas import crosshair
 from sam2lab.widgets.canvas.crosshair import LEAP, STEP_PX
 from sam2lab.widgets.canvas.viewport import middle
 from sam2lab.widgets.clicker import Clicker
-from sam2lab.widgets.panels.controls import ACTIONS
+from sam2lab.widgets.panels.toolbar import ACTIONS
 from sam2lab.widgets.session.objects import Box, Point
 from sam2lab.widgets.testing import Robot
 from tests.runtime.fakes import FakeEngine
@@ -42,17 +42,17 @@ def keys(robot: Robot, *pressed: str) -> None:
 
 
 def place(robot: Robot) -> tuple[int, int] | None:
-    return robot.clicker._stage.crosshair
+    return robot.clicker.screen.stage.crosshair
 
 
 def seen(robot: Robot) -> list[str]:
     """The signs on the canvas that are not of prompts."""
-    stage = robot.clicker._stage
+    stage = robot.clicker.screen.stage
     return [mark.kind for mark in stage._guides.marks(stage.view)]
 
 
 def said(robot: Robot) -> str:
-    return robot.clicker._screen.message.value
+    return robot.clicker.screen.message.value
 
 
 @pytest.mark.parametrize("key", ["ArrowLeft", "Enter", " ", "Shift+Enter", "e"])
@@ -93,7 +93,7 @@ def test_a_key_puts_a_point_there_and_shift_one_that_says_the_opposite(
 ) -> None:
     keys(robot, "ArrowUp", "ArrowUp", key)
     assert robot.clicker.prompts == (Point(360, 270 - STEP, positive),)
-    robot.clicker._screen.toolbar.tool.value = "negative"
+    robot.clicker.screen.toolbar.tool.value = "negative"
     keys(robot, "Shift+ArrowLeft", key)
     assert robot.clicker.prompts[1].positive != positive
 
@@ -120,7 +120,7 @@ def test_a_box_is_a_corner_a_way_and_a_corner(robot: Robot, end: str) -> None:
 
 
 def test_with_the_box_tool_enter_is_a_corner_too(robot: Robot) -> None:
-    robot.clicker._screen.toolbar.tool.value = "box"
+    robot.clicker.screen.toolbar.tool.value = "box"
     keys(robot, "ArrowUp", "Enter", "Shift+ArrowRight", "Shift+ArrowDown", "Enter")
     assert robot.clicker.prompts == (Box(360, 270, 361 + LEAP * STEP, 271 + LEAP * STEP),)
 
@@ -135,14 +135,14 @@ def test_escape_gives_up_a_box_first_and_then_leaves_the_photo(
     keys(robot, "Enter")
     assert robot.clicker.prompts == (Point(360 - LEAP * STEP, 270),)
     keys(robot, "Escape")
-    assert (seen(robot), left) == ([], [robot.clicker._stage.layers.canvas])
+    assert (seen(robot), left) == ([], [robot.clicker.screen.stage.layers.canvas])
 
 
 def test_the_mouse_takes_over_and_the_keys_go_on_where_it_clicked(robot: Robot) -> None:
     keys(robot, "ArrowUp")
     robot.hover(100, 100)
     assert seen(robot) == []
-    assert robot.clicker._stage.pointer.moves.watched_events == [], "as before"
+    assert robot.clicker.screen.stage.pointer.moves.watched_events == [], "as before"
     keys(robot, "ArrowUp")
     assert place(robot) == MIDDLE
     robot.hover(100, 100)
@@ -153,14 +153,14 @@ def test_the_mouse_takes_over_and_the_keys_go_on_where_it_clicked(robot: Robot) 
 
 def test_previews_go_on_under_the_mouse_and_are_shown_under_the_crosshair(robot: Robot) -> None:
     clicker = robot.clicker
-    clicker._screen.display.hover.value = True
+    clicker.screen.display.hover.value = True
     keys(robot, "ArrowUp")
-    ((packed, _),) = clicker._stage._drawing.active
+    ((packed, _),) = clicker.screen.stage._drawing.active
     np.testing.assert_array_equal(packed.unpack(), clicker.session.preview(*MIDDLE))
     keys(robot, "e")
-    assert clicker._stage._drawing.active == (), "a corner of a box finds nothing yet"
+    assert clicker.screen.stage._drawing.active == (), "a corner of a box finds nothing yet"
     robot.hover(100, 100)
-    assert clicker._stage.pointer.moves.watched_events == ["mousemove"]
+    assert clicker.screen.stage.pointer.moves.watched_events == ["mousemove"]
 
 
 def test_it_ends_at_the_edge_of_the_photo(robot: Robot) -> None:
@@ -176,7 +176,7 @@ def test_zoomed_it_stays_in_sight_and_the_photo_moves_along(
     size: tuple[int, int], key: str
 ) -> None:
     robot = opened(np.zeros((*size, 3), np.uint8))
-    stage = robot.clicker._stage
+    stage = robot.clicker.screen.stage
     keys(robot, key, *["+"] * 9)
     for _ in range(30):
         keys(robot, f"Shift+{key}")
@@ -190,7 +190,7 @@ def test_zoomed_it_stays_in_sight_and_the_photo_moves_along(
 
 def test_keys_zoom_at_the_crosshair_and_zoomed_an_arrow_goes_less_far(robot: Robot) -> None:
     keys(robot, "ArrowUp", "Shift+ArrowLeft", "Shift+ArrowUp")
-    stage = robot.clicker._stage
+    stage = robot.clicker.screen.stage
     here = middle(place(robot))
     before = stage.view.to_canvas(*here)
     keys(robot, "+")
@@ -203,7 +203,7 @@ def test_a_photo_that_is_moved_from_under_it_takes_it_along(robot: Robot) -> Non
     keys(robot, "ArrowUp", "+", "+", "+")
     for _ in range(5):
         robot.press("pan-left")
-    x0, y0, x1, y1 = robot.clicker._stage.view.visible
+    x0, y0, x1, y1 = robot.clicker.screen.stage.view.visible
     x, y = place(robot)
     assert x0 <= x < x1
     assert y0 <= y < y1
@@ -223,7 +223,7 @@ def test_without_a_photo_there_is_nothing_to_point_at() -> None:
     robot = Robot(Clicker(Segmenter(FakeEngine())))
     before = said(robot)
     keys(robot, "ArrowUp", "Enter", "e")
-    assert robot.clicker._stage.crosshair is None
+    assert robot.clicker.screen.stage.crosshair is None
     assert said(robot) == before
 
 

@@ -29,7 +29,8 @@ class Mouse:
 
     def __init__(self) -> None:
         self.told = Told()
-        self.pointer = Pointer(Box(), self.told, (300, 400))
+        self.pointer = Pointer(Box(), self.told)
+        self.pointer.size = (300, 400)
         self.stamp = 0.0
 
     def __call__(self, kind: str, x: float, y: float, **about: Any) -> None:

@@ -18,7 +18,7 @@ sys.meta_path.insert(0, Blocked())
 
 import numpy as np
 from sam2lab.runtime.segmenter import Segmenter
-from sam2lab.widgets.formats import takeaway
+from sam2lab.widgets.formats import FORMATS
 from sam2lab.widgets.session import Session
 from tests.runtime.fakes import FakeEngine
 
@@ -26,8 +26,8 @@ session = Session(Segmenter(FakeEngine()), np.zeros((30, 40), np.uint8))
 session.add_point(10, 10)
 session.save(sys.argv[1])
 Session(Segmenter(FakeEngine())).load(sys.argv[1])
-for form in takeaway.FORMATS:
-    takeaway.take(session, form)
+for name in FORMATS:
+    session.export(name)
 assert not {heavy} & {{name.split(".")[0] for name in sys.modules}}
 """
 HEAVY = {"ipywidgets", "ipycanvas", "ipyevents", "IPython", "matplotlib", "torch", "sam2"}
