@@ -1,9 +1,9 @@
-# make            what there is to make
-# make lab        JupyterLab;  on a server: make lab ARGS=--no-browser
-# make test       everything that must hold
+# make            list what there is to make
+# make lab        open JupyterLab;  on a server: make lab ARGS=--no-browser
+# make test       check everything
 #
 # PYTHON=python3.12   the interpreter that .venv is made with
-# VENV=path           another environment; a torch that it brings is left alone
+# VENV=path           another environment; a torch that is in it stays
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,11 +12,13 @@ ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.sam2lab-ready
 TORCH := $(shell sed -n 's/^torch==//p' .ci/constraints.txt)
-# Jupyter refuses root unless told; in a container there is nobody else.
+# Jupyter refuses to run as root unless told to; in a container there is no other user.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+EXECUTED := $(patsubst %,build/%,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test slow bench bench-peers bench-clicks clean
+.DELETE_ON_ERROR:
+.PHONY: help lab test docs slow bench bench-peers bench-clicks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,10 +32,19 @@ test: $(READY) ## set up, then check everything: style, types, tests, doctests, 
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+docs: $(READY) $(EXECUTED) ## build the site in build/site; runs only notebooks that changed since the tests
+	@rm -rf build/site
+	@$(BIN)/python -m sphinx -q -W --keep-going -E -b html -c docs -d build/doctrees . build/site
+	@echo "The site is in build/site/index.html"
+
+# pytest runs a copy of a notebook, and leaves it with its outputs in build/notebooks.
+build/notebooks/%.ipynb: notebooks/%.ipynb | $(READY)
+	$(BIN)/python -m pytest -q $<
+
 slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-bench: bench-peers bench-clicks ## both of the following, on a machine that does nothing else
+bench: bench-peers bench-clicks ## measure both of the following, on a machine that does nothing else
 
 bench-peers: $(READY) ## measure our export beside others: tables, and build/bench/peers.json
 	$(BIN)/python -m sam2lab peers --folder build/bench $(ARGS)
@@ -43,13 +54,12 @@ bench-clicks: $(READY) ## time clicks in a browser
 
 clean: ## remove what this Makefile and the tests made; models and downloads stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build tests/browser/screenshots
-	find sam2lab tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find sam2lab tests notebooks docs -name __pycache__ -prune -exec rm -rf {} +
 
-# samexporter's list wants an old torch, which the part that our tests drive never imports.
-#
-# The stamp is the last thing written, so an interrupted install is taken up again.
-# An environment that brings a torch of another version keeps it, and then gets the bounds of
+# The stamp file is written last, so the next make goes on with an interrupted install.
+# An environment that has another version of torch keeps it, and then gets the bounds of
 # pyproject.toml instead of our pins, which belong to our torch.
+# samexporter wants an old torch, but the part of it that our tests use never imports torch.
 $(READY): pyproject.toml .ci/constraints.txt
 	@test -x $(BIN)/python || \
 	  { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -63,6 +73,6 @@ $(READY): pyproject.toml .ci/constraints.txt
 	  *) pins="torch==$$torch"; echo "Keeping torch $$torch, which $(VENV) brings." ;; \
 	esac; \
 	set -ex; \
-	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,peers,test]'; \
+	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,peers,docs,test]'; \
 	$(BIN)/python -m pip install --no-deps -c .ci/constraints.txt samexporter
 	@touch $@

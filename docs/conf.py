@@ -1,0 +1,139 @@
+"""Sphinx's settings. `make docs` builds the site, with warnings as errors.
+
+The source folder is the repository itself, so that links between its Markdown files work on the
+site as they do on a code host.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import sam2lab
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+EXECUTED = REPOSITORY / "build" / "notebooks"
+
+project = "sam2lab"
+author = copyright = "The sam2lab authors"
+version = release = sam2lab.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
+root_doc = "README"
+include_patterns = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md"),
+    *("notebooks/*.ipynb", "notebooks/README.md"),
+    *("data/README.md", "data/photos/README.md", "models/README.md", "models/nano/README.md"),
+]
+# Where each page's list of contents would be no use on a code host, the site adds it.
+CONTENTS = {
+    "README": ["notebooks/README", "docs/README", "docs/reference/README", "CONTRIBUTING", "CHANGELOG"],
+    "notebooks/README": sorted(
+        f"notebooks/{file.stem}" for file in (REPOSITORY / "notebooks").glob("*.ipynb")
+    ),
+    "docs/README": [
+        *("docs/python", "docs/command_line", "docs/models", "docs/device", "docs/benchmarks"),
+        *("docs/install", "docs/architecture", "data/README", "models/README"),
+    ],
+    "data/README": ["data/photos/README"],
+    "models/README": ["models/nano/README"],
+}
+
+# Folders that are not even walked through.
+exclude_patterns = [".venv", "build", "sam2lab", "tests"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sam2lab"
+html_theme_options = {
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_show_sourcelink = False
+html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
+html_extra_path = ["_root"]
+
+nb_execution_mode = "off"
+nb_merge_streams = True
+# The scripts that would draw widgets come from another server, and there is no kernel to ask.
+nb_ipywidgets_js: dict[str, Any] = {}
+myst_enable_extensions = ["html_image"]
+myst_heading_anchors = 3
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+# `name` in a docstring links to what it names, where that is documented, and is code anywhere.
+default_role = "py:obj"
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what follows."""
+    app.connect("source-read", take_executed_notebook)
+    app.connect("source-read", add_contents)
+    app.connect("autodoc-process-docstring", read_markdown)
+    app.add_directive("modules", Modules)
+
+
+def take_executed_notebook(app: Sphinx, document: str, source: list[str]) -> None:
+    """Show a notebook with its pictures, which git does not keep."""
+    executed = EXECUTED / f"{Path(document).name}.ipynb"
+    if document.startswith("notebooks/") and executed.is_file():
+        source[0] = executed.read_text()
+
+
+def add_contents(app: Sphinx, document: str, source: list[str]) -> None:
+    """Say which pages belong under a page."""
+    if document in CONTENTS:
+        listed = "\n".join(f"/{page}" for page in CONTENTS[document])
+        source[0] += f"\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
+
+
+def read_markdown(
+    app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]
+) -> None:
+    """Turn what our docstrings use of Markdown into what autodoc reads."""
+    text = re.sub(
+        r"^( *)```(\w+)\n(.*?)\n\1```$",
+        lambda found: f"{found[1]}.. code-block:: {found[2]}\n\n{_indented(found[3])}\n",
+        "\n".join(lines),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    # Only a name can be a link: everything else in backticks is code.
+    text = re.sub(
+        r"(?<!`)`([^`]+)`(?!`)",
+        lambda found: found[0] if re.fullmatch(r"[\w.]+", found[1]) else f"`{found[0]}`",
+        text,
+    )
+    lines[:] = text.split("\n")
+
+
+def _indented(code: str) -> str:
+    return "\n".join(f"   {line}" if line else line for line in code.split("\n"))
+
+
+class Modules(SphinxDirective):
+    """A list of the modules of packages, each with the first line of its docstring."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        package = REPOSITORY / self.arguments[0].replace(".", "/")
+        listed = nodes.bullet_list()
+        for file in sorted(package.glob("*.py")):
+            if not file.stem.startswith("_"):
+                self.env.note_dependency(str(file))
+                line = (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n")[0]
+                parsed, _ = self.state.inline_text(f"`{file.stem}`: {line}", self.lineno)
+                listed += nodes.list_item("", nodes.paragraph("", "", *parsed))
+        return [listed]
