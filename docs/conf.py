@@ -33,7 +33,13 @@ include_patterns = [
 ]
 # Where each page's list of contents would be no use on a code host, the site adds it.
 CONTENTS = {
-    "README": ["notebooks/README", "docs/README", "docs/reference/README", "CONTRIBUTING", "CHANGELOG"],
+    "README": [
+        "notebooks/README",
+        "docs/README",
+        "docs/reference/README",
+        "CONTRIBUTING",
+        "CHANGELOG",
+    ],
     "notebooks/README": sorted(
         f"notebooks/{file.stem}" for file in (REPOSITORY / "notebooks").glob("*.ipynb")
     ),

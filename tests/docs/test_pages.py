@@ -1,0 +1,105 @@
+"""The pages say what is true: their code runs, their links lead somewhere, their names exist."""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.docs.markdown import anchors, code_blocks, prose
+
+PAGES = sorted(
+    [
+        *REPOSITORY.glob("*.md"),
+        *REPOSITORY.glob("docs/**/*.md"),
+        *REPOSITORY.glob("notebooks/*.md"),
+        *REPOSITORY.glob("data/**/README.md"),
+        *(REPOSITORY / "models" / name for name in ("README.md", "nano/README.md")),
+    ]
+)
+NOTEBOOKS = sorted(REPOSITORY.glob("notebooks/*.ipynb"))
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(prose(page.read_text())):
+        if not link.startswith(("http://", "https://")):
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_code_imports_exists(page: Path) -> None:
+    """A fast look at all code, also at that which takes minutes."""
+    for code in code_blocks(page.read_text()):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("sam2lab"):
+                exec(ast.unparse(node), {})
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/python.md",
+        "docs/device.md",
+        pytest.param("docs/benchmarks.md", marks=pytest.mark.slow),
+    ],
+)
+def test_code_runs(
+    page: str, nano_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder with what the page speaks of; nano stands in for models that are not here."""
+    (tmp_path / "data").symlink_to(REPOSITORY / "data")
+    (tmp_path / "photo.jpg").symlink_to(REPOSITORY / "data" / "photos" / "cat.jpg")
+    (tmp_path / "models").mkdir()
+    for model in ("nano", "tiny"):
+        (tmp_path / "models" / model).symlink_to(nano_bundle)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for code in code_blocks((REPOSITORY / page).read_text()):
+        exec(compile(code, page, "exec"), names)
+    if "mask.png" in (REPOSITORY / page).read_text():
+        assert (tmp_path / "mask.png").is_file()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
+def test_notebooks_in_git_have_no_outputs(notebook: Path) -> None:
+    cells = nbformat.read(notebook, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code if cell.outputs or cell.execution_count] == []
+
+
+def reference() -> str:
+    return "\n".join(page.read_text() for page in REPOSITORY.glob("docs/reference/*.md"))
+
+
+def test_reference_names_what_exists() -> None:
+    targets = re.findall(
+        r"^ *\.\. auto(?:module|class|function):: (\S+)", reference(), re.MULTILINE
+    )
+    assert targets
+    for target in targets:
+        pkgutil.resolve_name(target)
+
+
+def test_reference_lists_every_package() -> None:
+    listed = set(re.findall(r"^```\{modules\} (\S+)", reference(), re.MULTILINE))
+    packages = {
+        found.name
+        for found in pkgutil.walk_packages([str(REPOSITORY / "sam2lab")], "sam2lab.")
+        if found.ispkg
+    }
+    assert listed == packages | {"sam2lab"}
