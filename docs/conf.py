@@ -47,6 +47,13 @@ CONTENTS = {
         *("docs/python", "docs/command_line", "docs/models", "docs/device", "docs/benchmarks"),
         *("docs/install", "docs/architecture", "data/README", "models/README"),
     ],
+    "docs/reference/README": [
+        f"docs/reference/{page}"
+        for page in (
+            *("segmenting", "clicker", "engines", "export", "quantize", "measure", "plots"),
+            *("scenes", "train", "remote", "peers"),
+        )
+    ],
     "data/README": ["data/photos/README"],
     "models/README": ["models/nano/README"],
 }
@@ -115,13 +122,13 @@ def read_markdown(
         "\n".join(lines),
         flags=re.MULTILINE | re.DOTALL,
     )
-    # Only a name can be a link: everything else in backticks is code.
-    text = re.sub(
-        r"(?<!`)`([^`]+)`(?!`)",
-        lambda found: found[0] if re.fullmatch(r"[\w.]+", found[1]) else f"`{found[0]}`",
-        text,
-    )
-    lines[:] = text.split("\n")
+    lines[:] = re.sub(r"(?<!`)`([^`]+)`(?!`)(?=(\w?))", _literal, text).split("\n")
+
+
+def _literal(found: re.Match[str]) -> str:
+    """Only a name can be a link; a letter that follows needs to be told apart."""
+    literal = found[0] if re.fullmatch(r"[\w.]+", found[1]) else f"`{found[0]}`"
+    return literal + ("\\ " if found[2] else "")
 
 
 def _indented(code: str) -> str:
@@ -129,17 +136,20 @@ def _indented(code: str) -> str:
 
 
 class Modules(SphinxDirective):
-    """A list of the modules of packages, each with the first line of its docstring."""
+    """A package in a line, and a list of its modules with the first line of each docstring."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         package = REPOSITORY / self.arguments[0].replace(".", "/")
+        files = [file for file in sorted(package.glob("*.py")) if not file.stem.startswith("_")]
         listed = nodes.bullet_list()
-        for file in sorted(package.glob("*.py")):
-            if not file.stem.startswith("_"):
-                self.env.note_dependency(str(file))
-                line = (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n")[0]
-                parsed, _ = self.state.inline_text(f"`{file.stem}`: {line}", self.lineno)
-                listed += nodes.list_item("", nodes.paragraph("", "", *parsed))
-        return [listed]
+        for file in files:
+            listed += nodes.list_item("", self._line(f"`{file.stem}`: ", file))
+        return [self._line("", package / "__init__.py"), listed]
+
+    def _line(self, before: str, file: Path) -> nodes.paragraph:
+        self.env.note_dependency(str(file))
+        first = (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n")[0]
+        parsed, _ = self.state.inline_text(before + first, self.lineno)
+        return nodes.paragraph("", "", *parsed)
