@@ -11,14 +11,22 @@ import re
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import sam2lab
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXECUTED = REPOSITORY / "build" / "notebooks"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+CLICKER = """![The clicker: a photo, masks on it, buttons](figures/clicker.png)
+
+*A picture. The clicker itself needs a running notebook.*"""
+
+logger = logging.getLogger(__name__)
 
 project = "sam2lab"
 author = copyright = "The sam2lab authors"
@@ -77,7 +85,7 @@ html_extra_path = ["_root"]
 
 nb_execution_mode = "off"
 nb_merge_streams = True
-# The scripts that would draw widgets come from another server, and there is no kernel to ask.
+# The scripts that draw widgets would come from another server.
 nb_ipywidgets_js: dict[str, Any] = {}
 myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 3
@@ -99,10 +107,18 @@ def setup(app: Sphinx) -> None:
 
 
 def take_executed_notebook(app: Sphinx, document: str, source: list[str]) -> None:
-    """Show a notebook with its pictures, which git does not keep."""
+    """Show a notebook with its outputs, which git does not keep, and pictures for widgets."""
     executed = EXECUTED / f"{Path(document).name}.ipynb"
-    if document.startswith("notebooks/") and executed.is_file():
-        source[0] = executed.read_text()
+    if not (document.startswith("notebooks/") and executed.is_file()):
+        return
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                logger.warning("%s ended with an error; run it again", document)
+            if WIDGET in output.get("data", {}):
+                output.data = {"text/markdown": CLICKER}
+    source[0] = nbformat.writes(notebook)
 
 
 def add_contents(app: Sphinx, document: str, source: list[str]) -> None:
