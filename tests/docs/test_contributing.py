@@ -14,6 +14,7 @@ from PIL import Image
 import sam2lab
 from sam2lab.runtime.engines import table as engines
 from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets.formats import table as formats
 from tests.conftest import REPOSITORY
 from tests.docs.markdown import code_blocks, section
 
@@ -47,7 +48,7 @@ def follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator:
 @pytest.fixture
 def restored() -> Iterator[None]:
     """Afterwards the tables hold what they held before."""
-    tables = [engines.ENGINES]
+    tables = [engines.ENGINES, formats.FORMATS]
     before = [dict(table) for table in tables]
     yield
     for table, rows in zip(tables, before, strict=True):
@@ -85,6 +86,21 @@ class TestEngine:
         with pytest.raises(SystemExit):
             main(["accuracy", "--help"])
         assert "plain" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("restored")
+class TestTakeAwayFormat:
+    def test_is_offered_by_the_clicker_and_makes_its_files(self, follow) -> None:
+        follow("Add a take-away format")
+        clicker = sam2lab.Clicker(sam2lab.open_segmenter("nano"), PHOTO)
+        clicker.session.add_point(170, 110)
+        clicker.wait()
+        area = clicker.masks[1].sum()
+        assert clicker.session.export("areas") == {"cat_areas.csv": f"object 1,{area}\n".encode()}
+        panel = clicker.screen.take_away
+        panel.format.value = "areas"
+        panel.make.click()
+        assert "cat_areas.csv" in panel.link.value
 
 
 class TestStudy:
