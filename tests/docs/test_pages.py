@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 import re
+import runpy
 from pathlib import Path
 
 import nbformat
@@ -103,3 +104,15 @@ def test_reference_lists_every_package() -> None:
         if found.ispkg
     }
     assert listed == packages | {"sam2lab"}
+
+
+def test_the_picture_of_the_house_shows_the_imports_as_they_are() -> None:
+    names = runpy.run_path(str(REPOSITORY / "docs" / "house.py"))
+    drawn = (REPOSITORY / "docs" / "house.svg").read_text()
+    assert drawn == names["draw"](), "run: python docs/house.py"
+
+
+def test_the_picture_of_the_house_shows_every_folder() -> None:
+    names = runpy.run_path(str(REPOSITORY / "docs" / "house.py"))
+    folders = {folder.parent.name for folder in (REPOSITORY / "sam2lab").glob("*/__init__.py")}
+    assert folders <= set(names["ROOMS"])
