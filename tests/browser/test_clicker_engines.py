@@ -11,8 +11,6 @@ from tests.browser.clicking import ClickerPage
 
 # A box of random weights means nothing, but the same on every engine.
 SWITCHABLE = """
-from sam2lab.export.onnx import export
-from sam2lab.reference import zoo
 engines = {{
     "onnx": sam2lab.open_segmenter({bundle!r}),
     "torch": sam2lab.open_segmenter("nano", engine="torch", weights="random"),

@@ -73,7 +73,7 @@ def test_the_crosshair_is_seen_on_any_photo_until_the_mouse_moves(
     press(clicker, "ArrowUp")
     line = [sum(colour) / 3 for colour in clicker.pixels_at(around)]
     assert max(line) - min(line) > 200, "black and white, side by side"
-    assert clicker.ask("clicker._stage.crosshair") == (x, y), "where the mouse clicked"
+    assert clicker.ask("clicker.screen.stage.crosshair") == (x, y), "where the mouse clicked"
     clicker.lab.screenshot(f"clicker-crosshair-{shade}")
     with clicker.changing():
         clicker.page.mouse.move(*clicker.on_page(x + 50, y + 20))
@@ -92,12 +92,12 @@ def test_escape_gives_up_a_box_and_keeps_the_crosshair(clicker: ClickerPage) -> 
 def test_zoomed_in_a_narrow_window_the_crosshair_stays_in_sight(clicker: ClickerPage) -> None:
     clicker.page.set_viewport_size({"width": 800, "height": 1250})
     press(clicker, "ArrowUp", "+", "+", "+")
-    left = clicker.ask("clicker._stage.view.visible[0]")
+    left = clicker.ask("clicker.screen.stage.view.visible[0]")
     press(clicker, *["Shift+ArrowRight"] * 12)
-    x, y = clicker.ask("clicker._stage.view.to_canvas(*clicker._stage.crosshair)")
+    x, y = clicker.ask("clicker.screen.stage.view.to_canvas(*clicker.screen.stage.crosshair)")
     clicker.lab.screenshot("clicker-crosshair-narrow")
     clicker.page.set_viewport_size({"width": 1500, "height": 1250})
     width, height = clicker.size()
     assert 0 <= x < width
     assert 0 <= y < height
-    assert clicker.ask("clicker._stage.view.visible[0]") > left, "the photo has moved along"
+    assert clicker.ask("clicker.screen.stage.view.visible[0]") > left, "the photo has moved along"

@@ -100,6 +100,8 @@ def test_controls_without_visible_words_have_a_name_for_those_who_hear_them(
         ("button", "Upload a picture; files chosen: (0)"),
     ]:
         expect(clicker.page.get_by_role(role, name=name)).to_have_count(1)
+    # Playwright does not look for the role of a canvas.
+    assert clicker.canvas.get_attribute("title").startswith("Photo to segment")
 
 
 def test_a_click_moves_nothing_beside_a_tall_photo(clicker: ClickerPage) -> None:
@@ -141,7 +143,7 @@ def test_a_reload_of_the_page_keeps_the_view_even_while_the_kernel_draws(
     before = clicker.pixels_at(PROBES)
     assert len(set(before)) > 2
     clicker.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
-    clicker.ask("asyncio.ensure_future(draw(clicker._stage)) and None")
+    clicker.ask("asyncio.ensure_future(draw(clicker.screen.stage)) and None")
     clicker.page.reload()
     wait_for_lab(clicker.page)
     clicker.wait_for_photo()

@@ -88,7 +88,7 @@ def test_what_is_seen_under_the_pointer_is_what_is_clicked(clicker: ClickerPage)
 
 
 def test_the_wheel_zooms_only_with_a_key_and_only_after_a_click(clicker: ClickerPage) -> None:
-    scale = "round(clicker._stage.view.scale, 6)"
+    scale = "round(clicker.screen.stage.view.scale, 6)"
     clicker.page.mouse.move(*clicker.on_page(300, 200))
     with clicker.holding("Control"):
         clicker.page.mouse.wheel(0, -300)
@@ -99,12 +99,12 @@ def test_the_wheel_zooms_only_with_a_key_and_only_after_a_click(clicker: Clicker
         clicker.page.mouse.wheel(0, -300)
     assert clicker.ask(scale) > 1.5
     # What lay under the pointer lies there still.
-    assert clicker.ask("clicker._stage.view.pixel(300.5, 200.5)") == (300, 200)
+    assert clicker.ask("clicker.screen.stage.view.pixel(300.5, 200.5)") == (300, 200)
 
 
 def test_the_photo_is_moved_by_a_drag_with_a_key(clicker: ClickerPage) -> None:
     clicker.press("zoom-in")
-    under = "clicker._stage.view.pixel({}, {})"
+    under = "clicker.screen.stage.view.pixel({}, {})"
     grasped = clicker.ask(under.format(300.5, 200.5))
     clicker.drag((300, 200), (400, 260), key="Control")
     assert clicker.ask(under.format(400.5, 260.5)) == grasped
