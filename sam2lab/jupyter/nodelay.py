@@ -16,6 +16,6 @@ class NoDelayConnection(ZMQChannelsWebsocketConnection):
     """The server's own kernel connection, with TCP_NODELAY set on its websocket."""
 
     def connect(self) -> Any:
-        """Connect as the server does, once the socket was told to hold nothing back."""
+        """Connect as the server does, after setting the socket to send at once."""
         self.websocket_handler.set_nodelay(True)
         return super().connect()

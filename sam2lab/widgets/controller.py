@@ -34,9 +34,9 @@ WELCOME = (
 
 
 class Controller:
-    """Stands between the session and the `screen`, which calls its methods.
+    """Stands between the session and the `screen`, whose parts call its methods.
 
-    `publish` is called with the known answers, by object id, after everything was shown.
+    After it has shown everything, it calls `publish` with the known answers by object id.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Controller:
         self._offered = offered
         self._publish = publish
         self._preview: PackedMask | None = None
-        self.encoding = Encoding(session, self.refresh, self.fail)
+        self.encoding = Encoding(session, self.refresh, lambda words: self.screen.fail(words))
         self.screen = Screen(
             stage=Stage(size, self),
             toolbar=Toolbar(self.act, self.use_tool),
@@ -80,19 +80,6 @@ class Controller:
         self.screen.show(self._session, self.encoding, known, self._preview)
         self._publish(known)
 
-    def fail(self, words: str) -> None:
-        """Tell the user what went wrong."""
-        self.screen.fail(words)
-
-    def do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
-        """Act once the engine can answer; meanwhile `mark` shows where."""
-        self.screen.say("")
-        if self._session.image is None:
-            self.fail("there is no photo yet: choose one below")
-            return
-        self._preview = None
-        self.encoding.do(action, mark)
-
     # The `canvas.stage.Pointing`.
 
     def point(self, x: int, y: int, opposite: bool, reach: float) -> None:
@@ -106,12 +93,12 @@ class Controller:
             else:
                 session.remove_prompt(found)
 
-        self.do(act, overlay.mark_of(Point(x, y, positive), is_pending=True))
+        self._do(act, overlay.mark_of(Point(x, y, positive), is_pending=True))
         self._take_keys()
 
     def draw_box(self, x0: int, y0: int, x1: int, y1: int) -> None:
         mark = overlay.mark_of(Box(x0, y0, x1, y1), is_pending=True)
-        self.do(lambda: self._session.add_box(x0, y0, x1, y1), mark)
+        self._do(lambda: self._session.add_box(x0, y0, x1, y1), mark)
         self._take_keys()
 
     def preview(self, x: int, y: int) -> None:
@@ -131,14 +118,14 @@ class Controller:
         self._do_in_row(object_id, self._session.select)
 
     def rename(self, object_id: int, name: str) -> None:
-        self.do(lambda: self._session.rename(object_id, name))
+        self._do(lambda: self._session.rename(object_id, name))
 
     def recolour(self, object_id: int, colour: str) -> None:
-        self.do(lambda: self._session.recolour(object_id, colour))
+        self._do(lambda: self._session.recolour(object_id, colour))
 
     def toggle(self, object_id: int) -> None:
         hidden = self._session.state.item(object_id).hidden
-        self.do(lambda: (self._session.show if hidden else self._session.hide)(object_id))
+        self._do(lambda: (self._session.show if hidden else self._session.hide)(object_id))
 
     def delete(self, object_id: int) -> None:
         self._do_in_row(object_id, self._session.delete)
@@ -149,10 +136,10 @@ class Controller:
         """Do one of the toolbar's `ACTIONS`."""
         session, stage = self._session, self._stage
         actions: dict[str, Callable[[], None]] = {
-            "undo": lambda: self.do(session.undo),
-            "redo": lambda: self.do(session.redo),
-            "clear": lambda: self.do(session.clear),
-            "next": lambda: self.do(session.commit),
+            "undo": lambda: self._do(session.undo),
+            "redo": lambda: self._do(session.redo),
+            "clear": lambda: self._do(session.clear),
+            "next": lambda: self._do(session.commit),
             "zoom-in": lambda: stage.zoom(ZOOM_STEP),
             "zoom-out": lambda: stage.zoom(1 / ZOOM_STEP),
             "fit": stage.fit,
@@ -185,17 +172,18 @@ class Controller:
 
     def choose(self, index: int) -> None:
         """Choose a candidate."""
-        self.do(lambda: self._session.choose(index))
+        self._do(lambda: self._session.choose(index))
 
     def use_tool(self, tool: str) -> None:
         """Let a click mean "positive", "negative" or "box"."""
         self._stage.draws_boxes = tool == "box"
+        self._stage.cancel()
         if tool != "box":
             self._session.mode = "positive" if tool == "positive" else "negative"
 
     def use_hover(self, wanted: bool) -> None:
         """Preview under the pointer, or no longer."""
-        self._stage.previews = wanted
+        self._stage.preview_moves(wanted)
         self.end_preview()
 
     def open(self, image: Source, name: str | None = None) -> None:
@@ -211,7 +199,7 @@ class Controller:
             files, picture = self._session.export(format), self._session.image
             self.screen.take_away.offer(files, Path(picture.name).stem if picture else "")
 
-        self.do(act)
+        self._do(act)
 
     def stop(self) -> None:
         """Do not wait for the encoder any longer."""
@@ -219,6 +207,15 @@ class Controller:
         self.screen.say("Stopped. A click tries again.")
         # The button that was pressed is gone.
         self._take_keys()
+
+    def _do(self, action: Callable[[], None], mark: Mark | None = None) -> None:
+        """Act once the engine can answer; meanwhile `mark` shows where."""
+        self.screen.say("")
+        if self._session.image is None:
+            self.screen.fail("there is no photo yet: choose one below")
+            return
+        self._preview = None
+        self.encoding.do(action, mark)
 
     def _do_in_row(self, object_id: int, action: Callable[[int], None]) -> None:
         """Act from an object's row; if the last row goes, the new last one gets the focus."""
@@ -231,7 +228,7 @@ class Controller:
             if here >= left:
                 rows[left - 1].select.focus()
 
-        self.do(act)
+        self._do(act)
 
     def _take_keys(self) -> None:
         # From here on the photo gets the keys, which JupyterLab would use for its cells.
@@ -246,7 +243,7 @@ class Controller:
         try:
             return overlay.answers(self._session)
         except EngineFailed as error:
-            self.fail(str(error))
+            self.screen.fail(str(error))
             return {}
 
     def _on_change(self, changes: frozenset[str]) -> None:

@@ -46,7 +46,8 @@ class Pointing(Protocol):
 class Stage:
     """Shows one photo at a time on `widget`, with masks and marks over it.
 
-    `limit` is the largest (height, width) of the canvas in its own pixels.
+    `limit` is the largest (height, width) of the canvas in its own pixels. While `draws_boxes`,
+    two clicks are the corners of a box.
     """
 
     def __init__(self, limit: tuple[int, int], pointing: Pointing) -> None:
@@ -55,9 +56,9 @@ class Stage:
         self.layers = Layers(limit, self._show)
         self.widget = Box([self.layers.canvas]).add_class("sam2lab-view")
         self.pointer = Pointer(self.widget, self)
+        self.draws_boxes = False
         self._drawing: Drawing | None = None
         self._guides = Guides()
-        self._draws_boxes = False
         self._previews = False
         self._hover = Latest(PILED_UP_S)
         self._sharpen = Latest(SETTLED_S)
@@ -70,29 +71,14 @@ class Stage:
         return self._drawing.view
 
     @property
-    def draws_boxes(self) -> bool:
-        """Whether two clicks are the corners of a box."""
-        return self._draws_boxes
-
-    @draws_boxes.setter
-    def draws_boxes(self, wanted: bool) -> None:
-        self._draws_boxes = wanted
-        self.cancel()
-
-    @property
-    def previews(self) -> bool:
-        """Whether every movement of the pointer calls `Pointing.preview`."""
-        return self._previews
-
-    @previews.setter
-    def previews(self, wanted: bool) -> None:
-        self._previews = wanted
-        self._watch()
-
-    @property
     def has_corner(self) -> bool:
         """Whether the first corner of a box is set."""
         return self._guides.corner is not None
+
+    def preview_moves(self, wanted: bool) -> None:
+        """Call `Pointing.preview` at every movement of the pointer, or no longer."""
+        self._previews = wanted
+        self._watch()
 
     def cancel(self) -> bool:
         """Give up a box that was begun, and return whether there was one."""
@@ -164,7 +150,7 @@ class Stage:
     def clicked(self, x: float, y: float, opposite: bool) -> None:
         if not self.view.shows(x, y):
             return
-        if self._draws_boxes or self.has_corner:
+        if self.draws_boxes or self.has_corner:
             self.cornered(x, y)
         else:
             self._guides.pointed = pixel = self.view.pixel(x, y)

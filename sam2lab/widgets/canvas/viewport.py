@@ -66,11 +66,6 @@ class Viewport:
         """Show the whole photo, centred."""
         return cls(image_size, size, _fit(image_size, size), 0.0, 0.0)._held_in()
 
-    @property
-    def is_fitted(self) -> bool:
-        """Whether the whole photo is shown, as large as possible."""
-        return self == Viewport.fitted(self.image_size, self.size)
-
     def to_image(self, x: float, y: float) -> Place:
         """Turn a place on the canvas into one on the photo, perhaps beside it."""
         return x / self.scale + self.left, y / self.scale + self.top
