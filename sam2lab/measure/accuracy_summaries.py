@@ -1,4 +1,4 @@
-"""From the table of `accuracy.evaluate` to the few numbers that one quotes, and how sure they are.
+"""From the table of `evaluate` to the few numbers that one quotes, and how sure they are.
 
 Objects of one photo resemble each other, so an interval comes from drawing whole photos.
 """
@@ -13,14 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from sam2lab.measure.statistics import Interval
+from sam2lab.measure.statistics import Interval, tail_share
 
 RESAMPLES = 2000
 # Thousands of photos, each drawn thousands of times, would fill the memory if all at once.
 RESAMPLES_AT_ONCE = 100
 
-WITHIN = ["engine", "kind", "clicks"]
-"""What makes rows comparable: never mean over these."""
+COMPARABLE = ["engine", "kind", "clicks"]
+"""Rows that agree in these are comparable: a mean over different ones says nothing."""
 
 HEADLINES = {
     "1 click, best-scored": ("clicks", 1, "iou"),
@@ -33,11 +33,10 @@ HEADLINES = {
 def mean_interval(
     values: npt.ArrayLike, photos: npt.ArrayLike, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
-    """The mean over objects, with a 95 % interval from drawing photos, not objects, anew.
+    """The mean over objects, with a 95 % bootstrap interval from drawing photos, not objects.
 
-    `photos` names each value's photo. A percentile bootstrap of whole clusters, its ends moved
-    outwards for few photos (Student's t in place of the normal: Hesterberg 2015). With fewer
-    than 4 photos there is no interval.
+    `photos` names each value's photo. The ends are percentiles (see `statistics.tail_share`).
+    Fewer than 4 photos have no interval.
 
     >>> mean_interval([0.2, 0.4, 0.9], ["a", "a", "b"])
     Interval(value=0.5, low=nan, high=nan)
@@ -46,19 +45,20 @@ def mean_interval(
     names, photo = np.unique(np.asarray(photos), return_inverse=True)
     if not len(numbers):
         return Interval(np.nan, np.nan, np.nan)
-    mean, n = float(numbers.mean()), len(names)
-    if n < 4:
+    mean = float(numbers.mean())
+    if len(names) < 4:
         return Interval(mean, np.nan, np.nan)
-    sums, counts = np.bincount(photo, numbers), np.bincount(photo)
-    rng = np.random.default_rng(seed)
-    means = []
-    for start in range(0, resamples, RESAMPLES_AT_ONCE):
-        rounds = min(RESAMPLES_AT_ONCE, resamples - start)
-        drawn = rng.multinomial(n, np.full(n, 1 / n), rounds)
-        means.append((drawn @ sums) / (drawn @ counts))
-    outside = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1))
-    low, high = np.quantile(np.concatenate(means), [outside, 1 - outside])
-    return Interval(mean, float(low), float(high))
+    ends = stats.bootstrap(
+        (np.bincount(photo, numbers), np.bincount(photo)),
+        lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
+        paired=True,
+        n_resamples=resamples,
+        batch=RESAMPLES_AT_ONCE,
+        confidence_level=1 - 2 * tail_share(len(names)),
+        method="percentile",
+        rng=seed,
+    ).confidence_interval
+    return Interval(mean, float(ends.low), float(ends.high))
 
 
 def summarise_accuracy(
@@ -69,19 +69,17 @@ def summarise_accuracy(
     `by` names further columns to tell apart, such as "size". Columns: those, `objects`,
     `photos`, `mean`, with its 95 % interval `low` to `high`, and `median`.
     """
-    rows = []
-    for group, answers in _groups(table, [*WITHIN, *by]):
-        known = answers.dropna(subset=[column])
-        rows.append(
-            {
-                **group,
-                "objects": len(known),
-                "photos": known["image"].nunique(),
-                **_named("mean", mean_interval(known[column], known["image"], seed=seed)),
-                "median": known[column].median(),
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            **group,
+            "objects": len(known),
+            "photos": known["image"].nunique(),
+            **_mean(known, column, "mean", seed),
+            "median": known[column].median(),
+        }
+        for group, answers in _groups(table, [*COMPARABLE, *by])
+        for known in [answers.dropna(subset=[column])]
+    )
 
 
 def accuracy_differences(
@@ -89,10 +87,10 @@ def accuracy_differences(
 ) -> pd.DataFrame:
     """What each engine gains or loses against the `baseline`, by default the first one.
 
-    Each object is compared with itself, so that hard objects go out of the difference, and a
-    loss shows that is far smaller than the spread between objects. Columns: `engine`,
-    `baseline`, `kind`, `clicks`, `objects` that both answered, `difference` (mean; below 0 is
-    worse) with its 95 % interval `low` to `high`, and `worse_share` of the objects.
+    Each object is compared with itself, so a loss shows that is far smaller than the spread
+    between easy and hard objects. Columns: `engine`, `baseline`, `kind`, `clicks`, `objects`
+    that both answered, `difference` (mean; below 0 is worse) with its 95 % interval `low` to
+    `high`, and `worse_share` of the objects.
     """
     engines = list(table["engine"].unique())
     baseline = engines[0] if baseline is None and engines else baseline
@@ -104,27 +102,25 @@ def accuracy_differences(
     pairs = others.merge(base, on=keys, suffixes=("", "_base"))
     pairs["difference"] = pairs[column] - pairs[f"{column}_base"]
     pairs = pairs.dropna(subset=["difference"])
-    rows = []
-    for group, both in _groups(pairs, WITHIN):
-        rows.append(
-            {
-                "engine": group["engine"],
-                "baseline": baseline,
-                "kind": group["kind"],
-                "clicks": group["clicks"],
-                "objects": len(both),
-                **_named("difference", mean_interval(both["difference"], both["image"], seed=seed)),
-                "worse_share": float((both["difference"] < 0).mean()),
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "engine": group["engine"],
+            "baseline": baseline,
+            "kind": group["kind"],
+            "clicks": group["clicks"],
+            "objects": len(both),
+            **_mean(both, "difference", "difference", seed),
+            "worse_share": float((both["difference"] < 0).mean()),
+        }
+        for group, both in _groups(pairs, COMPARABLE)
+    )
 
 
 def clicks_needed(table: pd.DataFrame, target: float) -> pd.DataFrame:
-    """How many clicks each object takes to reach an IoU, as interactive papers count them (NoC).
+    """How many clicks each object takes to reach an IoU: NoC, as papers on the subject count.
 
-    Columns: `engine`, `image`, `object`, `clicks`, `reached`. An object that never gets there
-    counts with as many clicks as were allowed, as papers have it.
+    Columns: `engine`, `image`, `object`, `clicks`, `reached`. An object that never reaches it
+    counts with as many clicks as were allowed.
     """
     asked = table[table["kind"] == "clicks"]
     if asked.empty:
@@ -143,25 +139,21 @@ def number_of_clicks(
     table: pd.DataFrame, targets: Sequence[float] = (0.85, 0.90), seed: int = 0
 ) -> pd.DataFrame:
     """NoC by engine and target: `clicks` (mean) with its interval, and the share that `failed`."""
-    rows = []
-    for target in targets:
-        for group, counted in _groups(clicks_needed(table, target), ["engine"]):
-            rows.append(
-                {
-                    **group,
-                    "target": target,
-                    "objects": len(counted),
-                    **_named(
-                        "clicks", mean_interval(counted["clicks"], counted["image"], seed=seed)
-                    ),
-                    "failed": float((~counted["reached"]).mean()),
-                }
-            )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            **group,
+            "target": target,
+            "objects": len(counted),
+            **_mean(counted, "clicks", "clicks", seed),
+            "failed": float((~counted["reached"]).mean()),
+        }
+        for target in targets
+        for group, counted in _groups(clicks_needed(table, target), ["engine"])
+    )
 
 
 def headline_accuracy(table: pd.DataFrame, above_px: int = 0, seed: int = 0) -> pd.DataFrame:
-    """Four questions that say in short how good a model is, for each engine.
+    """The four figures that sum up how good a model is, for each engine.
 
     Columns: `engine`, `question` (a name in `HEADLINES`), `objects` and `photos`, `mean` IoU
     with its 95 % interval `low` to `high`. Objects of at most `above_px` pixels are left out.
@@ -178,7 +170,7 @@ def headline_accuracy(table: pd.DataFrame, above_px: int = 0, seed: int = 0) -> 
                     "question": question,
                     "objects": len(answers),
                     "photos": answers["image"].nunique(),
-                    **_named("mean", mean_interval(answers[column], answers["image"], seed=seed)),
+                    **_mean(answers, column, "mean", seed),
                 }
             )
     return pd.DataFrame(rows)
@@ -192,5 +184,7 @@ def _groups(table: pd.DataFrame, by: Sequence[str]) -> list[tuple[dict[str, Any]
     ]
 
 
-def _named(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, "low": interval.low, "high": interval.high}
+def _mean(answers: pd.DataFrame, column: str, name: str, seed: int) -> dict[str, float]:
+    """The mean of a column under a name, and its interval."""
+    value, low, high = mean_interval(answers[column], answers["image"], seed=seed)
+    return {name: value, "low": low, "high": high}
