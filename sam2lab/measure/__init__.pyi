@@ -19,6 +19,7 @@ from .examples import answer_again as answer_again
 from .examples import best_median_worst as best_median_worst
 from .latency import Series as Series
 from .latency import default_runs as default_runs
+from .latency import load_runs as load_runs
 from .latency import time_engines as time_engines
 from .latency import time_in_turn as time_in_turn
 from .latency_summaries import latency_ratios as latency_ratios
@@ -28,6 +29,4 @@ from .layer_trace import first_layer_above as first_layer_above
 from .layer_trace import trace_layers as trace_layers
 from .parity import compare_masks as compare_masks
 from .parity import compare_tensors as compare_tensors
-from .table_files import load_table as load_table
-from .table_files import save_table as save_table
 from .workload import Workload as Workload

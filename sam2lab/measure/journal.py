@@ -1,7 +1,7 @@
-"""What is finished of a long measurement, a line for each piece, so that it can be taken up again.
+"""A long measurement on disk: a line of JSON for each finished piece, so that none is lost.
 
 The first line says what is measured. A process that is killed may leave the last line broken:
-that piece is measured again.
+then that piece is not finished.
 """
 
 from __future__ import annotations
@@ -15,24 +15,30 @@ Line = dict[str, Any]
 
 
 class Journal:
-    """A file of JSON lines that only grows; `done` is what it held when it was opened."""
+    """A file that only grows, and goes on where an earlier process stopped.
 
-    def __init__(self, file: str | os.PathLike[str], about: Line) -> None:
+    `about` is what makes pieces belong together: a file about something else is refused. With
+    `anew` an earlier measurement in the file is deleted, whatever it is about.
+    """
+
+    def __init__(self, file: str | os.PathLike[str], about: Line, anew: bool = False) -> None:
         self.path = Path(file)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole, end = _whole_lines(self.path)
+        found, end = read_lines(self.path) if self.path.exists() else ([], 0)
         # Through JSON, so that tuples and lists compare as equal.
         wanted = json.loads(json.dumps(about))
-        if whole and whole[0] != wanted:
-            differing = [name for name in wanted if whole[0].get(name) != wanted[name]]
+        if anew:
+            found, end = [], 0
+        if found and found[0] != wanted:
+            differing = [name for name in wanted if found[0].get(name) != wanted[name]]
             raise ValueError(
                 f"{self.path} holds another measurement, with other {', '.join(differing)}; give "
                 "another file, or remove this one to measure anew"
             )
-        self.done: list[Line] = whole[1:]
+        self.done: list[Line] = found[1:]
         self._file = self.path.open("a+b")
         self._file.truncate(end)
-        if not whole:
+        if not found:
             self.add(about)
 
     def add(self, line: Line) -> None:
@@ -40,17 +46,24 @@ class Journal:
         self._file.write(json.dumps(line).encode() + b"\n")
         self._file.flush()
 
+    def lines(self, **wanted: Any) -> list[Line]:
+        """The finished pieces, in order: all, or those that hold all of these values."""
+        _about, *pieces = read_lines(self.path)[0]
+        return [piece for piece in pieces if wanted.items() <= piece.items()]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        self.close()
 
 
-def _whole_lines(path: Path) -> tuple[list[Line], int]:
-    """The lines that are whole, and the byte at which they end."""
-    if not path.exists():
-        return [], 0
+def read_lines(path: Path) -> tuple[list[Line], int]:
+    """The whole lines of a journal, what it is about first, and the byte at which they end."""
     content = path.read_bytes()
     end = content.rfind(b"\n") + 1
     try:

@@ -1,18 +1,21 @@
-"""How long an answer takes: one runner, and what it is usually asked to run.
+"""How long an answer takes: engines asked in turn, each answer a row of a table.
 
-A table has a row for each run, in the order in which they were made. Columns: `series`, `run`
-(1 is the first question, 0 the opening), `phase`, `encode_ms`, `decode_ms`, `pre_ms` (photo and
-prompt to arrays), `post_ms` (logits to masks), `total_ms`, `cpu_ms` (of all threads of this
-process), and `rss_mb` (10^6 bytes that the process holds after the run, whatever else is in it).
-`phase` is what is known beforehand: `open`, `first`, and `steady` for all the rest; where the
-warm-up really ends is found in the data, by `summarise_latency`. `table.attrs` holds the machine.
+Rows stand in the order in which the runs were made. Columns: `series`, `run` (1 is the first
+question, 0 the opening), `phase`, `encode_ms`, `decode_ms`, `pre_ms` (photo and prompt to
+arrays), `post_ms` (logits to masks), `total_ms`, `cpu_ms` (of all threads of this process), and
+`rss_mb` (10^6 bytes that the process holds after the run, whatever else is in it). `phase` is
+what is known beforehand: `open`, `first`, and `steady` for all the rest; `summarise_latency`
+finds in the data where the warm-up really ends. `table.attrs` holds the `machine`, what is known
+of the `engines`, the `seed`, and whether the measurement was `interrupted`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter, perf_counter_ns, process_time, process_time_ns, sleep
 from typing import Any
 
@@ -22,15 +25,16 @@ from tqdm.auto import tqdm
 
 from sam2lab import settings
 from sam2lab.measure import machine, workload
-from sam2lab.measure.table_files import Recorder
+from sam2lab.measure.journal import Journal, Line, read_lines
 from sam2lab.measure.workload import Timing, Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
 
 STAGES = ("encode_ms", "decode_ms", "pre_ms", "post_ms", "total_ms", "cpu_ms")
 COLUMNS = ["series", "run", "phase", *STAGES, "rss_mb"]
+# The first line of a file of runs.
+HEADER = {"columns": COLUMNS}
 
-Opened = Engine | Callable[[], Engine]
 Name = str | int
 
 
@@ -38,11 +42,11 @@ Name = str | int
 class Series:
     """An engine and what it is asked, again and again.
 
-    Instead of an engine it may hold a function that opens one, whose call is then timed too.
-    `ask` is the way from question to masks.
+    A function that opens an engine may stand in its place: then its call is timed too. `ask` is
+    the way from question to masks.
     """
 
-    engine: Opened
+    engine: Engine | Callable[[], Engine]
     question: Workload
     ask: Callable[[Engine, Workload], Timing] = workload.ask
 
@@ -55,12 +59,11 @@ def time_in_turn(
 ) -> pd.DataFrame:
     """Ask every series once in each of `runs` rounds, in an order drawn anew for each round.
 
-    So whatever the machine does meanwhile happens to all of them. Before each run it is waited
-    until the threads of the one before are at rest. 1000 runs, or 20 under the ci budget.
+    So whatever the machine does meanwhile happens to all of them. Before each run the threads of
+    the one before are at rest. 1000 runs, or 20 under the ci budget.
 
-    An interrupt returns the table of the runs that were finished, with `attrs["interrupted"]`.
-    With `save_to`, a name in .csv, the table is kept there every few seconds and at the end; see
-    `load_table`.
+    An interrupt returns the table of the runs that were finished. With `save_to`, a name in
+    .jsonl, each run is in that file as soon as it is finished; `load_runs` reads it.
     """
     if not isinstance(series, Mapping) or not series:
         raise ValueError(f"series is {series!r}; wanted at least one named Series")
@@ -72,30 +75,20 @@ def time_in_turn(
             )
     runs = default_runs() if runs is None else whole("runs", runs, least=1)
     seed = whole("seed", seed, least=0)
-    about = {"machine": machine.fingerprint(), "engines": {}, "seed": seed, "interrupted": False}
-    recorder = Recorder(COLUMNS, about, save_to)
-    rng = np.random.default_rng(seed)
-    try:
-        engines = {name: _opened(recorder, name, one) for name, one in series.items()}
-        names = list(engines)
-        with tqdm(total=runs * len(names), desc="runs", leave=False) as bar:
-            for run in range(1, runs + 1):
-                # The first round as given, so that a table shows the series in that order.
-                for name in names if run == 1 else rng.permutation(np.array(names, object)):
-                    settle()
-                    timing = series[name].ask(engines[name], series[name].question)
-                    phase = "first" if run == 1 else "steady"
-                    recorder.add(_row(name, run, phase, timing._asdict()))
-                    bar.update()
-    except KeyboardInterrupt:
-        recorder.about["interrupted"] = True
-    finally:
-        table = recorder.finish()
-    return table
+    log = _RunLog(save_to)
+    with contextlib.closing(log):
+        log.add(machine=machine.fingerprint(), seed=seed, engines={}, interrupted=False)
+        try:
+            engines = {name: _opened(log, name, one) for name, one in series.items()}
+            log.add(engines={str(name): machine.engine_facts(one) for name, one in engines.items()})
+            _ask_in_turn(log, series, engines, runs, seed)
+        except KeyboardInterrupt:
+            log.add(interrupted=True)
+    return log.table()
 
 
 def time_engines(
-    engines: Mapping[Any, Opened],
+    engines: Mapping[Any, Engine | Callable[[], Engine]],
     image: Any,
     prompt: Mapping[str, Any] | None = None,
     runs: int | None = None,
@@ -105,8 +98,8 @@ def time_engines(
     """Ask several engines the same in turn, A B B A …; one engine alone is the same input N times.
 
     `image` is what `images.read` takes; `prompt` holds arguments of `prompts.encode`, such as
-    `boxes`, in pixels of the photo, and is by default a click in the middle. For the ratios see
-    `latency_ratios`; for the other arguments see `time_in_turn`.
+    `boxes`, in pixels of the photo, and is by default a click in the middle. `time_in_turn`
+    explains the other arguments, and `latency_ratios` compares the engines.
 
     ```python
     table = time_engines({"torch": TorchEngine(model), "onnx": OnnxEngine(folder)}, "photo.jpg")
@@ -120,6 +113,17 @@ def time_engines(
     return time_in_turn(
         {name: Series(engine, question) for name, engine in engines.items()}, runs, seed, save_to
     )
+
+
+def load_runs(file: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read the table of runs that `save_to` kept, all of it that a killed process had finished."""
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"file is {str(path)!r}, which does not exist")
+    header, *lines = read_lines(path)[0] or [{}]
+    if header != HEADER:
+        raise ValueError(f"{path} holds no runs that time_engines or a study kept; measure again")
+    return _table(lines)
 
 
 def settle() -> None:
@@ -141,17 +145,68 @@ def default_runs() -> int:
     return 20 if settings.budget() == "ci" else 1000
 
 
-def _opened(recorder: Recorder, name: Name, one: Series) -> Engine:
+class _RunLog:
+    """The runs so far, and what is known of them; with a file, they are in it at once."""
+
+    def __init__(self, file: str | os.PathLike[str] | None) -> None:
+        if file is not None and Path(file).suffix != ".jsonl":
+            raise ValueError(
+                f"save_to is {os.fspath(file)!r}; wanted a name that ends in .jsonl. For a CSV "
+                "file, call to_csv of the table"
+            )
+        self._lines: list[Line] = []
+        self._journal = None if file is None else Journal(file, HEADER, anew=True)
+
+    def add(self, **line: Any) -> None:
+        self._lines.append(line)
+        if self._journal is not None:
+            self._journal.add(line)
+
+    def table(self) -> pd.DataFrame:
+        return _table(self._lines)
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+
+def _table(lines: list[Line]) -> pd.DataFrame:
+    """Lines that are runs, and in `attrs` what the other lines say; of two the later one."""
+    table = pd.DataFrame([line for line in lines if "series" in line], columns=COLUMNS)
+    for line in lines:
+        if "series" not in line:
+            table.attrs |= line
+    return table
+
+
+def _opened(log: _RunLog, name: Name, one: Series) -> Engine:
     if isinstance(one.engine, Engine):
-        engine = one.engine
-    else:
-        cpu_start, start = process_time_ns(), perf_counter_ns()
-        engine = one.engine()
-        total_ms = (perf_counter_ns() - start) / 1e6
-        cpu_ms = (process_time_ns() - cpu_start) / 1e6
-        recorder.add(_row(name, 0, "open", {"total_ms": total_ms, "cpu_ms": cpu_ms}))
-    recorder.about["engines"][str(name)] = machine.engine_facts(engine)
+        return one.engine
+    cpu_start, start = process_time_ns(), perf_counter_ns()
+    engine = one.engine()
+    total_ms = (perf_counter_ns() - start) / 1e6
+    cpu_ms = (process_time_ns() - cpu_start) / 1e6
+    log.add(**_row(name, 0, "open", {"total_ms": total_ms, "cpu_ms": cpu_ms}))
     return engine
+
+
+def _ask_in_turn(
+    log: _RunLog,
+    series: Mapping[Any, Series],
+    engines: Mapping[Any, Engine],
+    runs: int,
+    seed: int,
+) -> None:
+    rng, names = np.random.default_rng(seed), list(engines)
+    with tqdm(total=runs * len(names), desc="runs", leave=False) as bar:
+        for run in range(1, runs + 1):
+            # The first round as given, so that a table shows the series in that order.
+            for name in names if run == 1 else rng.permutation(np.array(names, object)):
+                settle()
+                timing = series[name].ask(engines[name], series[name].question)
+                phase = "first" if run == 1 else "steady"
+                log.add(**_row(name, run, phase, timing._asdict()))
+                bar.update()
 
 
 def _row(name: Name, run: int, phase: str, times: Mapping[str, float]) -> dict[str, Any]:

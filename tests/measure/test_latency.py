@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sam2lab import OnnxEngine, Segmenter
-from sam2lab.measure import latency, load_table, studies
+from sam2lab.measure import latency, load_runs, studies
 from sam2lab.measure.latency import COLUMNS, Series, time_engines, time_in_turn
 from sam2lab.measure.latency_summaries import latency_ratios, steady_runs, summarise_latency
 from sam2lab.measure.workload import Timing, Workload
@@ -175,12 +176,11 @@ class TestAnInterrupt:
         assert table.attrs["interrupted"]
 
     def test_leaves_a_file_that_can_be_read(self, tmp_path: Path) -> None:
-        file = tmp_path / "new" / "runs.csv"
+        file = tmp_path / "new" / "runs.jsonl"
         table = time_engines({"a": interrupted_at(4)}, PHOTO, runs=50, save_to=file)
-        loaded = load_table(file)
+        loaded = load_runs(file)
         assert loaded.equals(table)
         assert loaded.attrs == table.attrs
-        assert sorted(p.name for p in file.parent.iterdir()) == ["runs.csv", "runs.json"]
 
     def test_before_the_first_run_leaves_an_empty_table(self) -> None:
         table = time_engines({"a": interrupted_at(1)}, PHOTO, runs=5)
@@ -197,9 +197,9 @@ class TestAnInterrupt:
 
         with pytest.raises(RuntimeError, match="out of memory"):
             time_engines(
-                {"a": SleepyEngine(before=broken)}, PHOTO, runs=9, save_to=tmp_path / "runs.csv"
+                {"a": SleepyEngine(before=broken)}, PHOTO, runs=9, save_to=tmp_path / "runs.jsonl"
             )
-        assert len(load_table(tmp_path / "runs.csv")) == 2
+        assert len(load_runs(tmp_path / "runs.jsonl")) == 2
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
     def test_a_process_killed_half_way_leaves_a_file_that_can_be_read(
@@ -207,12 +207,11 @@ class TestAnInterrupt:
     ) -> None:
         script = (
             "import sys\n"
-            "from sam2lab.measure import latency, table_files\n"
+            "from sam2lab.measure import time_engines\n"
             "from tests.measure.sleepy import PHOTO, SleepyEngine\n"
-            "table_files.SAVE_EVERY_S = 0\n"
-            "latency.time_engines({'a': SleepyEngine()}, PHOTO, runs=10**6, save_to=sys.argv[1])\n"
+            "time_engines({'a': SleepyEngine()}, PHOTO, runs=10**6, save_to=sys.argv[1])\n"
         )
-        file = tmp_path / "runs.csv"
+        file = tmp_path / "runs.jsonl"
         process = subprocess.Popen(
             [sys.executable, "-c", script, str(file)], cwd=repository, stderr=subprocess.DEVNULL
         )
@@ -224,7 +223,7 @@ class TestAnInterrupt:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        loaded = load_table(file)
+        loaded = load_runs(file)
         assert loaded["run"].tolist() == list(range(1, len(loaded) + 1))
         assert loaded.attrs["machine"]["cpu"]
 
@@ -316,30 +315,45 @@ class TestSummaries:
         assert row["p50_ms"] == row["median_ms"]
 
 
-class TestRecords:
-    def test_numbers_stay_numbers_and_names_stay_names(self, tmp_path: Path) -> None:
-        for names in ((1, 2), ("1", "2"), ("none", "NA")):
-            engines = {name: SleepyEngine() for name in names}
-            table = time_engines(engines, PHOTO, runs=2, save_to=tmp_path / "runs.csv")
-            assert load_table(tmp_path / "runs.csv").equals(table)
+class TestAFileOfRuns:
+    @pytest.mark.parametrize("names", [(1, 2), ("1", "2"), ("none", "NA")])
+    def test_keeps_numbers_as_numbers_and_names_as_names(
+        self, names: tuple[Any, ...], tmp_path: Path
+    ) -> None:
+        engines = {name: SleepyEngine() for name in names}
+        table = time_engines(engines, PHOTO, runs=2, save_to=tmp_path / "runs.jsonl")
+        loaded = load_runs(tmp_path / "runs.jsonl")
+        assert loaded.equals(table)
+        assert loaded.attrs == table.attrs
 
-    def test_half_a_record_is_refused(self, tmp_path: Path) -> None:
-        time_engines({"a": SleepyEngine()}, PHOTO, runs=1, save_to=tmp_path / "runs.csv")
-        (tmp_path / "runs.json").unlink()
-        with pytest.raises(ValueError, match=r"there is no runs\.json"):
-            load_table(tmp_path / "runs.csv")
+    def test_keeps_what_is_not_known_as_not_known(self, tmp_path: Path) -> None:
+        unknown = float("nan")
+        timing = Timing(unknown, unknown, unknown, unknown, 10.0, 5.0)
+        series = Series(lambda: SleepyEngine(), Workload.about(PHOTO), lambda *asked: timing)
+        table = time_in_turn({"a": series}, runs=2, save_to=tmp_path / "runs.jsonl")
+        assert load_runs(tmp_path / "runs.jsonl").equals(table)
 
-    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"dtypes": {"run": "no such type"}}'])
-    def test_a_record_of_something_else_is_refused(self, tmp_path: Path, text: str) -> None:
-        time_engines({"a": SleepyEngine()}, PHOTO, runs=1, save_to=tmp_path / "runs.csv")
-        (tmp_path / "runs.json").write_text(text)
-        with pytest.raises(ValueError, match="not what save"):
-            load_table(tmp_path / "runs.csv")
+    def test_holds_the_latest_measurement_only(self, tmp_path: Path) -> None:
+        for runs in (3, 2):
+            time_engines({"a": SleepyEngine()}, PHOTO, runs=runs, save_to=tmp_path / "runs.jsonl")
+        assert len(load_runs(tmp_path / "runs.jsonl")) == 2
 
-    def test_another_ending_is_refused_before_anything_is_measured(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("text", ["", "{}\n", '{"columns": ["run"]}\n{"run": 1}\n', "a,b\n"])
+    def test_of_something_else_is_refused(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "runs.jsonl").write_text(text)
+        with pytest.raises(ValueError, match=r"holds no runs|no measurement's file"):
+            load_runs(tmp_path / "runs.jsonl")
+
+    def test_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"runs\.jsonl', which does not exist"):
+            load_runs(tmp_path / "runs.jsonl")
+
+    def test_with_another_ending_is_refused_before_anything_is_measured(
+        self, tmp_path: Path
+    ) -> None:
         engine = SleepyEngine()
-        with pytest.raises(ValueError, match=r"ends in \.csv"):
-            time_engines({"a": engine}, PHOTO, save_to=tmp_path / "runs.parquet")
+        with pytest.raises(ValueError, match=r"ends in \.jsonl"):
+            time_engines({"a": engine}, PHOTO, save_to=tmp_path / "runs.csv")
         assert engine.encoded == 0
 
 
@@ -355,11 +369,11 @@ def test_a_seed_that_is_none_is_refused() -> None:
 
 
 def test_numpys_numbers_do_as_well(tmp_path: Path) -> None:
-    file = tmp_path / "runs.csv"
+    file = tmp_path / "runs.jsonl"
     runs, seed = np.int64(2), np.int64(3)
     table = time_engines({"a": SleepyEngine()}, PHOTO, runs=runs, seed=seed, save_to=file)
     assert len(table) == 2
-    assert load_table(file).attrs["seed"] == 3
+    assert load_runs(file).attrs["seed"] == 3
 
 
 def test_no_series_are_refused() -> None:
