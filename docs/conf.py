@@ -107,18 +107,26 @@ def setup(app: Sphinx) -> None:
 
 
 def take_executed_notebook(app: Sphinx, document: str, source: list[str]) -> None:
-    """Show a notebook with its outputs, which git does not keep, and pictures for widgets."""
+    """Show a notebook with its outputs, which git does not keep."""
     executed = EXECUTED / f"{Path(document).name}.ipynb"
     if not (document.startswith("notebooks/") and executed.is_file()):
         return
     notebook = nbformat.read(executed, as_version=4)
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                logger.warning("%s ended with an error; run it again", document)
-            if WIDGET in output.get("data", {}):
-                output.data = {"text/markdown": CLICKER}
+        if cell.cell_type == "code":
+            cell.outputs = [_still(output, document) for output in cell.outputs]
     source[0] = nbformat.writes(notebook)
+
+
+def _still(output: nbformat.NotebookNode, document: str) -> nbformat.NotebookNode:
+    """What of an output can stand on a page: a picture of the clicker, and no progress bars."""
+    if output.output_type == "error":
+        logger.warning("%s ended with an error; run it again", document)
+    data = output.get("data", {})
+    if WIDGET in data:
+        is_clicker = data["text/plain"].startswith("Clicker(")
+        output.data = {"text/markdown": CLICKER if is_clicker else ""}
+    return output
 
 
 def add_contents(app: Sphinx, document: str, source: list[str]) -> None:
