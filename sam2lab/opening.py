@@ -1,19 +1,30 @@
-"""`open_segmenter`: the one function that knows every floor."""
+"""`open_segmenter` opens a model by its size or folder, on any engine."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sam2lab import settings
 from sam2lab.runtime.arguments import height_and_width, path
-from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, sha256_of
+from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.digests import noted_sha256
 from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES, Engine
-from sam2lab.runtime.engines.table import CHECKPOINT, EngineRow, row_of, use_opener
+from sam2lab.runtime.engines.table import (
+    CHECKPOINT,
+    ENGINES,
+    ONNX,
+    EngineRow,
+    row_of,
+    use_opener,
+)
 from sam2lab.runtime.requirements import require
 from sam2lab.runtime.segmenter import Segmenter
+
+EXPORTED = "open the folder of a bundle that was exported elsewhere"
 
 
 def open_segmenter(
@@ -33,8 +44,9 @@ def open_segmenter(
 
     `engine` is a name in `sam2lab.runtime.engines.table.ENGINES`: `"onnx"`, `"openvino"` or
     `"torch"`. A folder needs no torch. A size served from files is exported once, with torch, kept
-    in the models folder and opened from there afterwards. `weights` and `version` are those
-    of `reference.zoo.load`; `input_size` is (height, width). `device` is for the torch
+    in the models folder and opened from there afterwards; where its float bundle is there, that is
+    quantised for `precision="w8a8"`, without torch. `weights` and `version` are those of
+    `reference.zoo.load`; `input_size` is (height, width). `device` is for the torch
     engine, `providers` for onnxruntime, `threads` for that and for openvino, which serves the
     same bundles. Further `options` are those of the engine's row in that table, such as
     `encoder_precision="f32"` of openvino.
@@ -49,36 +61,62 @@ def open_segmenter(
     size = str(model) if str(model) in SIZES else None
     if input_size is not None:
         input_size = height_and_width("input_size", input_size)
-    # Only what differs from its default was asked for.
-    of_model = _given(
-        precision=(precision, "float"),
-        weights=(weights, "auto"),
-        version=(version, "2.1"),
-        input_size=(input_size, None),
-    )
+    wanted = _Model(str(model), precision, weights, version, input_size)
+    of_model = wanted.given()
     of_engine = options | _given(
         device=(device, "cpu"), providers=(providers, None), threads=(threads, None)
     )
-    folder = None if size else _folder(model, row)
-    # All that can be checked now: a model may take minutes to fetch and export.
+    # Everything that can be checked now is: a model may take minutes to fetch and export.
+    bundle = None if size else _bundle(model, row)
     _refuse_unused([*of_model, *of_engine], size, row)
-    _require_engine(row)
+    without = EXPORTED if CHECKPOINT in row.reads else "use engine='onnx'"
+    require(f"engine={row.name!r}", row.needs, without)
+    _check_precision(bundle.info.precision if bundle else precision, row)
     module = importlib.import_module(row.module)
     module.check_options(**of_engine)
-    if folder is not None:
-        return Segmenter(module.open_engine(folder, **of_engine))
-    if row.reads == CHECKPOINT:
-        from sam2lab.reference import zoo
+    source = (
+        bundle.folder
+        if bundle
+        else (_loaded(wanted) if CHECKPOINT in row.reads else _exported(wanted, row))
+    )
+    return Segmenter(module.open_engine(source, **of_engine))
 
-        loaded = zoo.load(str(model), weights=weights, version=version, input_size=input_size)
-        return Segmenter(module.open_engine(loaded, **of_engine))
-    if precision in PRECISIONS and precision not in row.precisions:
-        raise ValueError(
-            f"precision is {precision!r}, which engine={engine!r} does not compute; wanted "
-            f"{' or '.join(map(repr, row.precisions))}, or engine='onnx'"
-        )
-    bundle = _exported(str(model), precision, weights, version, input_size)
-    return Segmenter(module.open_engine(bundle, **of_engine))
+
+@dataclass(frozen=True)
+class _Model:
+    """A model by name, in the words of `open_segmenter`."""
+
+    size: str
+    precision: str
+    weights: str | Path
+    version: str
+    input_size: tuple[int, int] | None
+
+    def given(self) -> list[str]:
+        """What differs from its default, and so was asked for."""
+        usual = _Model(self.size, "float", "auto", "2.1", None)
+        return [name for name, value in vars(self).items() if value != getattr(usual, name)]
+
+    @property
+    def folder(self) -> Path:
+        """Where its bundle is kept."""
+        name = bundle_name(**vars(self))
+        return settings.nano_folder() if name == "nano" else settings.models_folder() / name
+
+    def is_kept(self) -> bool:
+        """Whether its bundle is there; a `ValueError` where the folder holds another one."""
+        if not (self.folder / BUNDLE_FILE).is_file():
+            return False
+        info = Bundle.open(self.folder, verify=False).info
+        kept = (info.size, info.precision, info.version)
+        wanted = (self.size, self.precision, self.version)
+        if kept != wanted or self.input_size not in (None, info.input_size):
+            raise ValueError(
+                f"{self.folder} holds {' '.join(kept)} at {info.input_size}, not "
+                f"{' '.join(wanted)} at {self.input_size}; open that folder by its path, or move "
+                "it away so that the one asked for is exported"
+            )
+        return True
 
 
 def bundle_name(
@@ -88,7 +126,7 @@ def bundle_name(
     version: str = "2.1",
     input_size: tuple[int, int] | None = None,
 ) -> str:
-    """The folder name under which an exported size is kept; what is usual is left out.
+    """The name of the folder that an exported size is kept in, without what is usual.
 
     >>> bundle_name("tiny", "fp16", "random", input_size=(720, 1280))
     'tiny-random-720x1280-fp16'
@@ -112,23 +150,28 @@ def bundle_name(
 
 
 def own_input_size(size: str) -> tuple[int, int]:
-    """(height, width) that a size has where none is asked for, as its config says."""
+    """The (height, width) of a size where none is asked for, as its config says."""
     return (512, 512) if size == "nano" else (1024, 1024)
 
 
-def _folder(model: str | Path, row: EngineRow) -> Path:
+def _bundle(model: str | Path, row: EngineRow) -> Bundle:
+    """The bundle in a folder, which the engine must read."""
     folder = path("model", model, f"a size ({', '.join(SIZES)}) or a folder with a {BUNDLE_FILE}")
     if not (folder / BUNDLE_FILE).is_file():
         raise ValueError(
             f"model is {str(model)!r}: neither a size ({', '.join(SIZES)}) nor a folder with a "
             f"{BUNDLE_FILE}. Export one with: python -m sam2lab export tiny --out models/tiny"
         )
-    if row.reads == CHECKPOINT:
+    bundle = Bundle.open(folder, verify=False)
+    if bundle.kind not in row.reads:
+        others = [each.name for each in ENGINES.values() if bundle.kind in each.reads]
+        wanted = " or ".join(map(repr, others)) or "an engine that does"
+        size = ", or a size to run the original" if CHECKPOINT in row.reads else ""
         raise ValueError(
-            f"engine is {row.name!r}, but {str(model)!r} is an exported bundle, which onnxruntime "
-            "serves; pass a size to run the original, or engine='onnx'"
+            f"engine is {row.name!r}, which does not read the {bundle.kind} files of the exported "
+            f"bundle {str(model)!r}; wanted {wanted}{size}"
         )
-    return folder
+    return bundle
 
 
 def _given(**arguments: tuple[Any, Any]) -> dict[str, Any]:
@@ -140,7 +183,7 @@ def _refuse_unused(given: list[str], size: str | None, row: EngineRow) -> None:
     """Refuse arguments that would change nothing, before a user believes that they did."""
     used = list(row.options)
     if size is not None:
-        used += ["weights", "version", "input_size"] + ["precision"] * (row.reads != CHECKPOINT)
+        used += ["weights", "version", "input_size"] + ["precision"] * (CHECKPOINT not in row.reads)
     unused = [name for name in given if name not in used]
     if unused:
         what = "a bundle's folder" if size is None else "a size"
@@ -150,53 +193,42 @@ def _refuse_unused(given: list[str], size: str | None, row: EngineRow) -> None:
         )
 
 
-def _exported(
-    size: str,
-    precision: str,
-    weights: str | Path,
-    version: str,
-    input_size: tuple[int, int] | None,
-) -> Bundle | Path:
-    name = bundle_name(size, precision, weights, version, input_size)
-    folder = settings.nano_folder() if name == "nano" else settings.models_folder() / name
-    if (folder / BUNDLE_FILE).is_file():
-        _check_same(Bundle.open(folder, verify=False), size, precision, version, input_size)
-        return folder
-    require(
-        f"{folder} does not exist yet, and exporting {size}",
-        ("torch", "sam2"),
-        "open the folder of a bundle that was exported elsewhere",
-    )
-    from sam2lab.export.onnx import check_export, export
-    from sam2lab.reference import zoo
-
-    check_export(folder, precision)
-    loaded = zoo.load(size, weights=weights, version=version, input_size=input_size)
-    return export(loaded, folder, precision=precision)
-
-
-def _check_same(
-    bundle: Bundle,
-    size: str,
-    precision: str,
-    version: str,
-    input_size: tuple[int, int] | None,
-) -> None:
-    info = bundle.info
-    kept = (info.size, info.precision, info.version)
-    if kept != (size, precision, version) or input_size not in (None, info.input_size):
+def _check_precision(precision: str, row: EngineRow) -> None:
+    if precision in PRECISIONS and precision not in row.precisions:
         raise ValueError(
-            f"{bundle.folder} holds {' '.join(kept)} at {info.input_size}, not {size} {precision} "
-            f"{version} at {input_size}; open that folder by its path, or move it away so that "
-            "the one asked for is exported"
+            f"precision is {precision!r}, which engine={row.name!r} does not compute; wanted "
+            f"{' or '.join(map(repr, row.precisions))}, or engine='onnx'"
         )
 
 
-def _require_engine(row: EngineRow) -> None:
-    way_out = "use engine='onnx'"
-    if row.reads == CHECKPOINT:
-        way_out = "open the folder of a bundle that was exported elsewhere"
-    require(f"engine={row.name!r}", row.needs, way_out)
+def _loaded(model: _Model) -> Any:
+    from sam2lab.reference import zoo
+
+    return zoo.load(
+        model.size, weights=model.weights, version=model.version, input_size=model.input_size
+    )
+
+
+def _exported(model: _Model, row: EngineRow) -> Bundle | Path:
+    """The bundle of a model, which is exported or quantised where it is not kept."""
+    if ONNX not in row.reads:
+        raise ValueError(
+            f"model is {model.size!r}, but engine={row.name!r} reads {' or '.join(row.reads)} "
+            "files, which are not exported here; pass the folder of a bundle that holds them"
+        )
+    if model.is_kept():
+        return model.folder
+    exact = replace(model, precision="float")
+    if model.precision == "w8a8" and exact.is_kept():
+        require(f"{model.folder} does not exist yet, and quantising", ["onnx"], EXPORTED)
+        from sam2lab.quantize import quantize
+
+        return quantize(exact.folder, model.folder)
+    require(f"{model.folder} does not exist yet, and exporting", ["torch", "sam2"], EXPORTED)
+    from sam2lab.export.onnx import check_export, export
+
+    check_export(model.folder, model.precision)
+    return export(_loaded(model), model.folder, precision=model.precision)
 
 
 def _digest(weights: str | Path) -> str:
@@ -204,7 +236,7 @@ def _digest(weights: str | Path) -> str:
     file = path("weights", weights, wanted).expanduser()
     if not file.is_file():
         raise ValueError(f"weights is {str(weights)!r}: no such file; wanted {wanted}")
-    return sha256_of(file)
+    return noted_sha256(file)
 
 
 def _open_engine(**arguments: Any) -> Engine:

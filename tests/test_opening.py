@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from sam2lab import open_segmenter
+from sam2lab import open_segmenter, settings
 from sam2lab.export import onnx as exporting
 from sam2lab.opening import bundle_name
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
+from sam2lab.runtime import digests
+from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import SIZES
 
@@ -90,6 +96,53 @@ def test_a_checkpoint_of_ones_own_is_told_apart_by_content(tmp_path: Path) -> No
         checkpoint.write_bytes(content)
         names.add(bundle_name("tiny", weights=checkpoint))
     assert len(names) == 2
+
+
+def test_a_checkpoint_of_ones_own_is_not_hashed_on_each_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAM2LAB_CACHE", str(tmp_path / "cache"))
+    checkpoint = tmp_path / "finetuned.pt"
+    checkpoint.write_bytes(b"one")
+    os.utime(checkpoint, (1e9, 1e9))
+    name = bundle_name("tiny", weights=checkpoint)
+    monkeypatch.setattr(digests, "sha256_of", None)
+    assert bundle_name("tiny", weights=checkpoint) == name
+
+
+QUANTISED_WITHOUT_TORCH = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "torchvision", "sam2"}:
+            raise ModuleNotFoundError(f"{name} is blocked here", name=name)
+
+sys.meta_path.insert(0, Blocked())
+
+import sam2lab
+
+for _ in range(2):
+    print(sam2lab.open_segmenter("nano", precision="w8a8").engine.bundle.folder)
+"""
+
+
+def test_a_bundle_that_ships_is_quantised_without_torch(models: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", QUANTISED_WITHOUT_TORCH], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(models / "nano-w8a8")] * 2
+    bundle = Bundle.open(models / "nano-w8a8")
+    assert bundle.info.precision == "w8a8"
+    assert bundle.info.weights == Bundle.open(settings.nano_folder()).info.weights
+
+
+def test_a_float_bundle_that_was_exported_is_quantised(exports: list[Path], models: Path) -> None:
+    asked = {"weights": "random", "input_size": SMALL}
+    open_segmenter("nano", **asked)
+    open_segmenter("nano", precision="w8a8", **asked)
+    assert exports == [models / "nano-random-64x96"]
 
 
 def test_a_kept_bundle_of_another_kind_is_not_served_in_its_place(models: Path) -> None:
@@ -211,9 +264,23 @@ def test_torch_is_not_told_what_it_does_not_hear(unheard: dict) -> None:
         open_segmenter("nano", engine="torch", **unheard)
 
 
-def test_a_bundle_cannot_be_run_by_torch(nano_bundle: Path) -> None:
-    with pytest.raises(ValueError, match="exported bundle"):
-        open_segmenter(nano_bundle, engine="torch")
+@pytest.mark.parametrize(
+    ("ending", "engine", "message"),
+    [
+        ("onnx", "torch", "read the onnx files .* wanted 'onnx' or 'openvino', or a size"),
+        ("tflite", "onnx", "read the tflite files .* wanted an engine that does"),
+    ],
+)
+def test_an_engine_is_not_given_files_that_it_does_not_read(
+    nano_bundle: Path, tmp_path: Path, ending: str, engine: str, message: str
+) -> None:
+    folder = shutil.copytree(nano_bundle, tmp_path / "bundle")
+    for file in folder.glob("*.onnx"):
+        file.rename(file.with_suffix(f".{ending}"))
+    sealed = folder / "bundle.json"
+    sealed.write_text(sealed.read_text().replace(".onnx", f".{ending}"))
+    with pytest.raises(ValueError, match=message):
+        open_segmenter(folder, engine=engine)
 
 
 def test_without_torch_a_missing_bundle_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.runtime.bundle import sha256_of
+from sam2lab.runtime.digests import sha256_of
 from sam2lab.scenes.coco import CocoFolder
 from sam2lab.scenes.scene import Scene
 from sam2lab.scenes.split import held_out as is_held_out

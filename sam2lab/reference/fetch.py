@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from sam2lab import settings
-from sam2lab.runtime.bundle import sha256_of
+from sam2lab.runtime.digests import sha256_of
 
 _SHA256 = {
     "sam2.1_hiera_tiny.pt": "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",

@@ -22,7 +22,7 @@ from sam2lab.reference import fetch
 from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
 from sam2lab.runtime.arguments import path, whole
-from sam2lab.runtime.bundle import sha256_of
+from sam2lab.runtime.digests import noted_sha256, sha256_of
 from sam2lab.runtime.engines.protocol import SIZES, ModelInfo
 
 VERSIONS = ("2.0", "2.1")
@@ -172,7 +172,7 @@ def _find_weights(
         return None, f"random:{seed}"
     if weights != "auto":
         own = _existing(weights)
-        return own, f"checkpoint:{sha256_of(own)}"
+        return own, f"checkpoint:{noted_sha256(own)}"
     if size != "nano":
         meta = fetch.checkpoint(size, version)
         return meta.fetch(), f"checkpoint:{meta.sha256}"

@@ -1,4 +1,4 @@
-"""A bundle: a folder of graphs and the bundle.json that says what they are and seals them."""
+"""Reads, describes and verifies a bundle: a folder of graphs and their bundle.json."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.protocol import ModelInfo
 from sam2lab.runtime.files import replacing
 
@@ -19,13 +20,13 @@ BUNDLE_FILE = "bundle.json"
 FORMAT = "sam2lab-bundle"
 VERSION = 1
 GRAPHS = ("encoder", "decoder")
-# What an encoder's file says, in its metadata, of how the tokens that leave each block become a
-# map: JSON {block: {"shape": ..., "axes": ..., "map": ...}}, a reshape, a transposition, a reshape.
+# The key of an encoder file's metadata that says how the tokens of each block become a map: JSON
+# {block: {"shape": ..., "axes": ..., "map": ...}}, a reshape, a transposition, a reshape.
 ORDERS = "token_orders"
 
 
 class BundleError(ValueError):
-    """A folder is not a whole, unchanged bundle; says which file is wrong and what to do."""
+    """A folder is not a whole, unchanged bundle; the message names the file and what to do."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], verify: bool = True) -> Bundle:
-        """Read a bundle and make sure that it is whole.
+        """Read a bundle and check that it is whole.
 
         With `verify` every byte of the graphs is compared with its seal, at 1 to 2 GB a second;
         without, only the files' presence and sizes.
@@ -107,9 +108,9 @@ class Bundle:
 
     @contextmanager
     def verified_meanwhile(self) -> Iterator[None]:
-        """Verify on a thread of its own, beside something that takes as long.
+        """Verify on another thread while the block runs.
 
-        A graph that was changed is told of in place of what came of it.
+        Where a graph was changed, that error replaces any error of the block.
         """
         with ThreadPoolExecutor(1) as aside:
             verified = aside.submit(self.verify)
@@ -119,7 +120,7 @@ class Bundle:
                 verified.result()
 
     def seal(self) -> None:
-        """Write bundle.json, the last file of a bundle: without it a folder is none."""
+        """Write bundle.json, the last file of a bundle: a folder without it is not a bundle."""
         sealed = {
             "format": FORMAT,
             "version": VERSION,
@@ -134,12 +135,17 @@ class Bundle:
             beside.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
 
     def path(self, graph: str) -> Path:
-        """Where a graph lies: `"encoder"` or `"decoder"`."""
+        """The file of a graph, `"encoder"` or `"decoder"`."""
         return self.folder / self.graphs[graph].file
 
     @property
+    def kind(self) -> str:
+        """What its graphs are, by the ending of their files: `"onnx"`."""
+        return self.path("encoder").suffix.removeprefix(".")
+
+    @property
     def key(self) -> str:
-        """The same for bundles whose graphs are the same, byte by byte."""
+        """A digest of the graphs' bytes: equal bundles have equal keys."""
         return hashlib.sha256("".join(self.graphs[g].sha256 for g in GRAPHS).encode()).hexdigest()
 
     def describe(self) -> str:
@@ -162,7 +168,7 @@ class Bundle:
 
 
 def weights_in_words(weights: str) -> str:
-    """Say where weights came from, and what they are good for where that is little.
+    """Say where weights came from, and of random ones what they are good for.
 
     >>> weights_in_words("random:0")
     'random weights (seed 0): for time and numeric parity only'
@@ -174,12 +180,6 @@ def weights_in_words(weights: str) -> str:
     if kind in origins:
         return f"{origins[kind]} (sha256 {mark})"
     return f"a model that was in memory ({weights})"
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(path: Path) -> tuple[str, int]:
@@ -277,7 +277,7 @@ def _get_list(
 
 
 def _check_sizes(bundle: Bundle) -> None:
-    """bundle.json must not contradict itself: whoever prepares pixels trusts `input_size`."""
+    """Refuse a bundle.json whose `input_size` is not that of the graphs: pixels are made by it."""
     wanted = {
         ("encoder", "image"): (3, *bundle.info.input_size),
         ("decoder", "mask_input"): (1, *bundle.info.mask_size),

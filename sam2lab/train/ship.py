@@ -11,8 +11,9 @@ from safetensors.torch import save
 
 from sam2lab.export.onnx import export
 from sam2lab.reference import zoo
-from sam2lab.runtime.bundle import Bundle, sha256_of
+from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.bundle_folder import check_free
+from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.files import replacing
 from sam2lab.train.loop import LOG, Trainer
 

@@ -1,6 +1,7 @@
 """The table of engines. Everything that opens an engine by name reads it.
 
-To add an engine, write a module and add a row. The module has two functions:
+To add an engine, write a module and add a row, here or with `register` in the module itself. The
+module has two functions:
 
 - `open_engine(source, **options)` returns an object with the methods of `protocol.Engine`.
   `source` is a `Bundle` or its folder, or a `ZooModel` where the row reads checkpoints.
@@ -16,22 +17,22 @@ from typing import Any
 
 from sam2lab.runtime.engines.protocol import Engine
 
-BUNDLE, CHECKPOINT = "bundle", "checkpoint"
+CHECKPOINT, ONNX = "checkpoint", "onnx"
 
 
 @dataclass(frozen=True)
 class EngineRow:
     """One engine: where its code is, what that needs, and what it can be asked to do.
 
-    `module` is imported when the engine is opened. `reads` is `"bundle"` for exported files or
-    `"checkpoint"` for PyTorch weights. `needs` are modules that must be installed. `options` are
-    arguments of `open_segmenter` that only some
-    engines take. `precisions` are those that it computes.
+    `module` is imported when the engine is opened. `reads` are the kinds of files that it opens:
+    `"checkpoint"` for PyTorch weights, or kinds of bundles, see `Bundle.kind`. `needs` are modules
+    that must be installed. `options` are arguments of `open_segmenter` that only some engines
+    take. `precisions` are those that it computes.
     """
 
     name: str
     module: str
-    reads: str
+    reads: tuple[str, ...]
     summary: str
     needs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ register(
     EngineRow(
         "onnx",
         "sam2lab.runtime.engines.onnx",
-        BUNDLE,
+        (ONNX,),
         "exported files on ONNX Runtime",
         options=("providers", "threads"),
         precisions=("float", "fp16", "w8a8"),
@@ -74,7 +75,7 @@ register(
     EngineRow(
         "openvino",
         "sam2lab.runtime.engines.openvino",
-        BUNDLE,
+        (ONNX,),
         "exported files on OpenVINO, which encodes in bfloat16 where the processor can",
         needs=("openvino",),
         options=("threads", "encoder_precision"),
@@ -85,7 +86,7 @@ register(
     EngineRow(
         "torch",
         "sam2lab.reference.engine",
-        CHECKPOINT,
+        (CHECKPOINT,),
         "the original, PyTorch and sam2",
         needs=("torch", "sam2"),
         options=("device",),
