@@ -43,7 +43,8 @@ from sam2lab.export.encoder import Encoder
 from sam2lab.graphs.compress import factor
 from sam2lab.graphs.half import to_half
 from sam2lab.graphs.writing import write_graph
-from sam2lab.quantize.calibration import Source, pictures
+from sam2lab.quantize.calibration import ImageSource, calibration_images
+from sam2lab.quantize.model_parts import expected_parts
 from sam2lab.quantize.qdq import quantize
 from sam2lab.quantize.recipe import Recipe, checked
 from sam2lab.reference import zoo
@@ -63,7 +64,7 @@ def export(
     folder: str | os.PathLike[str],
     input_size: tuple[int, int] | None = None,
     precision: str = "float",
-    calibration: Source = None,
+    calibration: ImageSource = None,
     recipe: Recipe | None = None,
 ) -> Bundle:
     """Write a model as a bundle into a folder that does not hold one yet.
@@ -94,6 +95,11 @@ def export(
         )
     folder = check_export(folder, precision, calibration, recipe)
     if precision == "w8a8":
+        trunk, transformer = (
+            model.module.image_encoder.trunk,
+            model.module.sam_mask_decoder.transformer,
+        )
+        checked(recipe).check_parts(expected_parts(len(trunk.blocks), len(transformer.layers)))
         with tempfile.TemporaryDirectory() as workshop:
             exact = export(model, Path(workshop) / "float", input_size)
             return quantize(exact, folder, recipe, calibration)
@@ -130,7 +136,7 @@ def export(
 def check_export(
     folder: str | os.PathLike[str],
     precision: str = "float",
-    calibration: Source = None,
+    calibration: ImageSource = None,
     recipe: Recipe | None = None,
 ) -> Path:
     """Refuse what `export` would refuse for any model, before one is fetched or loaded for it."""
@@ -143,7 +149,7 @@ def check_export(
     check_free(folder)
     if precision == "w8a8":
         checked(recipe)
-        pictures(calibration)
+        calibration_images(calibration, argument="calibration")
     return folder
 
 

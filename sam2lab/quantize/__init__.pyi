@@ -1,11 +1,11 @@
 """What `import sam2lab.quantize` offers."""
 
-from .calibration import pictures as pictures
+from .calibration import calibration_images as calibration_images
 from .calibration_ranges import Spread as Spread
 from .calibration_ranges import rounding as rounding
+from .model_parts import parts as parts
 from .qdq import Calibrated as Calibrated
 from .qdq import calibrate as calibrate
-from .qdq import parts as parts
 from .qdq import quantize as quantize
 from .recipe import Recipe as Recipe
 from .sensitivity import ALL as ALL

@@ -1,8 +1,8 @@
-"""From the values that a tensor takes to the range that 8 bits are spread over.
+"""Choose the range that 8 bits are spread over from the values that a tensor takes.
 
-Of each tensor its two extremes are kept and a histogram: a few kilobytes, however many pictures
-have been seen. A range is then a compromise. Too wide, and all values are rounded coarsely; too
-narrow, and the largest are cut off. The four methods draw the line in different places.
+Of each tensor the two extremes and a histogram are kept: a few kilobytes, however many images
+there are. A range is a compromise. If it is too wide, all values are rounded coarsely; if it is too
+narrow, the largest are cut off. Four methods draw the line in different places.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ BINS = 8192
 LEVELS = 256
 # One value in ten thousand lies outside, half of them on each side.
 PERCENTILE = 99.99
-# How much of an extreme a range may keep, at which the search looks.
+# The shares of an extreme that the search tries as the end of a range.
 _SHARES = np.linspace(1.0, 0.1, 46)
 
 
 class Spread:
-    """The values of one tensor: `low`, `high`, and how many lie where in between.
+    """The values of one tensor: the extremes `low` and `high`, and a histogram.
 
-    The histogram reaches equally far to both sides of 0, and twice as far, with bins twice as
-    wide, whenever a value would fall outside.
+    The histogram reaches from -reach to +reach. A value that would fall outside makes it reach
+    twice as far, with bins twice as wide.
 
     >>> spread = Spread()
     >>> for values in ([0.5, -1.0], [3.0]):
@@ -42,7 +42,7 @@ class Spread:
         self.counts = np.zeros(BINS)
 
     def add(self, values: npt.NDArray[np.floating], extremes: Range | None = None) -> None:
-        """Count values; where they are only a sample of the tensor, `extremes` are the tensor's."""
+        """Count values; if they are only a sample of the tensor, `extremes` are the tensor's."""
         low, high = extremes or (float(values.min()), float(values.max()))
         if not np.isfinite([low, high]).all():
             raise ValueError(f"a tensor reaches from {low} to {high}: the float model overflows")
@@ -58,9 +58,9 @@ class Spread:
         return np.linspace(-self.reach, self.reach, 2 * BINS + 1)[1::2]
 
     def range(self, method: str, symmetric: bool = False) -> Range:
-        """Where to spread 8 bits: (low, high), around 0 and including it.
+        """The range (low, high) to spread 8 bits over, which always includes 0.
 
-        `symmetric` means from -high to high.
+        With `symmetric` it is from -high to high.
         """
         if self.reach == 0:
             return 0.0, 0.0
@@ -92,7 +92,7 @@ def _percentile(spread: Spread, symmetric: bool) -> Range:
 
 
 def _mse(spread: Spread, symmetric: bool) -> Range:
-    """Where the mean squared error of rounding and cutting off is least."""
+    """The range with the least mean squared error of rounding and cutting off."""
     counts, centres = _occupied(spread)
 
     def cost(low: float, high: float) -> float:
@@ -103,12 +103,12 @@ def _mse(spread: Spread, symmetric: bool) -> Range:
 
 
 def _entropy(spread: Spread, symmetric: bool) -> Range:
-    """Where the values that are left tell least from the values that were (Kullback-Leibler)."""
+    """The range whose 256 levels are distributed most like the values (Kullback-Leibler)."""
     counts, centres = _occupied(spread)
     whole = counts / counts.sum()
 
     def cost(low: float, high: float) -> float:
-        # What is cut off piles up at the ends; a level stands for all occupied bins it holds.
+        # Values that are cut off count at the ends; a level stands for all its occupied bins.
         step = (high - low) / (LEVELS - 1)
         place = np.clip(np.rint((centres - low) / step), 0, LEVELS - 1).astype(np.intp)
         inside = (centres >= low) & (centres <= high)
@@ -136,7 +136,7 @@ _METHODS: dict[str, Callable[[Spread, bool], Range]] = {
 
 
 def rounding(values: Float64, low: float, high: float) -> Float64:
-    """Values after 8 bits spread from `low` to `high`, which holds 0; 0 stays exactly 0.
+    """Values rounded to 8 bits that are spread from `low` to `high`; 0 stays exactly 0.
 
     >>> rounding(np.array([-1.0, 0.0, 0.4, 300.0]), 0, 255).tolist()
     [0.0, 0.0, 0.0, 255.0]
@@ -152,7 +152,10 @@ def _occupied(spread: Spread) -> tuple[Float64, Float64]:
 
 
 def _search(spread: Spread, symmetric: bool, cost: Callable[[float, float], float]) -> Range:
-    """The best end above with the whole below, then the best end below with that above."""
+    """Search the best upper end for the full lower one, then the best lower end for that upper one.
+
+    Symmetric ranges have one end to search.
+    """
     low, high = min(spread.low, 0.0), max(spread.high, 0.0)
     if symmetric:
         peak = max(-low, high)

@@ -1,18 +1,19 @@
-"""`quantize`: a float bundle → one that computes in 8 bits, as far as a recipe says.
+"""`quantize`: a float bundle → one that computes in 8 bits where a recipe says so.
 
-Static and QDQ: every quantised tensor passes a QuantizeLinear and a DequantizeLinear whose range
-was found by calibration, and the runtime joins what stands between them to integer operators.
-Weights are signed and have a range for each output channel.
+The quantisation is static, in QDQ form: every quantised tensor passes a QuantizeLinear and a
+DequantizeLinear whose range calibration found, and the runtime joins what stands between them to
+integer operators. Weights are signed and have a range for each output channel.
 
-Which 8 bits activations get decides about speed. onnxruntime's processor kernels multiply unsigned
-by signed bytes: 96 to 384 channels of 65536 tokens take 0.3 to 0.4 of float32's time with AVX-512
-VNNI, but signed by signed bytes more than twice as long as float32, and unsigned by unsigned as
-long as it. So what comes first in a product is unsigned, and what comes second is signed and
+The type of the activations' 8 bits decides the speed. onnxruntime's processor kernels multiply
+unsigned by signed bytes: 96 to 384 channels of 65536 tokens take 0.3 to 0.4 of float32's time with
+AVX-512 VNNI. Signed by signed bytes take more than twice float32's time, and unsigned by unsigned
+take all of it. So the first factor of a product is unsigned, and the second is signed and
 symmetric: weights, and in attention the keys and the values.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,32 +29,37 @@ from tqdm.auto import tqdm
 from sam2lab._version import __version__
 from sam2lab.graphs.compress import shrink
 from sam2lab.graphs.writing import write_graph
-from sam2lab.quantize import calibration
-from sam2lab.quantize.calibration import PICTURES, Feeds, Source
+from sam2lab.quantize.calibration import (
+    IMAGE_COUNT,
+    ImageReader,
+    ImageSource,
+    calibration_images,
+    decoder_feeds,
+    encoder_feeds,
+)
 from sam2lab.quantize.calibration_ranges import Spread
-from sam2lab.quantize.recipe import Recipe, checked, part_of, within
-from sam2lab.quantize.rewire import rewire
+from sam2lab.quantize.integer_kernels import for_integer_kernels
+from sam2lab.quantize.model_parts import OPERATORS, Quantisable, parts_in, quantisable
+from sam2lab.quantize.recipe import Recipe, checked
 from sam2lab.quantize.smoothing import smooth, smoothable
+from sam2lab.quantize.tensor_statistics import Feeds, channel_peaks, observe
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
 from sam2lab.runtime.engines.onnx import OnnxEngine
-
-# Operators with integer kernels on processors.
-_OPERATORS = ("Gemm", "MatMul", "Conv")
 
 
 def quantize(
     bundle: Bundle | str | os.PathLike[str],
     folder: str | os.PathLike[str],
     recipe: Recipe | None = None,
-    images: Source = None,
-    count: int = PICTURES,
+    images: ImageSource = None,
+    count: int = IMAGE_COUNT,
 ) -> Bundle:
-    """Write a float bundle anew, in 8 bits, into a folder that does not hold a bundle yet.
+    """Write a float bundle in 8 bits into a folder that does not hold a bundle yet.
 
-    `images` and `count` say what it is calibrated with, see `calibration.pictures`. The recipe is
-    kept in bundle.json.
+    `images` and `count` say what it is calibrated with, see `calibration_images`. bundle.json
+    keeps the recipe.
 
     ```python
     quantize("models/nano", "models/nano-w8a8", Recipe(calibration="mse"), "my/photos")
@@ -72,11 +78,11 @@ def quantize(
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """A float bundle, its graphs made ready for 8 bits, and the values that their tensors take.
+    """A float bundle, its graphs in the form that is quantised, and the values of their tensors.
 
-    `graphs` are by name, encoder and decoder, and so are `spreads`, by tensor in each. Of a graph
-    that was not to be quantised there are no spreads. From one calibration bundles can be written
-    by many recipes, all with its smoothing.
+    `graphs` has the encoder and the decoder by name, and `spreads` has the tensors of each; it is
+    empty for a graph that was not to be quantised. One calibration serves all recipes that have
+    its smoothing and quantise no more than it did.
     """
 
     exact: Bundle
@@ -92,34 +98,29 @@ class Calibrated:
             raise ValueError(
                 f"recipe has smoothing {recipe.smoothing}, but was calibrated with {self.smoothing}"
             )
-        _check_parts(self.graphs, recipe)
-        for name in GRAPHS:
-            self._chosen(name, recipe)
+        recipe.check_parts(parts_in(self.graphs))
+        nodes = {name: self._nodes(name, recipe) for name in GRAPHS}
         made_with = {"onnxruntime": onnxruntime.__version__, "sam2lab": __version__}
         with appearing(folder) as unfinished:
+            graphs = {}
+            for name in GRAPHS:
+                model = self.graphs[name]
+                if nodes[name]:
+                    model = _to_qdq(model, nodes[name], self.spreads[name], recipe.calibration)
+                graphs[name] = write_graph(shrink(model), unfinished / f"{name}.onnx")
             replace(
                 self.exact,
                 folder=unfinished,
                 info=replace(self.exact.info, precision="w8a8"),
-                graphs={
-                    name: write_graph(self.quantized(name, recipe), unfinished / f"{name}.onnx")
-                    for name in GRAPHS
-                },
+                graphs=graphs,
                 recipe=recipe.to_json(),
                 made_with={**self.exact.made_with, **made_with},
             ).seal()
         return Bundle.open(folder, verify=False)
 
-    def quantized(self, name: str, recipe: Recipe) -> onnx.ModelProto:
-        """One of the graphs in 8 bits, as far as the recipe says."""
-        model, nodes = self.graphs[name], self._chosen(name, recipe)
-        if nodes:
-            model = _to_qdq(model, nodes, self.spreads[name], recipe.calibration)
-        return shrink(model)
-
-    def _chosen(self, name: str, recipe: Recipe) -> list[Quantisable]:
-        """What the recipe quantises of a graph, all of which must have been calibrated."""
-        nodes = _chosen(self.graphs[name], name, recipe)
+    def _nodes(self, name: str, recipe: Recipe) -> list[Quantisable]:
+        """The nodes of a graph that the recipe quantises, all of which must be calibrated."""
+        nodes = _nodes(self.graphs[name], name, recipe)
         unseen = {node.part for node in nodes if not self.spreads[name].keys() >= set(node.tensors)}
         if unseen:
             raise ValueError(
@@ -129,101 +130,39 @@ class Calibrated:
         return nodes
 
 
-@dataclass(frozen=True)
-class Quantisable:
-    """A node that has an integer kernel: its part of the model and the tensors to quantise.
-
-    `unsigned` are those that come first in the product, or leave it; `signed` comes second, in
-    attention, where it is no weight.
-    """
-
-    name: str
-    part: str
-    unsigned: tuple[str, ...]
-    signed: tuple[str, ...]
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """All tensors that need a range."""
-        return self.unsigned + self.signed
-
-
-def quantisable(model: onnx.ModelProto, graph: str) -> list[Quantisable]:
-    """The nodes of a graph, encoder or decoder, that can be quantised."""
-    weights = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
-    found = []
-    for node in model.graph.node:
-        part = part_of(graph, node.name)
-        if part is None or node.op_type not in _OPERATORS:
-            continue
-        # A stack of matrices cannot have a range for each channel.
-        if node.op_type == "MatMul" and weights.get(node.input[1], 2) > 2:
-            continue
-        # Convolutions have an integer kernel only where what leaves them is quantised too.
-        leaving = (node.output[0],) if node.op_type == "Conv" else ()
-        second = () if node.input[1] in weights else (node.input[1],)
-        found.append(Quantisable(node.name, part, (node.input[0], *leaving), second))
-    return found
-
-
-def parts(bundle: Bundle) -> list[str]:
-    """The parts of a float bundle that a recipe can speak of, in the order they are computed."""
-    return _parts(_load(bundle))
-
-
-def _load(bundle: Bundle) -> dict[str, onnx.ModelProto]:
-    return {name: onnx.load(bundle.path(name)) for name in GRAPHS}
-
-
-def _parts(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:
-    nodes = [node for name, model in graphs.items() for node in quantisable(model, name)]
-    return list(dict.fromkeys(node.part for node in nodes))
-
-
-def _chosen(model: onnx.ModelProto, graph: str, recipe: Recipe) -> list[Quantisable]:
-    return [node for node in quantisable(model, graph) if recipe.quantises(node.part)]
-
-
-def _check_parts(graphs: Mapping[str, onnx.ModelProto], recipe: Recipe) -> None:
-    there = _parts(graphs)
-    unknown = [kept for kept in recipe.keep_float if not any(within(p, kept) for p in there)]
-    if unknown:
-        raise ValueError(
-            f"recipe keeps {', '.join(unknown)} in float, which is no part of this model; "
-            f"its parts are {', '.join(there)}"
-        )
-
-
 def calibrate(
-    bundle: Bundle, recipe: Recipe, images: Source = None, count: int = PICTURES
+    bundle: Bundle, recipe: Recipe, images: ImageSource = None, count: int = IMAGE_COUNT
 ) -> Calibrated:
-    """Run a float bundle on pictures and see what values pass where the recipe quantises."""
+    """Run a float bundle on images and observe the tensors that the recipe quantises."""
     recipe = checked(recipe)
-    chosen = calibration.pictures(images, count)
-    graphs = _load(bundle)
-    _check_parts(graphs, recipe)
-    engine = OnnxEngine(bundle)
+    readers = calibration_images(images, count)
+    graphs = {name: onnx.load(bundle.path(name)) for name in GRAPHS}
+    recipe.check_parts(parts_in(graphs))
     spreads: dict[str, Mapping[str, Spread]] = {}
     for name in GRAPHS:
         spreads[name] = {}
-        model = rewire(graphs[name])
-        nodes = _chosen(model, name, recipe)
+        model = for_integer_kernels(graphs[name])
+        nodes = _nodes(model, name, recipe)
         if not nodes:
             continue
-
-        def feeds(task: str, name: str = name) -> Iterator[Feeds]:
-            shown = tqdm(chosen, desc=f"{task} {name}", leave=False)
-            if name == "encoder":
-                return calibration.encoder_feeds(shown, bundle.info)
-            return calibration.decoder_feeds(shown, engine)
-
-        if recipe.smoothing is not None:
-            outputs = list(smoothable(model))
-            peaks = calibration.channel_peaks(model, outputs, feeds("look at channels of"))
-            model = smooth(model, peaks, recipe.smoothing)
+        if recipe.smoothing is not None and (outputs := list(smoothable(model))):
+            feeds = _feeds("look at channels of", name, readers, bundle)
+            model = smooth(model, channel_peaks(model, outputs, feeds), recipe.smoothing)
         tensors = list(dict.fromkeys(tensor for node in nodes for tensor in node.tensors))
-        graphs[name], spreads[name] = model, calibration.observe(model, tensors, feeds("calibrate"))
+        feeds = _feeds("calibrate", name, readers, bundle)
+        graphs[name], spreads[name] = model, observe(model, tensors, feeds)
     return Calibrated(bundle, recipe.smoothing, graphs, spreads)
+
+
+def _nodes(model: onnx.ModelProto, graph: str, recipe: Recipe) -> list[Quantisable]:
+    return [node for node in quantisable(model, graph) if recipe.quantises(node.part)]
+
+
+def _feeds(task: str, graph: str, readers: list[ImageReader], bundle: Bundle) -> Iterator[Feeds]:
+    shown = tqdm(readers, desc=f"{task} {graph}", leave=False)
+    if graph == "encoder":
+        return encoder_feeds(shown, bundle.info)
+    return decoder_feeds(shown, OnnxEngine(bundle))
 
 
 def _to_qdq(
@@ -239,7 +178,7 @@ def _to_qdq(
         for tensor in node.tensors
     }
     quantizer = QDQQuantizer(
-        _copy(model),
+        copy.deepcopy(model),
         per_channel=True,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
@@ -250,7 +189,7 @@ def _to_qdq(
         ),
         nodes_to_quantize=[node.name for node in nodes],
         nodes_to_exclude=[],
-        op_types_to_quantize=list(_OPERATORS),
+        op_types_to_quantize=list(OPERATORS),
         extra_options={
             "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
             "TensorQuantOverrides": {
@@ -262,9 +201,3 @@ def _to_qdq(
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     return quantizer.model.model
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copied = onnx.ModelProto()
-    copied.CopyFrom(model)
-    return copied

@@ -1,33 +1,16 @@
-"""A recipe says what of a model is quantised and how; parts are what it speaks of."""
+"""`Recipe`: which parts of a model are quantised, and how."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from numbers import Real
 from typing import Any
 
-METHODS = ("min-max", "percentile", "mse", "entropy")
+from sam2lab.quantize.model_parts import may_exist, within
 
-# What a node belongs to, told by its name, which begins with the path of its module. Point
-# coordinates are left out: turned into sines, they need every digit.
-_PARTS = {
-    "encoder": (
-        (r"/patch_embed/", "encoder.patch_embed"),
-        (r"/blocks\.(\d+)/MatMul", r"encoder.blocks.\1.attention"),
-        (r"/blocks\.(\d+)/mlp[_/]", r"encoder.blocks.\1.mlp"),
-        (r"/blocks\.(\d+)/", r"encoder.blocks.\1.projections"),
-        (r"/(neck|conv_s[01])/", "encoder.neck"),
-    ),
-    "decoder": (
-        (r"/masks/", "decoder.masks"),
-        (r"/transformer/layers\.(\d+)/", r"decoder.layers.\1"),
-        (r"/transformer/final_attn/", "decoder.final_attn"),
-        (r"/heads/", "decoder.heads"),
-    ),
-}
+METHODS = ("min-max", "percentile", "mse", "entropy")
 
 
 @dataclass(frozen=True)
@@ -36,9 +19,9 @@ class Recipe:
 
     `keep_float` names what stays float32: parts such as `"encoder.blocks.3.mlp"`, or all parts
     that begin so, such as `"encoder.blocks.3"` or `"decoder"`. `calibration` is how ranges are
-    chosen, one of min-max, percentile, mse and entropy. `smoothing` between 0 and 1 is the share
-    of its outlying channels that a LayerNorm hands over to the weights after it (SmoothQuant's
-    alpha); None leaves them.
+    chosen: min-max, percentile, mse or entropy. `smoothing` between 0 and 1 is the share of its
+    outlying channels that a LayerNorm hands over to the weights after it (SmoothQuant's alpha);
+    with None it hands over nothing.
 
     The defaults are what measured best on nano, by the masks of 20 and of 40 photos: percentile
     kept 0.988 of the float model's masks on both (mean IoU; mse 0.986 and 0.988, min-max 0.977
@@ -54,8 +37,8 @@ class Recipe:
     smoothing: float | None = None
 
     def __post_init__(self) -> None:
-        # Of a string each letter is looked at, and refused as the part that it is not.
-        if not isinstance(self.keep_float, Iterable) or not all(map(_is_part, self.keep_float)):
+        # A lone string is refused too, because none of its letters is a part.
+        if not isinstance(self.keep_float, Iterable) or not all(map(may_exist, self.keep_float)):
             raise ValueError(
                 f"keep_float is {self.keep_float!r}; wanted a list of parts, such as "
                 "'encoder.blocks.3' or 'decoder'; sam2lab.quantize.parts(bundle) lists them"
@@ -70,12 +53,21 @@ class Recipe:
             share = float(given) if isinstance(given, Real) else math.nan
             if not 0 < share < 1:
                 raise ValueError(f"smoothing is {given!r}; wanted None or between 0 and 1")
-            # Of numpy's numbers JSON knows none.
+            # As a plain float, because JSON cannot write numpy's numbers.
             object.__setattr__(self, "smoothing", share)
 
     def quantises(self, part: str) -> bool:
         """Whether a part is quantised."""
         return not any(within(part, kept) for kept in self.keep_float)
+
+    def check_parts(self, parts: Sequence[str]) -> None:
+        """Refuse the recipe if it keeps a part in float that is not among a model's parts."""
+        unknown = [kept for kept in self.keep_float if not any(within(p, kept) for p in parts)]
+        if unknown:
+            raise ValueError(
+                f"recipe keeps {', '.join(unknown)} in float, which is no part of this model; "
+                f"its parts are {', '.join(parts)}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as bundle.json holds it."""
@@ -96,35 +88,7 @@ def checked(recipe: Recipe | None) -> Recipe:
     """The recipe, or the usual one in place of None."""
     if recipe is not None and not isinstance(recipe, Recipe):
         raise ValueError(
-            f"recipe is {recipe!r:.80}; wanted a Recipe, such as Recipe(smoothing=0.5), or of "
-            "what bundle.json holds Recipe.from_json(bundle.recipe)"
+            f"recipe is {recipe!r:.80}; wanted a Recipe, such as Recipe(smoothing=0.5), or "
+            "Recipe.from_json(bundle.recipe)"
         )
     return recipe or Recipe()
-
-
-def within(part: str, whole: str) -> bool:
-    """Whether a part is another, or belongs to it.
-
-    >>> within("encoder.blocks.10.mlp", "encoder.blocks.10"), within("encoder.neck", "encoder.n")
-    (True, False)
-    """
-    return f"{part}.".startswith(f"{whole}.")
-
-
-def _is_part(name: object) -> bool:
-    """Whether some model has such a part, or parts that begin so; only it knows how many."""
-    general = re.sub(r"\.\d+", r".\\1", str(name))
-    return any(within(part, general) for named in _PARTS.values() for _, part in named)
-
-
-def part_of(graph: str, node: str) -> str | None:
-    """The part that a node of the encoder or the decoder belongs to, by its name.
-
-    >>> part_of("encoder", "/blocks.3/mlp/layers.0/Gemm"), part_of("decoder", "/points/MatMul")
-    ('encoder.blocks.3.mlp', None)
-    """
-    for scope, part in _PARTS[graph]:
-        match = re.match(scope, node)
-        if match:
-            return match.expand(part)
-    return None

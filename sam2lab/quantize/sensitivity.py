@@ -1,4 +1,4 @@
-"""Which part of a model suffers from 8 bits? Each alone is quantised, and the masks compared."""
+"""Find the parts of a model that suffer from 8 bits: quantise each alone and compare the masks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from sam2lab.quantize import calibration
-from sam2lab.quantize.calibration import PICTURES, Question, Source
-from sam2lab.quantize.qdq import Calibrated, calibrate, parts
-from sam2lab.quantize.recipe import Recipe, within
+from sam2lab.quantize.calibration import (
+    IMAGE_COUNT,
+    CalibrationSample,
+    ImageSource,
+    calibration_images,
+    samples,
+)
+from sam2lab.quantize.model_parts import parts, within
+from sam2lab.quantize.qdq import Calibrated, calibrate
+from sam2lab.quantize.recipe import Recipe
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Decoded, Engine
@@ -25,26 +31,28 @@ ALL = Recipe(keep_float=())
 
 
 class Judge:
-    """Knows a float model's answers, and says how far another engine's are from them."""
+    """Keeps a float model's answers, and measures how far another engine's are from them.
 
-    def __init__(self, engine: Engine, images: Source = None, count: int = 4) -> None:
-        chosen = calibration.pictures(images, count)
-        self._asked: list[tuple[Question, list[Decoded]]] = [
-            (question, [engine.decode(question.features, prompt) for prompt in question.prompts])
-            for question in calibration.questions(chosen, engine)
+    It asks about `count` of some images (see `calibration_images`), with a prompt of each kind.
+    """
+
+    def __init__(self, engine: Engine, images: ImageSource = None, count: int = 4) -> None:
+        self._asked: list[tuple[CalibrationSample, list[Decoded]]] = [
+            (sample, [engine.decode(sample.features, prompt) for prompt in sample.prompts])
+            for sample in samples(calibration_images(images, count), engine)
         ]
 
     def damage(self, engine: Engine) -> Damage:
         """Compare an engine's answers with the float model's."""
-        ious, signal, noise = [], 0.0, 0.0
-        for question, answers in self._asked:
-            features = engine.encode(question.pixels)
-            for prompt, wanted in zip(question.prompts, answers, strict=True):
+        ious: list[float] = []
+        signal = noise = 0.0
+        for sample, answers in self._asked:
+            features = engine.encode(sample.pixels)
+            for prompt, wanted in zip(sample.prompts, answers, strict=True):
                 found = engine.decode(features, prompt)
                 signal += float((wanted.logits**2).sum())
                 noise += float(((wanted.logits - found.logits) ** 2).sum())
-                for a, b in zip(wanted.logits[0] > 0, found.logits[0] > 0, strict=True):
-                    ious.append(iou(a, b))
+                ious += map(iou, wanted.logits[0] > 0, found.logits[0] > 0)
         sqnr = 10 * np.log10(signal / noise) if noise else np.inf
         return Damage(float(np.mean(ious)), float(np.quantile(ious, 0.05)), float(sqnr))
 
@@ -52,9 +60,9 @@ class Judge:
 class Damage(NamedTuple):
     """How far answers are from the float model's.
 
-    `iou` is the mean over pictures, prompts of every kind and all four mask tokens, at the size
-    of the logits, `iou_p5` what one in twenty falls below. `sqnr_db` is the ratio of the logits to
-    their error, in decibels: 20 more is an error ten times as small.
+    `iou` is the mean over images, prompts of every kind and all four mask tokens, at the size of
+    the logits; one mask in twenty is below `iou_p5`. `sqnr_db` is the ratio of the logits to their
+    error, in decibels: 20 more is an error ten times as small.
     """
 
     iou: float
@@ -65,17 +73,17 @@ class Damage(NamedTuple):
 def sweep(
     bundle: Bundle,
     recipe: Recipe = ALL,
-    images: Source = None,
-    count: int = PICTURES,
+    images: ImageSource = None,
+    count: int = IMAGE_COUNT,
     of: Sequence[str] | None = None,
     judge: Judge | None = None,
 ) -> pd.DataFrame:
     """Quantise each part of a float bundle alone: one row for each, most harmful first.
 
-    `of` names the parts, by default `blocks(bundle)`; the recipe says how they are quantised, and
-    those it keeps in float are left out. Columns: `part`, those of `Damage`, and `share` of the
-    damage that all parts do alone, by 1 - iou. The judge asks about four of the pictures that the
-    model is calibrated with, or about those that it was made with.
+    `of` names the parts, by default `blocks(bundle)`. The recipe says how they are quantised;
+    parts that it keeps in float are left out. Columns: `part`, those of `Damage`, and `share`, the
+    part's share of 1 - iou, summed over all parts. Without a judge, one asks about four of the
+    images that the model is calibrated with.
     """
     everything = parts(bundle)
     wanted = [part for part in (of or blocks(bundle)) if recipe.quantises(part)]
@@ -96,7 +104,7 @@ def sweep(
 
 
 def spare(table: pd.DataFrame, worst: int, recipe: Recipe = ALL) -> Recipe:
-    """The recipe that keeps the `worst` parts of a sweep in float, besides those it keeps already.
+    """The recipe, changed to keep the `worst` parts of a sweep in float too.
 
     >>> table = pd.DataFrame({"part": ["encoder.blocks.2", "encoder.neck"], "iou": [0.5, 0.9]})
     >>> spare(table, 1).keep_float
@@ -107,11 +115,11 @@ def spare(table: pd.DataFrame, worst: int, recipe: Recipe = ALL) -> Recipe:
 
 
 def blocks(bundle: Bundle) -> list[str]:
-    """The parts of a bundle, those of a block taken together."""
+    """The parts of a bundle, with those of each block taken together."""
     return list(dict.fromkeys(".".join(part.split(".")[:3]) for part in parts(bundle)))
 
 
 def damage_of(calibrated: Calibrated, recipe: Recipe, judge: Judge) -> Damage:
-    """What a recipe does to the answers; nothing is left on disk."""
+    """Measure what a recipe does to the answers; nothing is left on disk."""
     with tempfile.TemporaryDirectory() as workshop:
         return judge.damage(OnnxEngine(calibrated.write(recipe, Path(workshop) / "bundle")))

@@ -1,8 +1,9 @@
-"""Hand a LayerNorm's outlying channels over to the weights that read it (SmoothQuant, 2022).
+"""Make a LayerNorm's outlying channels smaller, and the weights after it larger (SmoothQuant).
 
-One range of 8 bits serves all channels of an activation: where a few are a hundred times as large
-as the others, those others round to nothing. Weights have a range for each channel, so a channel
-can be made smaller by the LayerNorm and larger by the weights after it, and nothing else changes.
+One range of 8 bits serves all channels of an activation: if a few are a hundred times as large as
+the others, those others round to nothing. Weights have a range for each channel, so the LayerNorm
+can make a channel smaller if the weights that read it make it larger again. The graph computes what
+it did before.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from sam2lab.quantize.rewire import Wiring
+from sam2lab.quantize.wiring import Wiring
 from sam2lab.runtime.engines.protocol import Float32
 
-# What may stand between a LayerNorm and the layers that read it: channels stay last.
-_MOVES = {"Reshape", "Transpose", "Pad"}
+# What may stand between a LayerNorm and the layers that read it. Channels stay last.
+_MOVES = {"Reshape", "Pad"}
+# No channel is made smaller or larger by more than this.
 _LIMIT = 100.0
 
 
 def smoothable(model: onnx.ModelProto) -> dict[str, list[str]]:
-    """The outputs of LayerNorms that only Gemm nodes read, and the names of these."""
+    """The outputs of LayerNorms that only Gemm nodes read, each with the names of these nodes."""
     wiring = Wiring(model)
     found = {}
     for norm in wiring.nodes:
@@ -33,11 +35,11 @@ def smoothable(model: onnx.ModelProto) -> dict[str, list[str]]:
 
 
 def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -> onnx.ModelProto:
-    """A copy that computes the same, with LayerNorms' channels evened out.
+    """A copy that computes the same, with the channels of LayerNorms evened out.
 
-    `peaks` holds the largest magnitude (C,) in each channel of the outputs to even out, of those
-    that `smoothable` names. Channel j is divided by peak_j^alpha / weight_j^(1 - alpha), weight_j
-    being the largest weight that reads it.
+    `peaks` holds the largest magnitude (C,) in each channel of some outputs that `smoothable`
+    names. Channel j is divided by peak_j^alpha / weight_j^(1 - alpha), where weight_j is the
+    largest weight that reads it.
     """
     wiring = Wiring(model)
     readers = smoothable(model)
@@ -46,7 +48,7 @@ def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -
         gemms = [by_name[name] for name in readers[output]]
         weights = np.max([np.abs(wiring.values(gemm.input[1])).max(1) for gemm in gemms], axis=0)
         share = np.maximum(peak, 1e-6) ** alpha / np.maximum(weights, 1e-6) ** (1 - alpha)
-        # Only the channels' relation to each other matters.
+        # Only the ratio of one channel to another matters.
         share = np.clip(share / np.exp(np.log(share).mean()), 1 / _LIMIT, _LIMIT)
         share = share.astype(np.float32)
         norm = wiring.maker[output]
@@ -60,7 +62,7 @@ def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -
 
 
 def _readers(wiring: Wiring, name: str) -> list[onnx.NodeProto]:
-    """Who reads a tensor, however it was moved."""
+    """The nodes that read a tensor, directly or after it was moved."""
     found = []
     for node in wiring.readers[name]:
         found += _readers(wiring, node.output[0]) if node.op_type in _MOVES else [node]

@@ -1,4 +1,4 @@
-"""What recipes save and what they cost: time, size and masks of each, beside the float model."""
+"""Compare recipes with the float model by time, size and masks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tqdm.auto import tqdm
 
 from sam2lab.measure import accuracy, latency, latency_summaries
 from sam2lab.measure.ground_truth import Sample
-from sam2lab.quantize.calibration import PICTURES, Source
-from sam2lab.quantize.qdq import Calibrated, calibrate, parts
+from sam2lab.quantize.calibration import IMAGE_COUNT, ImageSource
+from sam2lab.quantize.model_parts import parts
+from sam2lab.quantize.qdq import Calibrated, calibrate
 from sam2lab.quantize.recipe import Recipe
 from sam2lab.quantize.sensitivity import ALL, Judge, spare
 from sam2lab.runtime.bundle import GRAPHS, Bundle
@@ -31,9 +32,9 @@ RUNS = 20
 def recipes(
     bundle: Bundle, swept: pd.DataFrame | None = None, worst: Sequence[int] = (1, 3)
 ) -> dict[str, Recipe]:
-    """Recipes worth comparing: each differs from the first, the usual one, in what its name says.
+    """Recipes worth comparing, by name. Each differs from the usual one in what its name says.
 
-    With the table of a `sweep` there are more, that keep its `worst` parts in float.
+    With the table of a `sweep`, some more keep its worst parts in float: as many as `worst` lists.
     """
     usual = Recipe()
     kept = usual.keep_float
@@ -53,22 +54,22 @@ def recipes(
     if swept is not None:
         inside = swept[[usual.quantises(part) for part in swept["part"]]]
         chosen |= {f"{n} worst in float": spare(inside, n, usual) for n in worst}
-    # Names of one recipe: the more telling one stays.
+    # One of the methods is the usual one already, and needs no second name.
     return {name: one for name, one in chosen.items() if name == "usual" or one != usual}
 
 
 def pareto(
     bundle: Bundle,
     recipes: Mapping[str, Recipe],
-    images: Source = None,
-    count: int = PICTURES,
+    images: ImageSource = None,
+    count: int = IMAGE_COUNT,
     judge: Judge | None = None,
     ground_truth: Iterable[Sample | Scene] | None = None,
     runs: int = RUNS,
 ) -> pd.DataFrame:
-    """Write a bundle by each recipe, time them in turn, and compare their masks.
+    """Write a bundle by each recipe, time all of them in turn, and compare their masks.
 
-    One row for each recipe and one for the float model. Columns: `recipe`, `encoder_mb` and
+    There is a row for each recipe and one for the float model. Columns: `recipe`, `encoder_mb` and
     `size_mb` of both graphs (10^6 bytes), `size_ratio`, `encode_ratio` with its 95 % interval
     `encode_low` to `encode_high` and `time_ratio` (encoding and a click; paired, see
     `latency_ratios`), all as multiples of the float model's; `iou`, `iou_p5` and `sqnr_db` (see
@@ -116,7 +117,7 @@ def pareto(
 
 
 def undominated(costs: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Which of the rows (N, K) of costs no other row undercuts in one without losing in another.
+    """Which rows (N, K) of costs are Pareto-optimal: no other is as low in all and lower in one.
 
     >>> undominated([[1, 5], [2, 2], [3, 3], [2, 2]]).tolist()
     [True, True, False, True]
@@ -128,9 +129,9 @@ def undominated(costs: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 
 
 def _calibrated(
-    bundle: Bundle, recipes: Iterable[Recipe], images: Source, count: int
+    bundle: Bundle, recipes: Iterable[Recipe], images: ImageSource, count: int
 ) -> dict[float | None, Calibrated]:
-    """One calibration for all recipes that smooth alike, of all that any of them quantises."""
+    """One calibration for each smoothing, of every part that a recipe with it quantises."""
     alike: dict[float | None, list[Recipe]] = {}
     for recipe in recipes:
         alike.setdefault(recipe.smoothing, []).append(recipe)

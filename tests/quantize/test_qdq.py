@@ -14,10 +14,9 @@ from onnx import TensorProto, numpy_helper
 
 from sam2lab import open_segmenter
 from sam2lab.export.onnx import export
-from sam2lab.quantize.qdq import Calibrated, calibrate, parts, quantize
-from sam2lab.quantize.recipe import Recipe
-from sam2lab.quantize.rewire import rewire
-from sam2lab.quantize.sensitivity import ALL
+from sam2lab.quantize import ALL, Calibrated, Recipe, calibrate, parts, quantize
+from sam2lab.quantize.integer_kernels import for_integer_kernels
+from sam2lab.quantize.model_parts import expected_parts
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
@@ -125,7 +124,7 @@ def test_weights_are_signed_and_have_a_range_for_each_channel(
     encoder: onnx.ModelProto, exact: Bundle
 ) -> None:
     stored, made_by = constants(encoder), makers(encoder)
-    original = constants(rewire(onnx.load(exact.path("encoder"))))
+    original = constants(for_integer_kernels(onnx.load(exact.path("encoder"))))
     seen = 0
     for node in encoder.graph.node:
         if node.op_type != "Gemm":
@@ -178,9 +177,9 @@ def test_the_runtime_joins_everything_to_integer_operators(bundle: Bundle, tmp_p
     assert not {"Erf", "Exp", "Pow", "Sqrt", "ReduceMean"} & set(operators)
 
 
-def test_what_the_recipe_keeps_is_float(calibrated: Calibrated) -> None:
+def test_what_the_recipe_keeps_is_float(calibrated: Calibrated, tmp_path: Path) -> None:
     recipe = Recipe(keep_float=(*USUAL.keep_float, "encoder.blocks.2"))
-    model = calibrated.quantized("encoder", recipe)
+    model = onnx.load(calibrated.write(recipe, tmp_path / "nano").path("encoder"))
     made_by = makers(model)
     for node in model.graph.node:
         if node.op_type in ("Gemm", "Conv") and "_flat" in node.output[0]:
@@ -201,6 +200,15 @@ def test_everything_can_be_quantised(calibrated: Calibrated, tmp_path: Path) -> 
 def test_the_same_pictures_give_the_same_bytes(exact: Bundle, tmp_path: Path) -> None:
     first, second = (quantize(exact, tmp_path / name, count=2) for name in ("a", "b"))
     assert first.key == second.key
+
+
+def test_a_graph_without_anything_to_smooth_is_quantised_all_the_same(
+    exact: Bundle, tmp_path: Path
+) -> None:
+    """The decoder has no LayerNorm that only Gemm nodes read."""
+    recipe = Recipe(keep_float=("encoder",), smoothing=0.5)
+    written = calibrate(exact, recipe, count=1).write(recipe, tmp_path / "nano")
+    assert written.graphs["decoder"].bytes < exact.graphs["decoder"].bytes
 
 
 def test_a_smoothing_of_numpy_s_can_be_written_down() -> None:
@@ -225,6 +233,7 @@ def test_parts_are_named_in_the_order_they_are_computed(exact: Bundle) -> None:
     assert named[0] == "encoder.patch_embed"
     assert {f"encoder.blocks.{b}.{p}" for b in range(8) for p in ("mlp", "attention")} < set(named)
     assert named[-1] == "decoder.heads"
+    assert set(named) == set(expected_parts(blocks=8, layers=2))
 
 
 class TestRefusals:
@@ -237,11 +246,20 @@ class TestRefusals:
             calibrated.write(Recipe(keep_float=("encoder.blocks.77",)), tmp_path / "nano")
         assert not list(tmp_path.iterdir())
 
-    def test_a_part_that_is_not_there_before_any_picture_is_read(
+    def test_a_part_that_is_not_there_before_any_image_is_read(
         self, exact: Bundle, tmp_path: Path
     ) -> None:
         with pytest.raises(ValueError, match=r"keeps encoder\.blocks\.77 in float"):
             quantize(exact, tmp_path / "nano", Recipe(("encoder.blocks.77",)), ["no such photo"])
+
+    def test_a_part_that_is_not_there_before_the_float_graphs_are_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        nano = zoo.load("nano", weights="random", input_size=(64, 96))
+        monkeypatch.setattr("sam2lab.export.onnx._trace", None)
+        for part in ("encoder.blocks.8", "decoder.layers.2"):
+            with pytest.raises(ValueError, match=rf"keeps {part} in float, which is no part"):
+                export(nano, tmp_path / "nano", precision="w8a8", recipe=Recipe((part,)))
 
     def test_what_was_not_calibrated(self, exact: Bundle, tmp_path: Path) -> None:
         only_decoder = calibrate(exact, Recipe(keep_float=("encoder",)), count=1)
@@ -288,8 +306,7 @@ class TestRefusals:
     )
     def test_what_is_no_such_thing(self, exact: Bundle, tmp_path: Path, wrong: dict) -> None:
         (name,) = wrong
-        told = {"images": "calibration"}.get(name, name)
-        with pytest.raises(ValueError, match=rf"^{told} is .*; wanted a"):
+        with pytest.raises(ValueError, match=rf"^{name} is .*; wanted a"):
             quantize(**{"bundle": exact, "folder": tmp_path / "nano"} | wrong)
 
     @pytest.mark.parametrize(

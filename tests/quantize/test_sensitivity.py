@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from sam2lab.export.onnx import export
-from sam2lab.quantize.qdq import calibrate
-from sam2lab.quantize.recipe import Recipe
-from sam2lab.quantize.sensitivity import ALL, Judge, blocks, damage_of, spare, sweep
-from sam2lab.quantize.tradeoffs import FLOAT, pareto, recipes
+from sam2lab.quantize import ALL, Judge, Recipe, blocks, calibrate, pareto, recipes, spare, sweep
+from sam2lab.quantize.sensitivity import damage_of
+from sam2lab.quantize.tradeoffs import FLOAT
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine

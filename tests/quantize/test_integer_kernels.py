@@ -13,7 +13,7 @@ from onnx import numpy_helper
 import sam2lab.export.hiera as hiera
 from sam2lab.export.onnx import export
 from sam2lab.graphs.compress import shrink
-from sam2lab.quantize.rewire import rewire
+from sam2lab.quantize.integer_kernels import for_integer_kernels
 from sam2lab.quantize.smoothing import smooth, smoothable
 from sam2lab.reference import zoo
 from tests.exporting import Export, Exported
@@ -46,8 +46,8 @@ def assert_same(model: onnx.ModelProto, case: Exported, tolerance: float = CLOSE
         assert np.abs(found - wanted).max() <= tolerance * wanted.std()
 
 
-def test_a_rewired_encoder_is_the_same(case: Exported) -> None:
-    model = rewire(encoder(case))
+def test_a_rewritten_encoder_computes_the_same(case: Exported) -> None:
+    model = for_integer_kernels(encoder(case))
     assert_same(model, case)
     operators = [node.op_type for node in model.graph.node]
     assert operators.count("Gemm") == LINEAR_LAYERS
@@ -60,7 +60,7 @@ def test_what_is_computed_in_bands_is_computed_at_once(
     monkeypatch.setattr(hiera, "SCORE_BYTES", 40_000)
     nano = zoo.load("nano", weights="random", input_size=(64, 96))
     model = onnx.load(export(nano, tmp_path / "nano").path("encoder"))
-    whole = rewire(model)
+    whole = for_integer_kernels(model)
     assert [node.op_type for node in model.graph.node].count("Split") > 8
     operators = [node.op_type for node in whole.graph.node]
     assert operators.count("Gemm") == LINEAR_LAYERS
@@ -75,8 +75,8 @@ def test_what_is_computed_in_bands_is_computed_at_once(
         assert np.abs(a - b).max() <= CLOSE * b.std()
 
 
-def test_a_rewired_decoder_answers_the_same(case: Exported) -> None:
-    model = rewire(onnx.load(case.bundle.path("decoder")))
+def test_a_rewritten_decoder_answers_the_same(case: Exported) -> None:
+    model = for_integer_kernels(onnx.load(case.bundle.path("decoder")))
     features = case.encode(case.pixels())
     mask = np.zeros((1, 1, *case.model.info.mask_size), np.float32)
     for objects, points in ((1, 1), (3, 2)):
@@ -97,7 +97,7 @@ def test_a_rewired_decoder_answers_the_same(case: Exported) -> None:
 
 
 def test_smoothing_moves_outliers_and_changes_nothing(case: Exported) -> None:
-    model = rewire(encoder(case))
+    model = for_integer_kernels(encoder(case))
     rng = np.random.default_rng(0)
     widths = {
         node.output[0]: next(t.dims[0] for t in model.graph.initializer if t.name == node.input[1])
