@@ -58,10 +58,10 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         # nbmake runs this file, in its folder, and writes the outputs into it.
         item.filename = str(checkout / name)
         item.config.option.overwrite = True
-        try:
-            return (yield)
-        finally:
-            _copy(checkout / name, REPOSITORY / "build" / name)
+        result = yield
+        # Only what passed: the site has no use for half a notebook.
+        _copy(checkout / name, REPOSITORY / "build" / name)
+        return result
 
 
 def _copy(source: Path, target: Path) -> None:
