@@ -1,9 +1,10 @@
-"""`RemoteEngine`: an engine that asks a server, and keeps account of every trip."""
+"""`RemoteEngine`: an engine that asks a server, and measures every trip."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,23 +14,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError
 
 from sam2lab.remote import wire
-from sam2lab.remote.connections import Connections, FeaturesGone, RefusedError, RemoteError, Reply
 from sam2lab.remote.features import Kept, RemoteFeatures
 from sam2lab.remote.network import SimulatedNetwork
-from sam2lab.remote.wire import Arrays, WireError
+from sam2lab.remote.wire import HOST, Arrays, FeaturesGone, RefusedError, RemoteError
 from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.arguments import number
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
+
+# Connections that stay open between requests; more may be open while more threads ask.
+MOST_KEPT_OPEN = 64
 
 
 @dataclass(frozen=True)
 class Trip:
     """What one request took: bytes of the two bodies, and seconds.
 
-    `total_s` was measured here and holds the other two: `server_s`, which the server measured
-    from the last byte in to the answer being ready, and `simulated_s`, which was waited for a
-    simulated network.
+    `total_s` was measured here and includes the other two: `server_s`, which the server measured
+    from the last byte in to the answer being ready, and `simulated_s`, the wait for a simulated
+    network.
     """
 
     route: str
@@ -41,12 +47,12 @@ class Trip:
 
     @property
     def transport_s(self) -> float:
-        """What is left for sockets, HTTP and packing: the real cost of asking another process."""
+        """The rest, for sockets, HTTP and packing: the real cost of asking another process."""
         return self.total_s - self.server_s - self.simulated_s
 
 
 class Segmented(NamedTuple):
-    """What `RemoteEngine.segment` brings back.
+    """What `RemoteEngine.segment` returns.
 
     With C candidates (3, or 1): `masks` (C, H, W) boolean at the photo's size, `scores` (C,)
     predicted IoU. Where prompts for L > 1 objects were given, each has a first axis of L.
@@ -60,12 +66,12 @@ class RemoteEngine:
     """The engine that `serve(engine)` serves, with the same interface.
 
     Features stay on the server, which keeps those used last, and cross the line only when
-    somebody reads their arrays. An image that the server has let go raises `FeaturesGone`; it
-    is not encoded again unasked, so that a decode never costs an encode. Connections are kept
-    open and reused; any number of threads may ask.
+    their arrays are read. An image that the server has let go raises `FeaturesGone`; it is not
+    encoded again unasked, so that a decode never costs an encode. Connections are kept open and
+    reused; any number of threads may ask.
 
-    With a `network` each request waits for that simulated line as well, `key` and `info.name`
-    say so, and so does what is made with this engine.
+    With a `network` each request also waits for that simulated line. `key` and `info.name` say
+    so, and so does what is made with this engine.
 
     ```python
     with serve(engine) as server, RemoteEngine(server.url, server.token) as remote:
@@ -87,22 +93,32 @@ class RemoteEngine:
                 f"network is {network!r}; wanted a SimulatedNetwork, such as one of "
                 "ASSUMED_NETWORKS.values(), or None"
             )
+        address = re.fullmatch(rf"http://{re.escape(HOST)}:([0-9]{{1,5}})/?", str(url))
+        if address is None or not 0 < int(address[1]) <= 65535:
+            raise ValueError(
+                f"url is {url!r}; wanted server.url, such as 'http://127.0.0.1:40123'. A server on "
+                "another machine is reached through an SSH tunnel: ssh -L 40123:127.0.0.1:PORT HOST"
+            )
+        if not isinstance(token, str) or not re.fullmatch("[!-~]+", token):
+            raise ValueError("token is not what a server draws; wanted server.token")
         self.url = str(url).rstrip("/")
         self.network = network
-        self._connections = Connections(url, token, timeout_s)
+        self._timeout_s = number("timeout_s", timeout_s, *wire.WAITING_S)
+        # urllib3 sets TCP_NODELAY: without it a small request may wait 40 ms for the one before.
+        self._pool = urllib3.HTTPConnectionPool(
+            HOST,
+            int(address[1]),
+            timeout=self._timeout_s,
+            maxsize=MOST_KEPT_OPEN,
+            retries=False,
+            headers={"Authorization": f"Bearer {token}"},
+        )
         self._lock = threading.Lock()
         self._trips = 0
         self._last = threading.local()
-        try:
-            greeting = self._connections.request("GET", "/info")
-            _raise_for_status(greeting, url)
-            self.info, key, self._body_bytes = wire.unpack_greeting(greeting.body)
-        except WireError as error:
-            self.close()
-            raise RemoteError(f"{url}: {error}") from error
-        except RemoteError:
-            self.close()
-            raise
+        reply = self._exchange("GET", "/info")
+        _raise_for_status(reply, self.url)
+        self.info, key, self._body_bytes = wire.unpack_greeting(reply.data)
         self.key = f"remote:{key}"
         if network is not None:
             self.key += f":{network}, seed {network.seed}"
@@ -165,24 +181,16 @@ class RemoteEngine:
             "photo": np.frombuffer(file, np.uint8),
             "multi_mask_output": np.array(multi_mask_output, bool),
         }
-        prompts = {
-            "point_coordinates": point_coordinates,
-            "point_labels": point_labels,
-            "boxes": boxes,
-            "mask_input": mask_input,
-        }
+        prompts = {"point_coordinates": point_coordinates, "point_labels": point_labels}
+        prompts |= {"boxes": boxes, "mask_input": mask_input}
         asked |= {name: _numbers(name, it) for name, it in prompts.items() if it is not None}
         wanted = {"masks": "uint8", "shape": "int64", "scores": "float32"}
         answer = _unpacked(self._ask("/segment", asked), wanted)
-        try:
-            masks = wire.unpack_masks(answer["masks"], answer["shape"])
-        except WireError as error:
-            raise RemoteError(f"the server's answer makes no sense: {error}") from error
-        return Segmented(masks, answer["scores"])
+        return Segmented(wire.unpack_masks(answer["masks"], answer["shape"]), answer["scores"])
 
     def close(self) -> None:
         """Close the connections; asking again opens new ones."""
-        self._connections.close()
+        self._pool.close()
 
     def __enter__(self) -> RemoteEngine:
         return self
@@ -224,18 +232,44 @@ class RemoteEngine:
             crossing = 2 * self._trips
             self._trips += 1
         simulated = self._wait(len(body), crossing)
-        reply = self._connections.request("POST", route, body)
-        simulated += self._wait(len(reply.body), crossing + 1)
+        reply = self._exchange("POST", route, body)
+        simulated += self._wait(len(reply.data), crossing + 1)
         self._last.trip = Trip(
             route,
             len(body),
-            len(reply.body),
+            len(reply.data),
             perf_counter() - started,
-            reply.server_s,
+            _server_s(reply),
             simulated,
         )
         _raise_for_status(reply, self.url + route)
-        return reply.body
+        return reply.data
+
+    def _exchange(
+        self, method: str, route: str, body: bytes | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """Ask; once more where the server hung up, as it does on connections long unused."""
+        try:
+            try:
+                return self._pool.urlopen(method, route, body, redirect=False)
+            # Requests change nothing on the server that matters, so asking again is safe.
+            except ProtocolError:
+                return self._pool.urlopen(method, route, body, redirect=False)
+        except NewConnectionError as error:
+            raise RemoteError(
+                f"nothing listens at {self.url}; is the server stopped? Start one with "
+                "serve(engine), and take url and token from it"
+            ) from error
+        except TimeoutError as error:
+            raise RemoteError(
+                f"{self.url} did not answer within {self._timeout_s:g} s; pass a larger timeout_s, "
+                "or see what its process is busy with"
+            ) from error
+        except HTTPError as error:
+            raise RemoteError(
+                f"{self.url} broke off ({type(error).__name__}); if a server of sam2lab is running "
+                "there, ask again"
+            ) from error
 
     def _wait(self, nbytes: int, crossing: int) -> float:
         if self.network is None:
@@ -246,7 +280,7 @@ class RemoteEngine:
 
 
 def _numbers(name: str, prompt: npt.ArrayLike) -> npt.NDArray[Any]:
-    """A prompt in the numbers it travels in; what the numbers say the server checks."""
+    """Turn a prompt into the numbers that are sent; the server checks their values."""
     array = prompting.as_array(name, prompt)
     kinds, dtype = ("f", np.float32) if name == "mask_input" else ("biuf", np.float64)
     if array.dtype.kind not in kinds:
@@ -260,15 +294,20 @@ def _numbers(name: str, prompt: npt.ArrayLike) -> npt.NDArray[Any]:
 def _unpacked(body: bytes, dtypes: Mapping[str, str]) -> Arrays:
     try:
         return wire.unpack(body, dtypes)
-    except WireError as error:
+    except RefusedError as error:
         raise RemoteError(f"the server's answer makes no sense: {error}") from error
 
 
-def _raise_for_status(reply: Reply, where: str) -> None:
+def _server_s(reply: urllib3.BaseHTTPResponse) -> float:
+    found = re.fullmatch(r"work;dur=([0-9]+\.[0-9]+)", reply.headers.get("Server-Timing", ""))
+    return float(found[1]) / 1000 if found else 0.0
+
+
+def _raise_for_status(reply: urllib3.BaseHTTPResponse, where: str) -> None:
     if reply.status == 200:
         return
     try:
-        reason = json.loads(reply.body)["error"]
+        reason = json.loads(reply.data)["error"]
     except (ValueError, TypeError, KeyError):
         reason = "no reason given; is this a server of sam2lab?"
     if reply.status == 410:
@@ -277,7 +316,7 @@ def _raise_for_status(reply: Reply, where: str) -> None:
             "segmenter.embeddings_cache.clear(); serve with larger Limits(features_bytes=) to "
             "keep more"
         )
-    if reply.status in (400, 413):
+    if reply.status == 400:
         raise RefusedError(f"{where} refuses: {reason}")
     if reply.status == 401:
         raise RemoteError(f"{where} does not know this token; pass token=server.token")

@@ -1,4 +1,4 @@
-"""Features that stay where they were made."""
+"""`RemoteFeatures`: features that stay on the server that made them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sam2lab.runtime.engines.protocol import Features, Float32
 
 
 class Kept(NamedTuple):
-    """One image's features on a server: their name there, and the bytes that they take."""
+    """One image's features on a server: their name there, and the bytes they take."""
 
     handle: bytes
     nbytes: int
 
 
 class RemoteFeatures(Features):
-    """Features that stay on the server at `url` until somebody reads their arrays.
+    """Features that stay on the server at `url` until their arrays are read.
 
-    `nbytes` is what they take there, so that a cache that is bounded in bytes keeps no more
-    images than as many bytes of features would allow.
+    `nbytes` is what they take there, so a cache with a bound in bytes holds as many images as
+    it would of local features.
     """
 
     def __init__(self, url: str, kept: Sequence[Kept], fetch: Callable[[bytes], Features]) -> None:

@@ -1,4 +1,4 @@
-"""A network that is only simulated: seconds of waiting, worked out from four figures."""
+"""A network that is only simulated: seconds of waiting, computed from four figures."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 
 from sam2lab.runtime.arguments import number, whole
 
-# What a packet carries on an Ethernet path: 1500 bytes less the headers of IP and TCP.
+# A packet on an Ethernet path: 1500 bytes less the headers of IP and TCP.
 PACKET_BYTES = 1460
 
 
 @dataclass(frozen=True)
 class SimulatedNetwork:
-    """How long bytes would be under way on a line that is not there.
+    """How long bytes would travel on a line that does not exist.
 
     `delay_ms` is for one way, `jitter_ms` is the most that it varies up or down, `loss` is the
     share of packets that get lost (0 to 0.5), `bandwidth_mbps` is in 10^6 bits per second and
-    the same both ways. A direction takes delay and jitter, the time to send the bytes, and for
-    each lost packet one round trip and its sending again.
+    the same both ways. A direction takes the delay with its jitter, the time to send the bytes,
+    and for each lost packet one round trip and the time to send it again.
 
     The connection counts as open already, and congestion control is left out: on a line that
-    loses packets, large bodies would take longer than this says. What it gives is arithmetic
-    with `seed`, never a measurement.
+    loses packets, large bodies would take longer. The result is arithmetic with `seed`, never a
+    measurement.
 
     >>> line = SimulatedNetwork(delay_ms=20, bandwidth_mbps=8)
     >>> line.seconds(1_000_000, crossing=0)
@@ -53,9 +53,7 @@ class SimulatedNetwork:
                 f"loss is {self.loss}; wanted a share from 0 to 0.5, such as 0.01 for one packet "
                 "in a hundred"
             )
-        if self.bandwidth_mbps != math.inf:
-            number("bandwidth_mbps", self.bandwidth_mbps)
-        if self.bandwidth_mbps <= 0:
+        if self.bandwidth_mbps != math.inf and number("bandwidth_mbps", self.bandwidth_mbps) <= 0:
             raise ValueError(
                 f"bandwidth_mbps is {self.bandwidth_mbps}; wanted megabits per second above 0, or "
                 "math.inf for no limit"
@@ -63,7 +61,7 @@ class SimulatedNetwork:
         whole("seed", self.seed, 0)
 
     def seconds(self, nbytes: int, crossing: int) -> float:
-        """How long `nbytes` take one way; equal `seed` and `crossing` give equal chance."""
+        """How long `nbytes` take one way; equal `seed` and `crossing` give equal seconds."""
         chance = np.random.default_rng([self.seed, crossing])
         delay_ms = self.delay_ms + self.jitter_ms * float(chance.uniform(-1, 1))
         packets = max(1, math.ceil(nbytes / PACKET_BYTES))
@@ -86,7 +84,7 @@ class SimulatedNetwork:
         return 8 * nbytes / (1000 * self.bandwidth_mbps)
 
 
-# Round figures to think with. Nobody measured them here; give your own line's instead.
+# Round figures to think with, not measured: pass the figures of your own line instead.
 ASSUMED_NETWORKS = {
     line.name: line
     for line in (

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
+import hmac
 import logging
-import os
 import secrets
-import socket
-import socketserver
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection
+from concurrent.futures import Executor, ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any, cast
 
-from sam2lab.remote.handler import Handler
-from sam2lab.remote.requests import Limits
-from sam2lab.remote.service import Service
+from tornado.http1connection import HTTP1Connection
+from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+
+from sam2lab.remote import wire
+from sam2lab.remote.service import Limits, Service
+from sam2lab.remote.wire import HOST, FeaturesGone, RefusedError
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
 from sam2lab.runtime.lru import CacheInfo
 
 LOG = logging.getLogger("sam2lab.remote")
 
-# Not a parameter: the token crosses the line in the clear, so there must be no line.
-HOST = "127.0.0.1"
-
-# How often a running server looks whether it should stop.
-STOP_POLL_S = 0.05
-# How often a full server looks whether a connection has become free.
-FULL_POLL_S = 0.05
-# A client that has just connected gets this long to ask before it may have to make room.
-NEW_CLIENT_S = 0.25
-
 
 def serve(engine: Engine, *, port: int = 0, limits: Limits | None = None) -> Server:
     """Serve `engine` on 127.0.0.1 until `stop()` or the end of the `with` block.
 
-    Port 0 takes a free one. Who asks must give the token, drawn anew each time. Other machines
-    cannot ask at all: to serve one, let it open an SSH tunnel to this port.
+    Port 0 takes a free one. A client must show the token, which is drawn anew each time. Other
+    machines cannot connect: let them open an SSH tunnel to this port (see `sam2lab.remote`).
 
     ```python
     with serve(OnnxEngine("models/nano")) as server:
@@ -48,39 +44,39 @@ def serve(engine: Engine, *, port: int = 0, limits: Limits | None = None) -> Ser
         raise ValueError(
             f"engine is {type(engine).__name__}; wanted an Engine, such as segmenter.engine"
         )
-    port = whole("port", port, 0, 65535)
-    return Server(HttpServer(Service(engine, limits or Limits()), port))
+    return Server(Service(engine, limits or Limits()), whole("port", port, 0, 65535))
 
 
 class Server:
-    """A running server, as `serve` starts it."""
+    """A running server, as `serve` starts it, with a thread and an event loop of its own."""
 
-    def __init__(self, http: HttpServer) -> None:
-        self._http = http
+    def __init__(self, service: Service, port: int) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._service = service
+        (self._socket,) = bind_sockets(port, HOST)
+        # Bound here, so that it outlives the socket.
+        self._port: int = self._socket.getsockname()[1]
+        self._ready, self._stopping = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(
-            target=http.serve_forever, args=(STOP_POLL_S,), name="sam2lab-server", daemon=True
+            target=lambda: asyncio.run(self._run()), name="sam2lab-server", daemon=True
         )
         self._thread.start()
+        self._ready.wait()
 
     @property
     def url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:40123`."""
-        return f"http://{HOST}:{self._http.server_address[1]}"
-
-    @property
-    def token(self) -> str:
-        """What a client must show; keep it to yourself."""
-        return self._http.token
+        return f"http://{HOST}:{self._port}"
 
     @property
     def features(self) -> CacheInfo:
-        """How the features kept for clients have done, and what they take."""
-        return self._http.service.features.info()
+        """How often the features kept for clients were found, and what they take."""
+        return self._service.features.info()
 
     def stop(self) -> None:
         """Hang up on every client, and wait for the work at hand; a second call does nothing."""
         if self._thread.is_alive():
-            self._http.stop()
+            self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
     def __enter__(self) -> Server:
@@ -90,99 +86,99 @@ class Server:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Server of {self._http.service.engine.key} at {self.url}>"
+        return f"<Server of {self._service.engine.key} at {self.url}>"
+
+    async def _run(self) -> None:
+        self._loop, limits = asyncio.get_running_loop(), self._service.limits
+        with ThreadPoolExecutor(1) as photos, ThreadPoolExecutor(1) as prompts:
+            workers = dict.fromkeys(self._service.photo_routes, photos)
+            workers |= dict.fromkeys(self._service.prompt_routes, prompts)
+            given = {"service": self._service, "token": self.token, "workers": workers}
+            # Paths may hold what no log should, so requests are not logged.
+            app = Application([("(.*)", Handler, given)], log_function=lambda handler: None)
+            http = HTTPServer(
+                app,
+                max_body_size=limits.body_bytes,
+                body_timeout=limits.request_s,
+                idle_connection_timeout=limits.idle_s,
+            )
+            http.add_socket(self._socket)
+            self._ready.set()
+            await self._stopping.wait()
+            http.stop()
+            await http.close_all_connections()
+            at_hand = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.gather(*at_hand, return_exceptions=True)
 
 
-class HttpServer(socketserver.TCPServer):
-    """Accepts connections, each with a thread of its own, and never more than agreed.
+@stream_request_body
+class Handler(RequestHandler):
+    """One request: checks its token before anything is kept of it, and answers in a worker."""
 
-    Where all are taken a new client waits, and the one that has been silent longest is hung
-    up on, who may come back.
-    """
+    def initialize(self, service: Service, token: str, workers: dict[str, Executor]) -> None:
+        """Take what all requests share; tornado calls this in place of a constructor."""
+        self._service = service
+        self._token = token
+        self._workers = workers
 
-    # Elsewhere than on POSIX this would let another process take over the port.
-    allow_reuse_address = os.name == "posix"
-    request_queue_size = 64
+    def set_default_headers(self) -> None:
+        """Say nothing about versions."""
+        self.set_header("Server", "sam2lab")
 
-    def __init__(self, service: Service, port: int) -> None:
-        self.service = service
-        self.token = secrets.token_urlsafe(32)
-        self._free = threading.Semaphore(service.limits.connections)
-        self._stopping = False
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
-        self._idle: dict[socket.socket, float] = {}
-        super().__init__((HOST, port), Handler)
+    def prepare(self) -> None:
+        """Look at the token, before the body arrives."""
+        shown = self.request.headers.get("Authorization", "").encode()
+        self._known = hmac.compare_digest(shown, f"Bearer {self._token}".encode())
+        self._body: list[bytes] = []
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a connection, once there is room for it."""
-        while not self._free.acquire(timeout=FULL_POLL_S):
-            if self._stopping:
-                self.shutdown_request(request)
-                return
-            self._hang_up_on_idle()
-        thread = threading.Thread(
-            target=self._serve_connection, args=(request, client_address), daemon=True
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a part of the body, of a client that may ask; others are heard out and refused."""
+        if self._known:
+            self._body.append(chunk)
+
+    async def get(self, route: str) -> None:
+        """Greet a client."""
+        self._check(route, ["/info"])
+        await self._send(self._service.greeting())
+
+    async def post(self, route: str) -> None:
+        """Answer a question in the worker that its route has."""
+        self._check(route, self._workers)
+        answer = (self._service.photo_routes | self._service.prompt_routes)[route]
+        body, started = b"".join(self._body), time.perf_counter()
+        reply = await asyncio.get_running_loop().run_in_executor(
+            self._workers[route], lambda: wire.pack(answer(body))
         )
-        with self._lock:
-            self._open[request] = thread
+        self.set_header("Server-Timing", f"work;dur={1000 * (time.perf_counter() - started):.3f}")
+        await self._send(reply)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tell the client what is wrong with its request, but nothing about this process."""
+        error = kwargs["exc_info"][1]
+        reason = "the engine failed; the log of the server's process says how"
+        if isinstance(error, RefusedError):
+            self.set_status(410 if isinstance(error, FeaturesGone) else 400)
+            reason = str(error)
+        elif isinstance(error, HTTPError):
+            reason = error.reason or HTTPStatus(status_code).phrase
+        self.finish({"error": reason})
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log what broke here; what a client did wrong is told to the client only."""
+        if not isinstance(value, RefusedError | HTTPError):
+            LOG.error("The engine failed on a request", exc_info=(typ, value, tb))
+
+    def _check(self, route: str, routes: Collection[str]) -> None:
+        if not self._known:
+            raise HTTPError(401, reason="wanted the header Authorization: Bearer server.token")
+        if route not in routes:
+            raise HTTPError(404, reason=f"wanted one of {', '.join(routes)}")
+
+    async def _send(self, reply: bytes) -> None:
+        """Send an answer, and hang up on a client that does not take it."""
         try:
-            thread.start()
-        except RuntimeError:
-            self._forget(request)
-            raise
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong with one connection; the others go on."""
-        LOG.warning("A connection broke", exc_info=True)
-
-    @contextlib.contextmanager
-    def idling(self, connection: socket.socket, is_new: bool) -> Iterator[None]:
-        """Meanwhile nothing is asked on `connection`, so it may be hung up on."""
-        with self._lock:
-            self._idle[connection] = time.monotonic() + (NEW_CLIENT_S if is_new else 0)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._idle.pop(connection, None)
-
-    def stop(self) -> None:
-        """End `serve_forever`, hang up on everybody, and wait for their threads."""
-        self._stopping = True
-        self.shutdown()
-        self.server_close()
-        with self._lock:
-            open_now = dict(self._open)
-        for connection in open_now:
-            _hang_up(connection)
-        for thread in open_now.values():
-            thread.join()
-
-    def _serve_connection(self, request: socket.socket, client_address: Any) -> None:
-        try:
-            self.finish_request(request, client_address)
-        except Exception:
-            self.handle_error(request, client_address)
-        finally:
-            self.shutdown_request(request)
-            self._forget(request)
-
-    def _forget(self, request: socket.socket) -> None:
-        with self._lock:
-            self._open.pop(request, None)
-        self._free.release()
-
-    def _hang_up_on_idle(self) -> None:
-        now = time.monotonic()
-        with self._lock:
-            spare = (connection for connection, since in self._idle.items() if since <= now)
-            longest = next(spare, None)
-            if longest is not None:
-                del self._idle[longest]
-                _hang_up(longest)
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+            await asyncio.wait_for(self.finish(reply), self._service.limits.request_s)
+        except StreamClosedError:
+            LOG.debug("A client left before it had its answer")
+        except TimeoutError:
+            cast(HTTP1Connection, self.request.connection).close()

@@ -25,22 +25,20 @@ def request(
     *,
     line: str = "POST /decode HTTP/1.1",
     token: str | None = None,
-    media_type: str = wire.ARRAYS_TYPE,
     length: str | None = None,
-    extra: str = "",
 ) -> bytes:
-    """A request, right but for what is asked to be wrong; `extra` is further header lines."""
+    """A right request, but for the part that is passed."""
     token = server.token if token is None else token
     length = str(len(body)) if length is None else length
     head = (
-        f"{line}\r\nHost: here\r\nAuthorization: Bearer {token}\r\nContent-Type: {media_type}\r\n"
-        f"{f'Content-Length: {length}' if length else 'X: y'}\r\n{extra}\r\n"
+        f"{line}\r\nHost: here\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
+        f"{f'Content-Length: {length}' if length else 'X: y'}\r\n\r\n"
     )
     return head.encode("latin-1") + body
 
 
-def send(server: Server, data: bytes, *, half_close: bool = True) -> bytes:
-    """Send, say that this was all, and take everything that comes back."""
+def send(server: Server, data: bytes, *, half_close: bool = False) -> bytes:
+    """Send, perhaps say that this was all, and take everything that comes back."""
     with connect(server) as connection:
         # A server that has heard enough may hang up while we still send.
         with contextlib.suppress(ConnectionError):

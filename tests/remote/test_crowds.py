@@ -1,4 +1,4 @@
-"""Many clients at once, some of them malicious: everybody gets their own right answer."""
+"""Many clients at once, some of them malicious: each gets its own right answer."""
 
 from __future__ import annotations
 
@@ -53,26 +53,13 @@ def test_eight_threads_may_share_one_engine(server: Server, photo_file: bytes) -
                 np.testing.assert_array_equal(ours, theirs)
 
 
-def test_more_clients_than_connections_are_served_in_turn() -> None:
-    with serve(FakeEngine(), limits=Limits(connections=2)) as server:
-        open_at_once = []
-
-        def watched(client: int) -> bool:
-            right = ask(server, client, rounds=3)
-            open_at_once.append(len(server._http._open))
-            return right
-
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            assert all(pool.map(watched, range(CLIENTS)))
-    assert max(open_at_once) <= 2
-
-
-def test_those_who_say_nothing_make_room_for_those_who_ask() -> None:
-    with serve(FakeEngine(), limits=Limits(connections=3)) as server:
-        silent = [connect(server) for _ in range(10)]
-        assert ask(server, client=0)
-        for connection in silent:
-            connection.close()
+def test_clients_that_say_nothing_or_stop_halfway_block_nobody(server: Server) -> None:
+    quiet = [connect(server) for _ in range(40)]
+    for connection in quiet[20:]:
+        connection.sendall(request(server, bytes(10), length="1000"))
+    assert ask(server, client=0)
+    for connection in quiet:
+        connection.close()
 
 
 def malformed(server: Server, rng: np.random.Generator) -> bytes:
@@ -97,8 +84,8 @@ def malformed(server: Server, rng: np.random.Generator) -> bytes:
             damaged[place] = rng.integers(256)
         return request(server, bytes(damaged))
     if kind == 5:
-        lengths = ("-1", "1e3", "9" * 40, "0x10", "", "１２", str(rng.integers(10**12)))
-        return request(server, body, length=str(rng.choice(lengths[:5])))
+        lengths = ("-1", "1e3", "9" * 40, "0x10", "")
+        return request(server, body, length=str(rng.choice(lengths)))
     if kind == 6:
         route = rng.choice(["/encode", "/decode", "/features", "/segment"])
         shape = rng.integers(0, 9, int(rng.integers(0, 5)))
@@ -109,26 +96,28 @@ def malformed(server: Server, rng: np.random.Generator) -> bytes:
     return right[: len(right) // 2] + right
 
 
-def test_two_hundred_malformed_requests_hurt_nobody(
-    server: Server, caplog: pytest.LogCaptureFixture
+def test_two_hundred_malformed_requests_harm_no_other_client(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     rng = np.random.default_rng(0)
-    requests = [malformed(server, rng) for _ in range(200)]
-    threads_before = threading.active_count()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        asking = [pool.submit(ask, server, client) for client in range(CLIENTS // 2)]
-        replies = list(pool.map(lambda data: send(server, data), requests))
-        assert all(future.result() for future in asking)
+    with serve(FakeEngine(), limits=Limits(request_s=0.5, idle_s=0.5)) as server:
+        requests = [malformed(server, rng) for _ in range(200)]
+        threads_before = threading.active_count()
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            asking = [pool.submit(ask, server, client) for client in range(CLIENTS // 2)]
+            replies = list(pool.map(lambda data: send(server, data), requests))
+            assert all(future.result() for future in asking)
+        assert ask(server, client=99), "the server still works"
+        # The server's two workers start with their first request.
+        assert threading.active_count() <= threads_before + 2
     refused = [reply for reply in replies if reply]
-    # Who breaks off before a request is whole, or sends an empty line, has nobody to answer to.
-    assert len(refused) > 150
+    # A request that is not whole gets no answer.
+    assert len(refused) > 100
     for reply in refused:
-        assert int(reply.split()[1]) in {*range(400, 500), 505}, reply[:200]
+        assert 400 <= int(reply.split()[1]) < 500, reply[:200]
         assert b"Traceback" not in reply
         assert b'File "' not in reply
-    assert ask(server, client=99), "the server still works"
     assert not [r for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")]
-    assert threading.active_count() <= threads_before + 1
 
 
 def test_a_hundred_photos_take_no_more_memory_than_agreed() -> None:

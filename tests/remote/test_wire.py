@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam2lab.remote.wire import (
-    WireError,
+    RefusedError,
+    RemoteError,
     pack,
     pack_greeting,
     pack_masks,
@@ -21,8 +22,8 @@ from sam2lab.runtime.engines.protocol import ModelInfo
 
 
 @given(st.binary(max_size=300))
-def test_bytes_that_are_no_arrays_are_a_wire_error(body: bytes) -> None:
-    with pytest.raises(WireError):
+def test_bytes_that_are_no_arrays_are_refused(body: bytes) -> None:
+    with pytest.raises(RefusedError):
         unpack(body, {"a": "float32"})
 
 
@@ -65,10 +66,8 @@ def test_masks_of_one_object_take_a_hundredth_of_their_bytes() -> None:
         (b"", [1, 8, 8]),
     ],
 )
-def test_masks_that_unpack_to_something_else_are_a_wire_error(
-    data: bytes, shape: list[int]
-) -> None:
-    with pytest.raises(WireError, match="masks"):
+def test_masks_that_unpack_to_something_else_are_refused(data: bytes, shape: list[int]) -> None:
+    with pytest.raises(RefusedError, match="masks"):
         unpack_masks(np.frombuffer(data, np.uint8), np.array(shape, np.int64))
 
 
@@ -76,7 +75,7 @@ def test_masks_that_would_unpack_to_much_more_take_no_memory() -> None:
     bomb = np.frombuffer(zlib.compress(bytes(100_000_000)), np.uint8)
     tracemalloc.start()
     try:
-        with pytest.raises(WireError):
+        with pytest.raises(RefusedError):
             unpack_masks(bomb, np.array([1, 8, 8]))
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -94,5 +93,5 @@ def test_a_model_introduces_itself_in_full() -> None:
     [b"", b"<html>", b"[]", b"{}", b'{"format": "other"}', b'{"format": "sam2lab remote 1"}'],
 )
 def test_another_kind_of_server_is_recognised(body: bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(RemoteError, match="does not speak"):
         unpack_greeting(body)
