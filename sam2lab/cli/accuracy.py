@@ -130,7 +130,7 @@ def _parts(arguments: Namespace) -> Iterator[tuple[str, Drawer, int]]:
     The samples are for a model's (height, width), which drawn scenes have.
     """
     from sam2lab.measure import ground_truth
-    from sam2lab.measure.size_classes import SMALL_PX
+    from sam2lab.measure.accuracy import SMALL_PX
     from sam2lab.scenes.mixture import Mixture
 
     if arguments.scenes:

@@ -1,4 +1,4 @@
-"""Answers worth looking at, chosen by their rank and by nobody's hand, and asked for again."""
+"""Answers worth looking at: chosen by their rank, and asked for again to see the masks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sam2lab.measure.accuracy import Place, opened, score
+from sam2lab.measure.engine_sources import Source, open_trained
 from sam2lab.measure.ground_truth import Sample, samples
 from sam2lab.measure.interactive import InteractiveProtocol, PromptedMasks, prompt_objects
 from sam2lab.runtime.engines.protocol import Engine
-from sam2lab.runtime.masks import Mask
+from sam2lab.runtime.masks import Mask, iou
 from sam2lab.scenes.scene import Scene
 
 RANKS = ("best", "median", "worst")
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Example:
     """One object of a photo (H, W, 3): the truth (H, W), and each engine's answer and its IoU."""
 
     title: str
@@ -31,10 +31,10 @@ class Case:
 
 
 def best_median_worst(table: pd.DataFrame, engine: str, kind: str, clicks: int) -> pd.DataFrame:
-    """The answers of the best, the median and the worst IoU among those to one kind of prompt.
+    """The answers with the best, the median and the worst IoU among those to one kind of prompt.
 
-    A row for each, in this order, with a column `rank`. Of equal ones the first image counts,
-    and there the first object.
+    A row for each, in this order, with a column `rank`. Among equals the first image wins, and
+    there the first object.
     """
     same = (table["engine"] == engine) & (table["kind"] == kind) & (table["clicks"] == clicks)
     if not same.any():
@@ -52,14 +52,14 @@ def best_median_worst(table: pd.DataFrame, engine: str, kind: str, clicks: int) 
 
 
 def answer_again(
-    engines: Mapping[str, Engine | Place],
+    engines: Mapping[str, Engine | Source],
     ground_truth: Iterable[Sample | Scene],
     rows: pd.DataFrame,
-) -> list[Case]:
-    """Put the questions of some rows again, to every engine, and keep the masks.
+) -> list[Example]:
+    """Ask every engine again for the objects of some rows, and keep the masks.
 
-    `rows` are of one table of `evaluate`, as `best_median_worst` chooses them; the ground truth
-    is the one that they are about.
+    `rows` are of one table of `evaluate` on this ground truth, as `best_median_worst` chooses
+    them.
     """
     missing = set(rows["image"])
     found = {}
@@ -71,22 +71,17 @@ def answer_again(
             break
     if missing:
         raise ValueError(f"rows is about images {sorted(missing)}, which ground_truth has not")
-    cases, asked = [], opened(engines)
+    opened = open_trained(engines)
+    examples = []
     for row in rows.itertuples():
-        truth = found[row.image].masks[row.object]
-        questions = InteractiveProtocol((row.kind,), max(row.clicks, 1), rows.attrs["seed"])
-        photo = found[row.image].photo
+        photo, masks, _ = found[row.image]
+        truth = masks[row.object]
+        protocol = InteractiveProtocol((row.kind,), max(row.clicks, 1), rows.attrs["seed"])
         answers = {}
-        for name, engine in asked.items():
-            *_, last = prompt_objects(engine, photo, {row.object: truth}, questions, row.image)
+        for name, engine in opened.items():
+            *_, last = prompt_objects(engine, photo, {row.object: truth}, protocol, row.image)
             answers[name] = last
-        cases.append(
-            Case(
-                title=f"{row.rank}\nimage {row.image}, object {row.object}",
-                photo=photo,
-                truth=truth,
-                answers=answers,
-                ious={name: score(name, answer, truth)["iou"] for name, answer in answers.items()},
-            )
-        )
-    return cases
+        ious = {name: iou(truth, answer.best) for name, answer in answers.items()}
+        title = f"{row.rank}\nimage {row.image}, object {row.object}"
+        examples.append(Example(title, photo, truth, answers, ious))
+    return examples

@@ -10,7 +10,6 @@ import hashlib
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
@@ -18,18 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2lab.runtime.digests import sha256_of
+from sam2lab.runtime.masks import Mask
 from sam2lab.scenes.coco import CocoFolder
 from sam2lab.scenes.scene import Scene
 from sam2lab.scenes.split import held_out as is_held_out
 
-Mask = npt.NDArray[np.bool_]
 Path = str | os.PathLike[str]
 
 
 class Skipped(NamedTuple):
     """What was not measured, and why.
 
-    `object` is None where it is the whole photo, `image` where no photo can be told.
+    `object` is None for a whole photo, `image` where no photo is known.
     """
 
     image: int | None
@@ -37,13 +36,12 @@ class Skipped(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """A photo (H, W, 3), the masks (H, W) of its objects by name, and what was left out."""
+class Labelled(NamedTuple):
+    """A photo (H, W, 3), the masks (H, W) of its objects by number, and what was skipped."""
 
     photo: npt.NDArray[np.uint8]
     masks: dict[int, Mask]
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[Skipped]
 
 
 class Sample(NamedTuple):
@@ -54,7 +52,7 @@ class Sample(NamedTuple):
 
 
 class Samples(Sequence[Sample]):
-    """Samples that are made when they are asked for, and what could not even be asked for.
+    """Samples that are made on demand, and what was skipped before any photo was read.
 
     Equal keys mean the same pictures with the same truth.
     """
@@ -79,20 +77,19 @@ class Samples(Sequence[Sample]):
 
 
 class Mixture(Protocol):
-    """Whatever draws the same scene for the same number, such as `scenes.mixture.Mixture`."""
+    """Draws the same scene for the same number, as `scenes.mixture.Mixture` does."""
 
     def scene(self, index: int, size: tuple[int, int]) -> Scene: ...
 
 
 def coco(annotations: Path, images: Path | None = None, held_out: bool = False) -> Samples:
-    """The photos of a COCO-format set; with `held_out` those only that training never reads.
+    """The photos of a COCO-format set; with `held_out` only those that training never reads.
 
-    Other processes open the set for themselves, by these paths. Crowds and objects without a
-    pixel are skipped, as upstream's evaluation does, and photos that cannot be read; all are
-    counted.
+    Other processes open the set for themselves, by these paths. Crowds, objects without a pixel
+    (as in upstream's evaluation) and photos that cannot be read are skipped and counted.
     """
     place = (os.fspath(annotations), None if images is None else os.fspath(images))
-    # Opened anew, its problems are those of the file; what photos add comes with each of them.
+    # Only the problems of the file: those of a photo come with its sample.
     folder = CocoFolder(*place)
     chosen = [image for image in folder.images if is_held_out(image) or not held_out]
     skipped = [Skipped(None, None, problem) for problem in folder.problems]
@@ -117,8 +114,8 @@ def _load_coco(place: tuple[str, str | None], key: str, image: int) -> Labelled:
     photo = folder.read(image)
     found = folder.objects(image)
     crowds = [Skipped(image, each.id, "crowd") for each in found if each.iscrowd]
-    told = f" of image {image} is skipped: "
-    broken = [Skipped(image, None, line) for line in folder.problems if told in line]
+    here = f" of image {image} is skipped: "
+    broken = [Skipped(image, None, line) for line in folder.problems if here in line]
     masks = {each.id: each.mask for each in found if not each.iscrowd}
     return Labelled(photo, masks, crowds + broken)
 
@@ -137,8 +134,8 @@ def _from_scene(scene: Scene, image: int) -> Labelled:
     return Labelled(scene.image, visible, hidden)
 
 
-# An index of COCO takes seconds to read, and a worker needs the same one thousands of times. By its
-# key it is read again where someone has mended it meanwhile.
+# An index of COCO takes seconds to read, and a worker needs the same one thousands of times. The
+# key is an argument so that a file that was changed is read again.
 @lru_cache(maxsize=2)
 def _folder(place: tuple[str, str | None], key: str) -> CocoFolder:
     return CocoFolder(*place)

@@ -1,4 +1,7 @@
-"""One engine, one photo: every object asked for in every way, all objects in one call."""
+"""Ask one engine for every object of one photo, as papers on interactive segmentation do.
+
+All objects of the photo are asked for in one call of the decoder.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2lab.measure import simulated_clicks as clicks
-from sam2lab.measure.simulated_clicks import Click, Mask
+from sam2lab.measure.simulated_clicks import Click
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Engine, Float32
+from sam2lab.runtime.masks import Mask, bounding_box
 from sam2lab.runtime.segmenter import Segmenter
 
 KINDS = ("clicks", "random click", "box", "jittered box")
@@ -26,10 +30,10 @@ PIXELS_AT_ONCE = 2**25
 
 @dataclass(frozen=True)
 class InteractiveProtocol:
-    """In which ways every object is asked for.
+    """The kinds of prompt for every object.
 
-    `clicks` is how many clicks the kind "clicks" goes up to. `seed` decides on random clicks
-    and on jitter, which are the same for every engine, and for an object whatever else is asked.
+    The kind "clicks" goes on for so many `clicks`. `seed` decides on random clicks and on
+    jitter, which are the same for every engine, and for an object whatever other kinds there are.
     """
 
     kinds: tuple[str, ...] = KINDS
@@ -40,7 +44,7 @@ class InteractiveProtocol:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise ValueError(f"kinds is {self.kinds!r}; wanted some of: {', '.join(KINDS)}")
-        # As Python's own whole numbers they can be written down.
+        # JSON takes Python's own whole numbers, and not numpy's.
         object.__setattr__(self, "clicks", whole("clicks", self.clicks, least=1))
         object.__setattr__(self, "seed", whole("seed", self.seed, least=0))
 
@@ -49,7 +53,7 @@ class PromptedMasks(NamedTuple):
     """What an engine made of one prompt.
 
     `clicks` is the number of clicks so far, 0 for a box. `masks` (C, H, W) and `scores` (C,)
-    hold three candidates after a single click, and the one mask after anything clearer. Points
+    hold three candidates after a single click, and one mask after any clearer prompt. Points
     (P, 2) are (x, y) in pixels of the photo with labels (P,), `box` is (4,).
     """
 
@@ -64,7 +68,7 @@ class PromptedMasks(NamedTuple):
 
     @property
     def best(self) -> Mask:
-        """The mask (H, W) that the engine itself thinks best."""
+        """The mask (H, W) that the engine scores best."""
         return self.masks[int(np.argmax(self.scores))]
 
 
@@ -72,15 +76,15 @@ def prompt_objects(
     engine: Engine,
     photo: npt.NDArray[np.uint8],
     objects: Mapping[int, Mask],
-    questions: InteractiveProtocol,
+    protocol: InteractiveProtocol,
     image: int = 0,
 ) -> Iterator[PromptedMasks]:
-    """Encode a photo (H, W, 3) once, and ask for each of its objects in every kind of way.
+    """Encode a photo (H, W, 3) once, and ask for each of its objects with every kind of prompt.
 
     As upstream does it, a single click gets three candidates; a box, and every click after the
     first, gets a single mask. A correction hands over the low-resolution logits of the answer
-    that it corrects. Where nothing is left to correct, the answer stays as it is. `image` is
-    the photo's number, on which what is drawn by chance depends.
+    that it corrects. Where nothing is left to correct, the answer stays as it is. Random
+    prompts depend on the photo's number `image`.
     """
     segmenter = Segmenter(engine)
     (embedding,) = segmenter.embed_images(photo, use_embeddings_cache=False)
@@ -88,25 +92,27 @@ def prompt_objects(
     at_once = max(1, PIXELS_AT_ONCE // (3 * photo.shape[0] * photo.shape[1]))
     for start in range(0, len(numbers), at_once):
         asked = {number: objects[number] for number in numbers[start : start + at_once]}
-        desk = _Desk(segmenter, embedding, asked)
-        for kind in questions.kinds:
+        prompter = _Prompter(segmenter, embedding, asked)
+        for kind in protocol.kinds:
             if kind == "clicks":
-                yield from _corrected(desk, questions.clicks)
+                yield from _corrected(prompter, protocol.clicks)
                 continue
             drawn = [
-                (_chance(questions.seed, image, number, kind), mask)
+                (_generator(protocol.seed, image, number, kind), mask)
                 for number, mask in asked.items()
             ]
             if kind == "random click":
-                yield from desk.click(kind, [[clicks.inside(*pair)] for pair in drawn])
+                yield from prompter.click(kind, [[clicks.random_click(*pair)] for pair in drawn])
             elif kind == "box":
-                yield from desk.box(kind, [clicks.box(mask) for mask in asked.values()])
+                yield from prompter.box(
+                    kind, [np.array(bounding_box(mask), np.float32) for mask in asked.values()]
+                )
             else:
-                yield from desk.box(kind, [clicks.jittered_box(*pair) for pair in drawn])
+                yield from prompter.box(kind, [clicks.jittered_box(*pair) for pair in drawn])
 
 
-class _Desk:
-    """Where objects of one photo are asked for; `logits` are what each of them was last given."""
+class _Prompter:
+    """Asks for objects of one photo; `logits` are those of the latest answer to each of them."""
 
     def __init__(
         self, segmenter: Segmenter, embedding: ImageEmbedding, objects: Mapping[int, Mask]
@@ -115,8 +121,8 @@ class _Desk:
         self.logits: dict[int, Float32] = {}
 
     def box(self, kind: str, boxes: Sequence[Float32]) -> list[PromptedMasks]:
-        """An answer to a box for each object."""
-        predictions = self._put(list(self.objects), False, boxes=np.stack(boxes))
+        """Give each object its box."""
+        predictions = self._decode(list(self.objects), False, boxes=np.stack(boxes))
         return [
             PromptedMasks(number, kind, 0, *prediction, _NO_POINTS, _NO_LABELS, box)
             for (number, prediction), box in zip(predictions, boxes, strict=True)
@@ -125,13 +131,13 @@ class _Desk:
     def click(
         self, kind: str, points: Sequence[Sequence[Click]], numbers: Sequence[int] | None = None
     ) -> list[PromptedMasks]:
-        """An answer to these clicks, as many for each of the objects, by default for all."""
+        """Give these objects, by default all, their clicks, as many to each of them."""
         coordinates = np.array([[(c.x, c.y) for c in each] for each in points], np.float32)
         labels = np.array([[c.positive for c in each] for each in points], np.float32)
         chosen = list(self.objects) if numbers is None else list(numbers)
         count = coordinates.shape[1]
         logits = None if count == 1 else np.stack([self.logits[number] for number in chosen])
-        predictions = self._put(
+        predictions = self._decode(
             chosen,
             count == 1,
             point_coordinates=coordinates,
@@ -143,7 +149,7 @@ class _Desk:
             for i, (number, prediction) in enumerate(predictions)
         ]
 
-    def _put(
+    def _decode(
         self, numbers: Sequence[int], several: bool, **prompt: Any
     ) -> list[tuple[int, tuple[npt.NDArray[np.bool_], Float32]]]:
         """Masks and scores by object, from one call of the decoder."""
@@ -161,32 +167,32 @@ class _Desk:
         return [(number, (masks[i], scores[i])) for i, number in enumerate(numbers)]
 
 
-def _corrected(desk: _Desk, count: int) -> Iterator[PromptedMasks]:
-    """The centre of each object first, then correction after correction, up to `count` clicks."""
-    given = {number: [clicks.centre(truth)] for number, truth in desk.objects.items()}
-    latest = {answer.object: answer for answer in desk.click("clicks", list(given.values()))}
+def _corrected(prompter: _Prompter, count: int) -> Iterator[PromptedMasks]:
+    """Click the centre of each object, then correct each answer, up to `count` clicks."""
+    given = {number: [clicks.centre_click(truth)] for number, truth in prompter.objects.items()}
+    latest = {answer.object: answer for answer in prompter.click("clicks", list(given.values()))}
     yield from latest.values()
     for so_far in range(2, count + 1):
         wrong = []
         for number in given:
-            truth = desk.objects[number]
+            truth = prompter.objects[number]
             earlier = np.zeros_like(truth)
             for click in given[number]:
                 earlier[click.y, click.x] = True
-            further = clicks.correction(truth, latest[number].best, earlier)
+            further = clicks.correction_click(truth, latest[number].best, earlier)
             if further is not None:
                 given[number].append(further)
                 wrong.append(number)
-        # What could not be corrected is right, or wrong in clicked pixels alone: it is finished.
+        # An answer without a correction is right, or wrong in clicked pixels only: it is final.
         given = {number: given[number] for number in wrong}
         if wrong:
-            answers = desk.click("clicks", [given[number] for number in wrong], wrong)
+            answers = prompter.click("clicks", [given[number] for number in wrong], wrong)
             latest |= {answer.object: answer for answer in answers}
         yield from (answer._replace(clicks=so_far) for answer in latest.values())
 
 
-def _chance(seed: int, *about: Any) -> np.random.Generator:
-    """Chance that depends on nothing but these, whatever else is drawn in this process."""
+def _generator(seed: int, *about: Any) -> np.random.Generator:
+    """Random numbers that depend only on these, whatever else is drawn in this process."""
     return np.random.default_rng([seed, zlib.crc32(repr(about).encode())])
 
 

@@ -1,8 +1,8 @@
-"""Are two engines the same model? The same questions to both, the answers compared.
+"""Are two engines the same model? Both answer the same prompts, and the answers are compared.
 
-Both engines are asked through a `Segmenter`, so that preprocessing, prompts and postprocessing
-count too, and there is no second way from a photo to a mask. A table is about one pair of engines;
-`pd.concat({size: table, …}, names=["size"])` puts several sizes together.
+Both engines are asked through a `Segmenter`, so preprocessing, prompts and postprocessing count
+too. A table is about one pair of engines; `pd.concat({size: table, …}, names=["size"])` puts
+several sizes together.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from sam2lab.measure.cases import KINDS, Case, draw_cases
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
-from sam2lab.runtime.masks import Mask, iou
+from sam2lab.runtime.masks import Mask, boundary_iou, iou
 from sam2lab.runtime.segmenter import Prediction, Segmenter
-
-BOUNDARY_PX = 2
 
 
 def compare_tensors(
@@ -30,10 +28,10 @@ def compare_tensors(
     kinds: Iterable[str] = KINDS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """What comes out of encoder and decoder, as numbers: one row per image and tensor.
+    """Compare what encoder and decoder give, as numbers: one row per image and tensor.
 
-    `engine_a` is the measure of things. The logits of each mask token and the scores are
-    those of all `kinds` of prompt together, each engine decoding its own features. Columns:
+    `engine_a` is the reference. The logits of each mask token and the scores are those of all
+    `kinds` of prompt together, each engine decoding its own features. Columns:
     `image`, `tensor`, `shape`, `max_abs_error`, `mean_abs_error`, `relative_error` (the largest
     error in standard deviations of a's tensor) and `cosine` (1 where the directions agree).
     """
@@ -64,11 +62,11 @@ def compare_masks(
     prompts_per_kind: int = 1,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The masks that a user would get, at the photo's size: one row per mask.
+    """Compare the masks that a user would get, at the photo's size: one row per mask.
 
     Columns: `image`, `kind`, `prompt`, `candidate`, `area_px` (of a's mask), `iou`,
-    `boundary_disagreement` (see the function of that name), `score_error` (absolute),
-    `flipped_px` (the sign test: pixels that are mask in one and not in the other) and
+    `boundary_disagreement` (1 - `boundary_iou`), `score_error` (absolute), `flipped_px` (the
+    sign test: pixels that are mask in one and not in the other) and
     `flipped_share` of all pixels. In `refine` each engine refines its own earlier answer, of
     the candidate that a scores best.
     """
@@ -122,38 +120,10 @@ def mask_errors(a: Mask, b: Mask) -> dict[str, Any]:
     return {
         "area_px": int(np.count_nonzero(a)),
         "iou": iou(a, b),
-        "boundary_disagreement": boundary_disagreement(a, b),
+        "boundary_disagreement": 1.0 - boundary_iou(a, b),
         "flipped_px": flipped,
         "flipped_share": flipped / a.size,
     }
-
-
-def boundary_disagreement(a: Mask, b: Mask, distance_px: int = BOUNDARY_PX) -> float:
-    """1 - Boundary IoU (Cheng et al., CVPR 2021): 0 where outlines agree, 1 where none does.
-
-    Each mask is reduced to its pixels that lie within `distance_px` of its outline, and these
-    two bands are compared by IoU. What lies outside the picture counts as not mask.
-
-    >>> square = np.zeros((20, 20), bool)
-    >>> square[5:15, 5:15] = True
-    >>> round(boundary_disagreement(square, np.roll(square, 1, axis=1)), 3)
-    0.4
-    """
-    return 1.0 - iou(_inner_band(a, distance_px), _inner_band(b, distance_px))
-
-
-def _inner_band(mask: Mask, distance_px: int) -> Mask:
-    """The mask's pixels from which a step of `distance_px`, diagonals too, leads outside."""
-    core = mask
-    for axis in (0, 1):
-        length = mask.shape[axis]
-        padding = [(0, 0), (0, 0)]
-        padding[axis] = (distance_px, distance_px)
-        padded = np.pad(core, padding)
-        core = np.logical_and.reduce(
-            [padded.take(range(i, i + length), axis) for i in range(2 * distance_px + 1)]
-        )
-    return mask & ~core
 
 
 class _Side:
@@ -181,7 +151,7 @@ class _Side:
     def tensors(
         self, image: int, asked: Sequence[Case], mask_inputs: Sequence[Float32 | None]
     ) -> dict[str, Float32]:
-        """All that encoder and decoder say about one image, by name."""
+        """What encoder and decoder give for one image, by name."""
         features = self.embeddings[image].features
         answers = [self._decode(*question) for question in zip(asked, mask_inputs, strict=True)]
         logits = np.concatenate([answer.logits for answer in answers])

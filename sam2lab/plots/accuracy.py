@@ -33,7 +33,7 @@ CLICKS_SHOWN = (1, 3, 10)
 TARGETS = (0.85, 0.90)
 
 
-class Case(Protocol):
+class Example(Protocol):
     """One object of a photo (H, W, 3), the truth (H, W), and each engine's answer with its IoU.
 
     An answer has `best` (H, W), and its prompt in pixels of the photo: `points` (P, 2) with
@@ -153,26 +153,26 @@ def iou_by_size(summary: pd.DataFrame) -> Figure:
     return figure
 
 
-def beside_truth(cases: Sequence[Case]) -> Figure:
-    """A row for each case: every engine's mask on the photo with its prompt, then the truth."""
-    engines = list(cases[0].answers)
-    heights = [case.photo.shape[0] / case.photo.shape[1] for case in cases]
+def beside_truth(examples: Sequence[Example]) -> Figure:
+    """A row for each example: every engine's mask on the photo with its prompt, then the truth."""
+    engines = list(examples[0].answers)
+    heights = [example.photo.shape[0] / example.photo.shape[1] for example in examples]
     side = 3.2
     figure = Picture(
         figsize=(side * (len(engines) + 1), sum(side * height + 0.35 for height in heights)),
         layout="constrained",
     )
     rows = figure.subplots(
-        len(cases), len(engines) + 1, squeeze=False, gridspec_kw={"height_ratios": heights}
+        len(examples), len(engines) + 1, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
-    for panels, case in zip(rows, cases, strict=True):
+    for panels, example in zip(rows, examples, strict=True):
         for axes, engine in zip(panels, engines, strict=False):
-            _panel(axes, case.photo, case.answers[engine].best, SKY)
-            _draw_prompt(axes, case.answers[engine])
-            axes.set_title(f"{engine}: IoU {case.ious[engine]:.2f}", fontsize=9)
-        _panel(panels[-1], case.photo, case.truth, ORANGE)
+            _panel(axes, example.photo, example.answers[engine].best, SKY)
+            _draw_prompt(axes, example.answers[engine])
+            axes.set_title(f"{engine}: IoU {example.ious[engine]:.2f}", fontsize=9)
+        _panel(panels[-1], example.photo, example.truth, ORANGE)
         panels[-1].set_title("truth", fontsize=9)
-        panels[0].set_ylabel(case.title, fontsize=9)
+        panels[0].set_ylabel(example.title, fontsize=9)
     return figure
 
 

@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 from PIL import Image
+from pycocotools.cocoeval import Params
 
 from sam2lab.measure import accuracy, ground_truth
-from sam2lab.measure.accuracy import Accuracy, evaluate
+from sam2lab.measure.accuracy import Accuracy, evaluate, size_class
 from sam2lab.measure.ground_truth import Sample, Samples
 from tests.measure.known import (
     AFTER_CLICKS,
@@ -82,6 +83,13 @@ def test_areas_are_those_of_the_true_masks(result: Accuracy) -> None:
         for i, mask in enumerate(scene(number).masks)
     }
     assert set(result.table["size"]) == {"small"}
+
+
+def test_sizes_are_those_of_coco() -> None:
+    ranges = dict(zip(Params("segm").areaRngLbl, Params("segm").areaRng, strict=True))
+    for name in ("small", "medium", "large"):
+        low, high = ranges[name]
+        assert size_class(low) == size_class(high - 1) == name
 
 
 def test_every_photo_is_encoded_once_by_each_engine() -> None:
@@ -289,7 +297,7 @@ def test_any_function_opens_an_engine_here_but_some_cannot_be_sent() -> None:
 
 
 def test_an_open_engine_is_not_sent_to_workers() -> None:
-    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="give the place instead"):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="give the source instead"):
         evaluate({"known": KnownEngine()}, scenes(1), executor=pool)
 
 

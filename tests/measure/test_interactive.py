@@ -156,11 +156,11 @@ def test_chance_is_the_same_for_every_engine_and_whatever_else_is_asked() -> Non
 
 def test_chance_is_another_for_another_photo_and_for_another_object() -> None:
     same = dict.fromkeys(range(3), OBJECTS[0])
-    questions = InteractiveProtocol(("random click",))
+    protocol = InteractiveProtocol(("random click",))
     points = [
         tuple(answer.points[0])
         for image in range(3)
-        for answer in prompt_objects(KnownEngine(), scene(3).image, same, questions, image)
+        for answer in prompt_objects(KnownEngine(), scene(3).image, same, protocol, image)
     ]
     # Of 700 pixels, nine at random are different ones in 95 of 100 cases; this is one of them.
     assert len(set(points)) == 9
@@ -170,7 +170,7 @@ def test_the_first_click_is_in_the_centre() -> None:
     for answer, truth in zip(
         asked(KnownEngine(), "clicks", clicks=1), OBJECTS.values(), strict=True
     ):
-        assert answer.points[0].tolist() == list(clicks.centre(truth)[:2])
+        assert answer.points[0].tolist() == list(clicks.centre_click(truth)[:2])
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,8 @@ import pytest
 
 from sam2lab.measure.cases import KINDS
 from sam2lab.measure.parity import (
-    boundary_disagreement,
     compare_masks,
     compare_tensors,
-    iou,
     tensor_errors,
 )
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
@@ -61,12 +59,6 @@ class Square:
         logits[..., :4, : self.columns] = 10.0
         scores = np.tile(np.arange(4, dtype=np.float32) / 10, (prompts.objects, 1))
         return Decoded(logits + np.float32(self.logit_error), scores + np.float32(self.score_error))
-
-
-def square(size: int, at: int = 5, side: int = 30) -> np.ndarray:
-    mask = np.zeros((side, side), bool)
-    mask[5 : 5 + size, at : at + size] = True
-    return mask
 
 
 def test_an_engine_compared_with_itself_has_no_error() -> None:
@@ -169,43 +161,6 @@ def test_masks_of_different_input_sizes_are_compared_at_the_photos() -> None:
 def test_no_image_is_refused() -> None:
     with pytest.raises(ValueError, match="images is an empty list"):
         compare_masks(Square(), Square(), [])
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        (square(0), square(0), 1.0),
-        (square(10), square(0), 0.0),
-        (square(10), square(10), 1.0),
-        (square(10), square(10, at=10), 50 / 150),
-    ],
-)
-def test_iou(a: np.ndarray, b: np.ndarray, expected: float) -> None:
-    assert iou(a, b) == expected
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        (square(0), square(0), 0.0),
-        (square(10), square(0), 1.0),
-        (square(10), square(10), 0.0),
-        # Bands of 64 pixels each: rings two wide. Shifted by one column they share
-        # 4 rows of 9 and 6 rows of 2: 48 of 80.
-        (square(10), square(10, at=6), 1 - 48 / 80),
-        # A square in the picture's corner has a band along the picture's edge as well.
-        (np.ones((10, 10), bool), np.ones((10, 10), bool), 0.0),
-        (np.ones((10, 10), bool), np.pad(np.ones((6, 6), bool), 2), 1.0),
-    ],
-)
-def test_boundary_disagreement(a: np.ndarray, b: np.ndarray, expected: float) -> None:
-    assert boundary_disagreement(a, b) == pytest.approx(expected)
-
-
-def test_boundary_disagreement_sees_an_outline_that_iou_hardly_notices() -> None:
-    a, b = square(200, side=300), square(200, at=7, side=300)
-    assert iou(a, b) > 0.98
-    assert boundary_disagreement(a, b) > 0.5
 
 
 @pytest.mark.parametrize("compare", [compare_tensors, compare_masks])

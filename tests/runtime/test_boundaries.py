@@ -1,15 +1,13 @@
-"""Outlines compared as DAVIS does, sizes classed as COCO does."""
+"""Masks and their outlines are compared as DAVIS and the papers define it."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 import pytest
-from pycocotools.cocoeval import Params
 from scipy import ndimage
 
-from sam2lab.measure.size_classes import size_class
-from sam2lab.runtime.masks import Mask, boundary_f
+from sam2lab.runtime.masks import Mask, boundary_f, boundary_iou, iou
 
 
 def davis(truth: Mask, answer: Mask) -> float:
@@ -63,8 +61,46 @@ def test_a_mask_without_outline_fits_only_another(truth: int, answer: int, expec
     assert boundary_f(masks[truth], masks[answer]) == expected
 
 
-def test_sizes_are_those_of_coco() -> None:
-    ranges = dict(zip(Params("segm").areaRngLbl, Params("segm").areaRng, strict=True))
-    for name in ("small", "medium", "large"):
-        low, high = ranges[name]
-        assert size_class(low) == size_class(high - 1) == name
+def square(size: int, at: int = 5, side: int = 30) -> np.ndarray:
+    mask = np.zeros((side, side), bool)
+    mask[5 : 5 + size, at : at + size] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (square(0), square(0), 1.0),
+        (square(10), square(0), 0.0),
+        (square(10), square(10), 1.0),
+        (square(10), square(10, at=10), 50 / 150),
+    ],
+)
+def test_iou_is_the_shared_part_of_two_masks(a: np.ndarray, b: np.ndarray, expected: float) -> None:
+    assert iou(a, b) == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (square(0), square(0), 1.0),
+        (square(10), square(0), 0.0),
+        (square(10), square(10), 1.0),
+        # Bands of 64 pixels each: rings two wide. Shifted by one column they share
+        # 4 rows of 9 and 6 rows of 2: 48 of 80.
+        (square(10), square(10, at=6), 48 / 80),
+        # A square in the picture's corner has a band along the picture's edge as well.
+        (np.ones((10, 10), bool), np.ones((10, 10), bool), 1.0),
+        (np.ones((10, 10), bool), np.pad(np.ones((6, 6), bool), 2), 0.0),
+    ],
+)
+def test_boundary_iou_compares_the_pixels_near_the_outlines(
+    a: np.ndarray, b: np.ndarray, expected: float
+) -> None:
+    assert boundary_iou(a, b) == pytest.approx(expected)
+
+
+def test_boundary_iou_sees_an_outline_that_iou_hardly_notices() -> None:
+    a, b = square(200, side=300), square(200, at=7, side=300)
+    assert iou(a, b) > 0.98
+    assert boundary_iou(a, b) < 0.5
