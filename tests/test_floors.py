@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.imports import Imports, circles, imports_of
 
 GROUND = {"_version", "settings", "runtime"}
 # What a floor may import from the package, besides itself.
@@ -35,39 +36,132 @@ BELOW = {
     "__init__": GROUND | {"opening", "widgets"},
 }
 HEAVY = {"torch", "torchvision", "sam2", "onnx"}
-PACKAGE = Path(__file__).parents[1] / "sam2lab"
+# Scripts that a child process runs: users of the package like any other, on top of everything.
+CHILD_SCRIPTS = {"measure._fresh_child", "peers._child", "peers._first_mask"}
+# Where the name of an imported module is computed: the table of engines names it, or the parent
+# process does.
+COMPUTED = {"opening", *CHILD_SCRIPTS}
+# Modules that still import each other in a circle.
+KNOWN_CIRCLES = [["sam2lab.remote.handler", "sam2lab.remote.server"]]
+
+PACKAGE = imports_of(Path(__file__).parents[1] / "sam2lab")
 
 
-def modules() -> list[Path]:
-    return sorted(path for path in PACKAGE.rglob("*.py"))
+def short(module: str) -> str:
+    """A module's name within the package.
+
+    >>> short("sam2lab"), short("sam2lab.runtime.store")
+    ('__init__', 'runtime.store')
+    """
+    return module.removeprefix("sam2lab").removeprefix(".") or "__init__"
 
 
-def imported(path: Path) -> set[str]:
-    """Every dotted name that a module imports, wherever in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively; name the package"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+def floor(module: str) -> str:
+    return short(module).partition(".")[0]
 
 
-def floor(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+@pytest.mark.parametrize("module", PACKAGE, ids=short)
+def test_a_module_imports_its_own_floor_or_those_below(module: str) -> None:
+    if short(module) in CHILD_SCRIPTS:
+        return
+    here = floor(module)
+    assert {floor(name) for name in PACKAGE[module].own} - {here} <= BELOW[here]
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_its_own_floor_or_those_below(path: Path) -> None:
-    here = floor(path)
-    ours = {name.split(".")[1] for name in imported(path) if name.startswith("sam2lab.")}
-    assert ours - {here} <= BELOW[here]
+@pytest.mark.parametrize("module", [m for m in PACKAGE if floor(m) in GROUND], ids=short)
+def test_the_ground_floor_never_names_torch(module: str) -> None:
+    assert not {name.partition(".")[0] for name in PACKAGE[module].others} & HEAVY
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if floor(p) in GROUND], ids=lambda p: p.name)
-def test_the_ground_floor_never_names_torch(path: Path) -> None:
-    assert not {name.split(".")[0] for name in imported(path)} & HEAVY
+def test_no_module_computes_what_it_imports_but_those_that_are_listed() -> None:
+    computed = {short(module) for module in PACKAGE if PACKAGE[module].computed}
+    assert computed <= COMPUTED
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert [c for c in circles(PACKAGE) if c not in KNOWN_CIRCLES] == []
+
+
+class TestTheChecker:
+    """Small made-up packages `p`, in which every spelling of an import must be found."""
+
+    @staticmethod
+    def written(folder: Path, **files: str) -> dict[str, Imports]:
+        """The imports of a package with these modules, and the modules `low` and `part.deep`."""
+        for name, text in {"__init__": "", "low": "", "part.__init__": "", "part.deep": ""}.items():
+            files.setdefault(name, text)
+        for name, text in files.items():
+            path = folder / "p" / (name.removesuffix("_pyi").replace(".", "/"))
+            path = path.with_suffix(".pyi" if name.endswith("_pyi") else ".py")
+            path.parent.mkdir(exist_ok=True, parents=True)
+            path.write_text(text)
+        return imports_of(folder / "p")
+
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("import p", "p"),
+            ("import p.low", "p.low"),
+            ("import p.part.deep as d", "p.part.deep"),
+            ("from p import low", "p.low"),
+            ("from p import name", "p"),
+            ("from p import *", "p"),
+            ("from p.low import name", "p.low"),
+            ("from p.part import deep as d", "p.part.deep"),
+            ("from . import low", "p.low"),
+            ("from .part import deep", "p.part.deep"),
+            ("from .part.deep import name", "p.part.deep"),
+            ("def f():\n    import p.low", "p.low"),
+            ("class C:\n    def f(self):\n        from p import low", "p.low"),
+            ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import p.low", "p.low"),
+            ("try:\n    import p.low\nexcept ImportError:\n    pass", "p.low"),
+            ("import importlib\nimportlib.import_module('p.low')", "p.low"),
+            ("import importlib\nimportlib.import_module('.low', 'p')", "p.low"),
+            ("from importlib import import_module\nimport_module('p.low')", "p.low"),
+            ("from importlib import import_module as get\nget('p.low')", "p.low"),
+            ("__import__('p.low')", "p.low"),
+        ],
+    )
+    def test_finds_each_spelling(self, tmp_path: Path, text: str, wanted: str) -> None:
+        assert self.written(tmp_path, user=text)["p.user"].own == {wanted}
+
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("from . import deep", "p.part.deep"),
+            ("from .. import low", "p.low"),
+            ("from ..low import name", "p.low"),
+        ],
+    )
+    def test_resolves_relative_imports_in_a_folder(
+        self, tmp_path: Path, text: str, wanted: str
+    ) -> None:
+        assert self.written(tmp_path, **{"part.user": text})["p.part.user"].own == {wanted}
+
+    def test_takes_a_stub_for_a_part_of_its_package(self, tmp_path: Path) -> None:
+        found = self.written(tmp_path, **{"part.__init___pyi": "from ..low import x as x"})
+        assert found["p.part"].own == {"p.low"}
+
+    @pytest.mark.parametrize(
+        "text", ["import importlib\nimportlib.import_module(name)", "__import__(f'p.{name}')"]
+    )
+    def test_notes_a_name_that_is_computed(self, tmp_path: Path, text: str) -> None:
+        found = self.written(tmp_path, user=text)["p.user"]
+        assert (found.own, len(found.computed)) == (set(), 1)
+
+    def test_tells_other_packages_apart(self, tmp_path: Path) -> None:
+        text = "import torch.nn\nfrom pandas import read_csv\nimport pp.low"
+        found = self.written(tmp_path, user=text)["p.user"]
+        assert (found.own, found.others) == (set(), {"torch.nn", "pandas", "pp.low"})
+
+    def test_finds_a_circle_that_goes_through_a_function(self, tmp_path: Path) -> None:
+        files = {
+            "a": "from p import b",
+            "b": "def f():\n    import p.c",
+            "c": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .a import x",
+            "d": "from p import a",
+        }
+        assert circles(self.written(tmp_path, **files)) == [["p.a", "p.b", "p.c"]]
 
 
 WITHOUT_TORCH = """
