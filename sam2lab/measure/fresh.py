@@ -26,7 +26,7 @@ from sam2lab.measure.child import Child
 from sam2lab.measure.workload import Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import BUNDLE_FILE
-from sam2lab.runtime.engines.table import row_of
+from sam2lab.runtime.engines.table import CHECKPOINT, row_of
 
 Opening = str | os.PathLike[str] | Mapping[str, Any]
 Step = dict[str, Any]
@@ -162,9 +162,9 @@ class _Workshop:
 def _arguments(name: str, opening: Opening) -> dict[str, Any]:
     given = {"model": opening} if isinstance(opening, str | os.PathLike) else opening
     is_mapping = isinstance(given, Mapping) and "model" in given
-    by_torch = is_mapping and given.get("engine") == "torch"
+    exports_nothing = is_mapping and CHECKPOINT in row_of(given.get("engine", "onnx")).reads
     # A size that was never exported would be exported by the first process, and timed.
-    if not by_torch and not (is_mapping and (Path(given["model"]) / BUNDLE_FILE).is_file()):
+    if not exports_nothing and not (is_mapping and (Path(given["model"]) / BUNDLE_FILE).is_file()):
         raise ValueError(
             f"engines[{name!r}] is {opening!r}; wanted a bundle's folder, or arguments of "
             'open_segmenter such as {"model": "models/tiny", "threads": 1} or {"model": "tiny", '
