@@ -1,7 +1,7 @@
-"""How long a run may take, and where things lie.
+"""How much work a notebook does, and where files are.
 
 Three environment variables change it: `SAM2LAB_BUDGET`, `SAM2LAB_CACHE` and `SAM2LAB_MODELS`.
-Nothing here creates a folder: whoever writes does.
+Nothing here creates a folder.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def budget() -> Budget:
 
 
 def cache_folder() -> Path:
-    """Where downloads and kept embeddings lie.
+    """Where downloads and kept results lie.
 
-    `SAM2LAB_CACHE`, or else the place that the operating system gives to caches.
+    `SAM2LAB_CACHE`, or else the operating system's folder for caches.
     """
     return _folder_from("SAM2LAB_CACHE") or platformdirs.user_cache_path("sam2lab", False)
 
@@ -46,28 +46,30 @@ def cache_folder() -> Path:
 def models_folder() -> Path:
     """Where bundles are exported to and kept.
 
-    `SAM2LAB_MODELS`, or else models/ of the checkout that this package runs from, or else,
-    where it was installed without its checkout, models/ in the cache.
+    `SAM2LAB_MODELS`, or else models/ of the checkout that this package runs from, or else models/
+    in the cache.
     """
-    return _folder_from("SAM2LAB_MODELS") or _home() / "models"
+    default = _REPOSITORY if _is_checkout() else cache_folder()
+    return _folder_from("SAM2LAB_MODELS") or default / "models"
 
 
 def nano_folder() -> Path:
     """Where the trained nano lies: its weights and the bundle made from them.
 
-    nano/ in the models folder where somebody trained one of their own, or else the one that
-    ships with this project: in its checkout, or in the package that was built from it.
+    nano/ in the models folder if there is one, or else the one that ships.
     """
     own = models_folder() / "nano"
-    if own.is_dir():
-        return own
-    shipped = _REPOSITORY / "models" / "nano"
-    return shipped if shipped.is_dir() else Path(__file__).parent / "nano"
+    return own if own.is_dir() else _shipped("models/nano")
 
 
 def data_folder() -> Path:
-    """Where photos and small data sets lie: data/ of the checkout, or else of the cache."""
-    return _home() / "data"
+    """Where the photos, the small data set and the published figures that ship lie."""
+    return _shipped("data")
+
+
+def _shipped(folder: str) -> Path:
+    """A folder of the checkout, which a built package has beside this file."""
+    return _REPOSITORY / folder if _is_checkout() else Path(__file__).with_name(Path(folder).name)
 
 
 def _folder_from(variable: str) -> Path | None:
@@ -75,5 +77,5 @@ def _folder_from(variable: str) -> Path | None:
     return Path(value).expanduser().absolute() if value else None
 
 
-def _home() -> Path:
-    return _REPOSITORY if (_REPOSITORY / "pyproject.toml").is_file() else cache_folder()
+def _is_checkout() -> bool:
+    return (_REPOSITORY / "pyproject.toml").is_file()

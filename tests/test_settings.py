@@ -99,14 +99,15 @@ def test_a_nano_of_ones_own_goes_before_the_one_that_ships(
     assert settings.nano_folder() == tmp_path / "nano"
 
 
-def test_without_a_checkout_models_and_data_lie_in_the_cache(
+def test_without_a_checkout_models_lie_in_the_cache_and_data_in_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("SAM2LAB_MODELS", raising=False)
     monkeypatch.setenv("SAM2LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(settings, "_REPOSITORY", tmp_path / "site-packages")
     assert settings.models_folder() == tmp_path / "cache" / "models"
-    assert settings.data_folder() == tmp_path / "cache" / "data"
+    package = Path(settings.__file__).parent
+    assert (settings.data_folder(), settings.nano_folder()) == (package / "data", package / "nano")
 
 
 def test_importing_makes_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
