@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.measure import simulated_clicks as clicks
-from sam2lab.measure.simulated_clicks import Click
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Engine, Float32
 from sam2lab.runtime.masks import Mask, bounding_box
 from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.scenes import clicks
+from sam2lab.scenes.clicks import Click
 
 KINDS = ("clicks", "random click", "box", "jittered box")
 

@@ -1,13 +1,13 @@
-"""See a scene another way: a part of it, mirrored, in other light, through a worse camera."""
+"""Change a scene at random: a part of it, mirrored, in other light, from a worse camera."""
 
 from __future__ import annotations
 
 import io
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from sam2lab.runtime.masks import Mask, window
 from sam2lab.scenes.scene import RGB, Scene
 
 LEAST_SHARE_OF_SIDE = 0.25
@@ -15,16 +15,16 @@ GREY = np.array([0.299, 0.587, 0.114])
 
 
 def crop(rng: np.random.Generator, scene: Scene, size: tuple[int, int]) -> Scene:
-    """A random `part` of a scene, resized to `size` (height, width), in other light."""
+    """Take a random `part` of a scene, resized to `size` (height, width), in other light."""
     found = part(rng, scene, size)
     return Scene(develop(rng, found.image), found.masks)
 
 
 def part(rng: np.random.Generator, scene: Scene, size: tuple[int, int]) -> Scene:
-    """A random part of a scene, resized to `size` (height, width), mirrored or not.
+    """Take a random part of a scene, resized to `size` (height, width), mirrored or not.
 
     Its sides are from a quarter to the whole of the scene's, each stretched a little, and it
-    mostly holds the centre of one object. Objects of which it shows a speck only are left out.
+    mostly holds the centre of one object. Objects that are specks in it are left out.
     """
     height, width = scene.image.shape[:2]
     share = np.exp(rng.uniform(np.log(LEAST_SHARE_OF_SIDE), np.log(1.3)))
@@ -43,9 +43,9 @@ def part(rng: np.random.Generator, scene: Scene, size: tuple[int, int]) -> Scene
 
 
 def cut(scene: Scene, box: tuple[float, float, float, float], size: tuple[int, int]) -> Scene:
-    """The part of a scene within box (x0, y0, x1, y1), in pixels, resized to (height, width).
+    """Cut a box (x0, y0, x1, y1) in pixels out of a scene, and resize it to (height, width).
 
-    A pixel of a mask is that of the old mask under its centre.
+    A pixel of a new mask is the pixel of the old mask under its centre.
 
     >>> halves = Scene(np.zeros((4, 8, 3), np.uint8), np.arange(8)[None, None] < np.full((4, 1), 4))
     >>> cut(halves, (2, 0, 6, 4), (1, 4)).masks.astype(int)
@@ -64,7 +64,7 @@ def cut(scene: Scene, box: tuple[float, float, float, float], size: tuple[int, i
 
 
 def develop(rng: np.random.Generator, image: RGB) -> RGB:
-    """Other light and colours, and at times blur, noise or the blocks of a JPEG."""
+    """Change light and colours, and at times add blur, noise or the blocks of a JPEG."""
     if rng.random() < 0.8:
         image = tint(rng, image, 1.0)
     if rng.random() < 0.2:
@@ -96,15 +96,16 @@ def tint(rng: np.random.Generator, rgb: RGB, strength: float) -> RGB:
 
 def _noisy(rng: np.random.Generator, image: RGB) -> RGB:
     strength = rng.uniform(2, 14)
-    # One tile is drawn and laid side by side: a quarter of the time, and nobody sees it.
+    # One tile is drawn and repeated: it takes a quarter of the time and cannot be seen.
     tile = (rng.standard_normal((128, 128, 3), np.float32) * np.float32(strength)).astype(np.int16)
     rows, columns = (-(-side // 128) for side in image.shape[:2])
     noise = np.tile(tile, (rows, columns, 1))[: image.shape[0], : image.shape[1]]
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-def _centre(mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
+def _centre(mask: Mask) -> tuple[float, float]:
+    """The middle of a mask's box as (y, x), or of the picture where the mask is empty."""
+    rows, columns = window(mask)
+    if not rows.stop:
         return mask.shape[0] / 2, mask.shape[1] / 2
-    return float(rows[0] + rows[-1]) / 2, float(columns[0] + columns[-1]) / 2
+    return (rows.start + rows.stop - 1) / 2, (columns.start + columns.stop - 1) / 2

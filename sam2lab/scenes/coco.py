@@ -13,7 +13,8 @@ import numpy as np
 from pycocotools import mask as rle
 
 from sam2lab.runtime import images as photos
-from sam2lab.scenes.scene import RGB, Masks, Scene
+from sam2lab.runtime.masks import Mask, bounding_box
+from sam2lab.scenes.scene import RGB, Scene
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class CocoObject:
     """
 
     id: int
-    mask: Masks
+    mask: Mask
     area: float
     bbox: tuple[float, float, float, float]
     iscrowd: bool
@@ -38,7 +39,7 @@ class CocoFolder:
 
     `annotations` is the path of an instances.json, and photos lie in `images` (without it, in
     the folder images/ beside the file, or beside the file itself). `annotations` may also be a
-    folder that holds both. What turns out broken is skipped and told in `problems`.
+    folder that holds both. What turns out broken is skipped and noted in `problems`.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class CocoFolder:
 
     @property
     def problems(self) -> list[str]:
-        """What has been found broken until now, one line each; it was skipped."""
+        """What was found broken until now and skipped, one line each."""
         return list(self._problems.values())
 
     def file_name(self, image_id: int) -> str:
@@ -105,9 +106,9 @@ class CocoFolder:
         return photo.astype(np.uint8, copy=False)
 
     def objects(self, image_id: int) -> list[CocoObject]:
-        """The objects of a photo, crowds included, decoded as pycocotools does.
+        """The objects of a photo, crowds included, decoded by pycocotools.
 
-        One that it cannot decode, or of which not a pixel is left, is skipped and noted.
+        An object that it cannot decode, or that has no pixel, is skipped and noted.
         """
         size = self.size(image_id)
         found = []
@@ -117,7 +118,7 @@ class CocoFolder:
                 if lacks:
                     raise ValueError(f"it has no {' and no '.join(lacks)}")
                 found.append(self._object(record, size))
-            # On a damaged segmentation pycocotools raises nearly anything.
+            # pycocotools raises nearly anything on a damaged segmentation.
             except Exception as error:
                 self._problems["annotation", (image_id, number)] = (
                     f"annotation {record.get('id')} of image {image_id} is skipped: {error}"
@@ -125,7 +126,7 @@ class CocoFolder:
         return found
 
     def scene(self, image_id: int) -> Scene:
-        """The photo with its objects that are no crowds, as annotated; masks may overlap."""
+        """The photo and its objects without crowds, as annotated; masks may overlap."""
         photo = self.read(image_id)
         masks = [each.mask for each in self.objects(image_id) if not each.iscrowd]
         return Scene(photo, np.stack(masks) if masks else np.zeros((0, *photo.shape[:2]), bool))
@@ -175,17 +176,19 @@ class CocoFolder:
         if not mask.any():
             raise ValueError("its mask has no pixel")
         category, area = record.get("category_id"), record.get("area")
+        left, top, right, bottom = bounding_box(mask)
+        bbox = record.get("bbox") or (left, top, right - left, bottom - top)
         return CocoObject(
             id=record["id"],
             mask=mask,
             area=float(np.count_nonzero(mask) if area is None else area),
-            bbox=tuple(map(float, record.get("bbox") or _bbox(mask))),  # type: ignore[arg-type]
+            bbox=tuple(map(float, bbox)),  # type: ignore[arg-type]
             iscrowd=bool(record.get("iscrowd", 0)),
             category=self._categories.get(category, str(category)),
         )
 
 
-def decode(segmentation: Any, size: tuple[int, int]) -> Masks:
+def decode(segmentation: Any, size: tuple[int, int]) -> Mask:
     """A mask (H, W) from what COCO calls a segmentation; `size` is (height, width).
 
     Polygons [[x0, y0, x1, y1, ...], ...], or run lengths {"size": [H, W], "counts": ...}, a
@@ -214,23 +217,14 @@ def decode(segmentation: Any, size: tuple[int, int]) -> Masks:
 def _ends_before(runs: dict[str, Any], pixels: int) -> bool:
     """Whether run lengths leave pixels out, which `decode` would leave uninitialised.
 
-    It refuses what is too long; what fits into one pixel less is therefore too short.
+    pycocotools refuses run lengths that are too long, so those that fit a picture of one pixel
+    less are too short.
     """
     try:
         rle.decode({**runs, "size": [1, pixels - 1]})
     except ValueError:
         return False
     return True
-
-
-def _bbox(mask: Masks) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return (
-        int(columns[0]),
-        int(rows[0]),
-        int(columns[-1] - columns[0] + 1),
-        int(rows[-1] - rows[0] + 1),
-    )
 
 
 def _content(file: Path) -> dict[str, Any]:

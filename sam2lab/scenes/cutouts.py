@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from sam2lab.runtime.images import ImageError
+from sam2lab.runtime.masks import Mask, window
 from sam2lab.scenes import augment, synthetic
 from sam2lab.scenes.layers import RGBA, SOLID, stack
-from sam2lab.scenes.scene import RGB, Masks, Scene
+from sam2lab.scenes.scene import RGB, Scene
 from sam2lab.scenes.split import family
 
 ENDINGS = {".png", ".webp"}
@@ -23,7 +24,7 @@ class CutoutFolder:
     """A folder of pictures with transparency, such as emoji, read when asked for.
 
     `families` lists their names grouped by `split.family`, so that a picture with many variants
-    need be no likelier to be chosen than one without.
+    is not chosen more often than one without.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -43,31 +44,30 @@ class CutoutFolder:
         self.families = list(groups.values())
 
     def read(self, name: str) -> RGBA:
-        """A picture as uint8 (h, w, 4), without its transparent margin.
+        """Read a picture as uint8 (h, w, 4), without its transparent margin.
 
         Raises `runtime.images.ImageError` if it is broken or has no solid pixel.
         """
         try:
             with Image.open(self.folder / name) as opened:
                 picture = np.asarray(opened.convert("RGBA"))
-        # On a damaged file Pillow's readers raise nearly anything.
+        # Pillow raises nearly anything on a damaged file.
         except Exception as error:
             raise ImageError(f"image: {name} cannot be opened ({error}); save it anew") from error
         return trim(picture, name)
 
 
 def trim(picture: RGBA, name: str) -> RGBA:
-    """A picture (h, w, 4) without its transparent margin; `name` is for the message."""
-    solid = picture[..., 3] >= SOLID
-    rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
-    if not len(rows):
+    """Cut the transparent margin off a picture (h, w, 4); an error names it by `name`."""
+    trimmed = picture[window(picture[..., 3] >= SOLID)]
+    if not trimmed.size:
         raise ImageError(f"image: {name} has no solid pixel; remove it")
     # A view would keep the margin in memory.
-    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
+    return trimmed.copy()
 
 
-def cut_out(photo: RGB, mask: Masks) -> RGBA:
-    """The object that `mask` (H, W) shows on a photo, its edge softened by half a pixel."""
+def cut_out(photo: RGB, mask: Mask) -> RGBA:
+    """Cut the object of `mask` (H, W) out of a photo, its edge softened by half a pixel."""
     soft = Image.fromarray(mask).convert("L").filter(ImageFilter.BoxBlur(0.5))
     return trim(np.dstack([photo, np.asarray(soft)]), "a mask")
 
@@ -80,8 +80,8 @@ def compose(
 ) -> Scene:
     """Paste cut-outs over a scene of `size` (height, width), with shadow; later ones hide others.
 
-    Each is scaled, mirrored, turned and tinted at random. The objects of the background stay
-    objects, as far as they are still visible.
+    Each is scaled, mirrored, turned and tinted at random. The background's objects stay objects
+    where they are still visible.
     """
     if background.image.shape[:2] != size:
         raise ValueError(
@@ -94,7 +94,7 @@ def compose(
 
 
 def _varied(rng: np.random.Generator, cutout: RGBA, size: tuple[int, int]) -> RGBA:
-    """Another size, side, angle and tint of a cut-out."""
+    """Change the size, side, angle and tint of a cut-out at random."""
     longest = max(cutout.shape[:2])
     side = np.exp(rng.uniform(np.log(0.1), np.log(0.9))) * min(size)
     # More than twice its own size it would be a blur.

@@ -1,4 +1,4 @@
-"""Lay pictures with transparency over each other, and keep what stays visible of each."""
+"""Lays pictures with transparency over each other, and keeps the visible part of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Shadow:
 class Layer:
     """picture: uint8 (h, w, 4), RGB and alpha. (x, y): where its left top corner goes.
 
-    It may reach over the edges of what it is laid on.
+    It may reach over the edges of the picture below.
     """
 
     picture: RGBA

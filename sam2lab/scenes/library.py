@@ -15,11 +15,12 @@ import numpy as np
 from sam2lab import settings
 from sam2lab.runtime import images as photos
 from sam2lab.runtime.lru import BoundedMap, HasBytes
+from sam2lab.runtime.masks import Mask, window
 from sam2lab.scenes import augment
 from sam2lab.scenes.coco import CocoFolder
 from sam2lab.scenes.cutouts import CutoutFolder
 from sam2lab.scenes.layers import RGBA
-from sam2lab.scenes.scene import RGB, Masks, Scene
+from sam2lab.scenes.scene import RGB, Scene
 from sam2lab.scenes.split import held_out
 
 LONGEST_SIDE = 640
@@ -39,10 +40,10 @@ V = TypeVar("V", bound=HasBytes)
 
 
 class Shelf(Generic[V]):
-    """Values that `read` gives for a name; those used last stay in memory, up to a bound.
+    """Draws what `read` gives for a name, and keeps those used last in memory, up to a bound.
 
-    `families` groups the names. A family is drawn first and one of its names then. What is
-    broken is told once in `problems`, and another drawn in its place. A copy in another process
+    `families` groups the names: a family is drawn first, then one of its names. What is broken
+    is noted once in `problems`, and another is drawn in its place. A copy in another process
     starts with nothing in memory.
     """
 
@@ -56,7 +57,7 @@ class Shelf(Generic[V]):
         return len(self.families)
 
     def draw(self, rng: np.random.Generator) -> V:
-        """One of the values; the same numbers give the same one."""
+        """Draw one of the values; the same random numbers give the same one."""
         for _ in range(TRIES):
             family = self.families[int(rng.integers(len(self.families)))]
             name = family[int(rng.integers(len(family)))]
@@ -67,7 +68,7 @@ class Shelf(Generic[V]):
                     self._kept.put(name, value)
                 except photos.ImageError as error:
                     self.problems[name] = str(error)
-                    # In a loader's process nobody else would tell.
+                    # `problems` of a loader's process does not reach the one that prints it.
                     warnings.warn(f"another picture is drawn instead: {error}", stacklevel=2)
             if value is not None:
                 return value
@@ -87,18 +88,16 @@ class KeptScene:
     """A scene whose masks are kept within their bounding boxes only."""
 
     image: RGB
-    boxed: list[tuple[slice, slice, Masks]]
+    boxed: list[tuple[slice, slice, Mask]]
 
     @classmethod
     def of(cls, scene: Scene) -> KeptScene:
-        """Empty masks are left out."""
+        """Keep a scene; empty masks are left out."""
         boxed = []
         for mask in scene.masks:
-            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-            if len(rows):
-                down = slice(int(rows[0]), int(rows[-1]) + 1)
-                across = slice(int(columns[0]), int(columns[-1]) + 1)
-                boxed.append((down, across, mask[down, across].copy()))
+            rows, columns = window(mask)
+            if rows.stop:
+                boxed.append((rows, columns, mask[rows, columns].copy()))
         return cls(scene.image, boxed)
 
     @property
@@ -107,10 +106,10 @@ class KeptScene:
         return self.image.nbytes + sum(mask.nbytes for _, _, mask in self.boxed)
 
     def scene(self) -> Scene:
-        """The scene again, its masks (N, H, W)."""
+        """Unpack the scene, its masks (N, H, W)."""
         masks = np.zeros((len(self.boxed), *self.image.shape[:2]), bool)
-        for whole, (down, across, mask) in zip(masks, self.boxed, strict=True):
-            whole[down, across] = mask
+        for whole, (rows, columns, mask) in zip(masks, self.boxed, strict=True):
+            whole[rows, columns] = mask
         return Scene(self.image, masks)
 
 
@@ -149,7 +148,7 @@ class CutoutShelf(Shelf[RGBA]):
 
 
 class PhotoShelf(Shelf[KeptScene]):
-    """Photos that come with the project or with packages, of which no objects are known."""
+    """Photos without known objects that come with the project or with other packages."""
 
     def __init__(self, held: bool) -> None:
         paths = [path for path in package_photos() if held_out(path.name) == held]

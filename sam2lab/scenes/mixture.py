@@ -1,4 +1,4 @@
-"""An endless, numbered stream of varied scenes to learn from, or to be examined on."""
+"""`Mixture`: an endless, numbered stream of varied scenes, for training and for testing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sam2lab.scenes.scene import RGB, Scene
 
 # How often each kind of scene is drawn; without annotated photos, the other two.
 PHOTO, DRAWN, PASTED = 0.35, 0.2, 0.45
-# How often each kind of object is pasted, where there is such.
+# How often each kind of object is pasted, where there is any of it.
 INSTANCE, PICTURE, SHAPE = 0.45, 0.35, 0.2
 
 MOST_PASTED = 7
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 
 class Mixture:
-    """Scene number so-and-so: the same number gives the same scene, in every process.
+    """Gives scenes by number: the same number gives the same scene, in every process.
 
-    `coco` are COCO-format folders, `cutouts` folders of RGBA pictures. With `held_out` only
-    photos, pictures and numbers are used that a mixture without it never uses. Without any
-    COCO folder, the grounds are photos that the project and other packages bring.
+    `coco` are COCO-format folders, `cutouts` folders of RGBA pictures. A mixture with `held_out`
+    uses only photos, pictures and numbers that one without it never uses. Without any COCO
+    folder, the grounds are photos that the project and other packages bring.
 
     >>> scene = Mixture().scene(7, (64, 64))
     >>> scene.image.shape, scene.masks.shape[1:]
@@ -68,7 +68,7 @@ class Mixture:
 
     @property
     def problems(self) -> list[str]:
-        """What was found broken until now; photos and pictures had others drawn in their place."""
+        """What was found broken until now; others were drawn in its place."""
         found = [problem for folder in self._annotated.folders for problem in folder.problems]
         found += self._pictures.problems.values()
         if self._photos is not self._annotated:
@@ -76,7 +76,7 @@ class Mixture:
         return found
 
     def scene(self, index: int, size: tuple[int, int]) -> Scene:
-        """Scene number `index`, of `size` (height, width); now and then it has no object."""
+        """Draw scene number `index`, of `size` (height, width); some have no object."""
         rng = np.random.default_rng([self.seed, int(self.held_out), index])
         draw = _choice(
             rng,
@@ -126,7 +126,7 @@ class Mixture:
         down, across, mask = large[rng.integers(len(large))]
         try:
             return cutouts.cut_out(kept.image[down, across], mask)
-        # Of single pixels nothing is solid once their edges are soft.
+        # An object of single pixels has nothing solid once its edges are soft.
         except ImageError:
             return None
 
@@ -137,7 +137,7 @@ class Mixture:
         return synthetic.shape(rng, int(max(size) * rng.uniform(0.2, 0.8)), self._texture)
 
     def _texture(self, rng: np.random.Generator, size: tuple[int, int]) -> RGB:
-        """A piece of a photo as often as a drawn surface."""
+        """Take a piece of a photo or draw a surface, each as often as the other."""
         if not len(self._photos) or rng.random() < 0.5:
             return textures.draw(rng, size)
         image = self._photos.draw(rng).image

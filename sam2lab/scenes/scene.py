@@ -10,7 +10,7 @@ import numpy.typing as npt
 RGB = npt.NDArray[np.uint8]
 Masks = npt.NDArray[np.bool_]
 
-# Below these nobody could say what a click meant.
+# A click on less is ambiguous.
 LEAST_SHARE = 0.001
 LEAST_PIXELS = 20
 
@@ -19,14 +19,14 @@ LEAST_PIXELS = 20
 class Scene:
     """image: uint8 (H, W, 3) in RGB order. masks: bool (N, H, W), N may be 0.
 
-    A mask is what one can see of its object: where another object lies before it, it is False.
+    A mask is the visible part of its object: where another object hides it, it is False.
     """
 
     image: RGB
     masks: Masks
 
     def without_specks(self) -> Scene:
-        """The scene without objects of less than 0.1 % of the picture or under 20 pixels.
+        """Leave out objects of less than 0.1 % of the picture or under 20 pixels.
 
         >>> masks = np.zeros((2, 16, 16), bool)
         >>> masks[0, :5, :5] = masks[1, 8, 8] = True

@@ -1,4 +1,4 @@
-"""Which photos and pictures training never reads, so that others can measure honestly on them."""
+"""Decides which photos and pictures training never reads, so that accuracy is measured on those."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ONE_IN = 5
 def held_out(name: int | str) -> bool:
     """Whether a photo (by its COCO image id) or a picture (by its file name) is kept from training.
 
-    One in five is, chosen by a hash: by the same rule on every machine, whatever else lies in
-    the folder. Of a file name its `family` counts, so that variants of one picture stay together.
+    One in five is. A hash chooses, so the choice is the same on every machine, whatever else
+    lies in the folder. A file name counts by its `family`: variants of a picture stay together.
 
     >>> [image_id for image_id in range(10) if held_out(image_id)]
     [0, 7, 8, 9]
@@ -25,7 +25,7 @@ def held_out(name: int | str) -> bool:
 
 
 def family(name: str) -> str:
-    """What the variants of one picture have in common: their names up to the first "-" or ".".
+    """The part of a file name that all variants of a picture share: up to the first "-" or ".".
 
     >>> family("1f44b-1f3fb.webp")
     '1f44b'

@@ -1,10 +1,10 @@
-"""Scenes that are drawn: textured shapes with shading, shadows and occlusion."""
+"""Draws scenes: textured shapes with shading, shadows and occlusion."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sam2lab.scenes import augment, outlines, textures
+from sam2lab.scenes import augment, shapes, textures
 from sam2lab.scenes.layers import RGBA, Layer, Shadow, stack
 from sam2lab.scenes.scene import RGB, Scene
 from sam2lab.scenes.textures import Texture
@@ -15,7 +15,7 @@ MOST_OBJECTS = 10
 def draw(
     rng: np.random.Generator, size: tuple[int, int], texture: Texture = textures.draw
 ) -> Scene:
-    """One to ten shapes on a textured ground, each hiding what lies below; exact masks.
+    """Draw one to ten shapes on a textured ground, each hiding what lies below; exact masks.
 
     `size` is (height, width). Shapes are filled by `texture`, the ground is always drawn here.
 
@@ -37,12 +37,12 @@ def draw(
 
 
 def shape(rng: np.random.Generator, side: int, texture: Texture = textures.draw) -> RGBA:
-    """One shaded shape, uint8 (h, w, 4), the longer of h and w being `side` pixels.
+    """Draw one shaded shape, uint8 (h, w, 4), the longer of h and w being `side` pixels.
 
     >>> max(shape(np.random.default_rng(0), 30).shape)
     30
     """
-    alpha = outlines.draw(rng, side)
+    alpha = shapes.draw(rng, side)
     picture = np.empty((*alpha.shape, 4), np.uint8)
     surface = texture(rng, (alpha.shape[0], alpha.shape[1]))
     picture[..., :3] = _shaded(rng, surface) if rng.random() < 0.6 else surface
@@ -53,7 +53,7 @@ def shape(rng: np.random.Generator, side: int, texture: Texture = textures.draw)
 def place(
     rng: np.random.Generator, picture: RGBA, size: tuple[int, int], shadow: Shadow | None
 ) -> Layer:
-    """Put the centre of a picture anywhere in (height, width)."""
+    """Put the centre of a picture at a random place in (height, width)."""
     height, width = picture.shape[:2]
     x = int(rng.integers(size[1])) - width // 2
     y = int(rng.integers(size[0])) - height // 2
@@ -61,7 +61,7 @@ def place(
 
 
 def cast(rng: np.random.Generator, size: tuple[int, int]) -> Shadow | None:
-    """The shadow that the light of a scene gives to all its objects, or none."""
+    """Draw the shadow that all objects of a scene cast, or none."""
     if rng.random() < 0.4:
         return None
     longest = max(size)
@@ -72,7 +72,7 @@ def cast(rng: np.random.Generator, size: tuple[int, int]) -> Shadow | None:
 
 
 def _shaded(rng: np.random.Generator, surface: RGB) -> RGB:
-    """Light from one side, as on something round."""
+    """Light a surface from one side, as if it were round."""
     height, width = surface.shape[:2]
     angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.6)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] - np.float32(0.5 * np.sin(angle))

@@ -1,4 +1,4 @@
-"""Surfaces: gradients, stripes, checks, clouds and grain, in a few colours."""
+"""Draws surfaces: gradients, stripes, checks, clouds and grain, in a few colours."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sam2lab.scenes.scene import RGB
 Size = tuple[int, int]
 Field = npt.NDArray[np.float32]
 Texture = Callable[[np.random.Generator, Size], RGB]
-"""What fills an area of (height, width) pixels with colour."""
+"""A function that fills an area of (height, width) pixels with colour."""
 
 
 def draw(rng: np.random.Generator, size: Size) -> RGB:
-    """A random surface, uint8 (height, width, 3).
+    """Draw a random surface, uint8 (height, width, 3).
 
     >>> draw(np.random.default_rng(0), (3, 5)).shape
     (3, 5, 3)
@@ -93,7 +93,7 @@ def _frequency(rng: np.random.Generator, size: Size) -> float:
 def _palette(rng: np.random.Generator) -> RGB:
     """256 colours that run through two to four; close to each other or far apart."""
     count = int(rng.integers(2, 5))
-    # Grey plus some colour: the colours of the world are seldom pure.
+    # Grey plus some colour, because colours in photos are seldom pure.
     first = rng.uniform(20, 235) + rng.normal(0, 45, 3)
     spread = float(np.exp(rng.uniform(np.log(12), np.log(130))))
     stops = np.clip(first + rng.normal(0, spread, (count, 3)), 0, 255)

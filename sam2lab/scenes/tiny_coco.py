@@ -1,7 +1,7 @@
-"""Make the small data set in data/tiny_coco anew: `python -m sam2lab.scenes.tiny_coco`.
+"""Makes the small data set in data/tiny_coco anew: `python -m sam2lab.scenes.tiny_coco`.
 
-24 pictures in COCO's format: parts of the photos in data/photos, whose objects were outlined by
-hand (outlines.json); objects of these photos pasted together; and drawn scenes.
+It holds 24 pictures in COCO's format: parts of the photos in data/photos, whose objects were
+outlined by hand (outlines.json); objects of these photos pasted together; and drawn scenes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from pycocotools import mask as rle
 from sam2lab import settings
 from sam2lab.runtime import images as photos
 from sam2lab.runtime.files import replacing
+from sam2lab.runtime.masks import Mask
 from sam2lab.scenes import augment, cutouts, synthetic
 from sam2lab.scenes.coco import decode
-from sam2lab.scenes.scene import LEAST_PIXELS, RGB, Masks, Scene
+from sam2lab.scenes.scene import LEAST_PIXELS, RGB, Scene
 
 SIZES = ((240, 320), (320, 240), (256, 256))
 """(height, width) of the pictures, in turn."""
@@ -33,21 +34,21 @@ SEED = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Outlined:
-    """An object: polygons (K, 2) as (x, y), or a mask (H, W) where polygons cannot say it.
+    """An object: polygons (K, 2) as (x, y), or a mask (H, W) where polygons cannot describe it.
 
     `behind` names the categories of the same picture that hide it where they overlap.
     """
 
     category: str
     polygons: list[npt.NDArray[np.float64]]
-    mask: Masks | None = None
+    mask: Mask | None = None
     crowd: bool = False
     behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture of the set, its name without number and ending, and its objects."""
+    """A picture of the set: its name without number and ending, its pixels, its objects."""
 
     name: str
     image: RGB
@@ -115,7 +116,7 @@ def pictures() -> Iterator[Picture]:
 
 
 def outlined_photos() -> list[Picture]:
-    """The photos of data/photos with what outlines.json knows of them."""
+    """The photos of data/photos with their objects from outlines.json."""
     data = settings.data_folder()
     outlines = json.loads((data / "tiny_coco" / "outlines.json").read_text(encoding="utf-8"))
     return [
@@ -136,7 +137,7 @@ def outlined_photos() -> list[Picture]:
     ]
 
 
-def mask_of(each: Outlined, beside: Iterable[Outlined], size: tuple[int, ...]) -> Masks:
+def mask_of(each: Outlined, beside: Iterable[Outlined], size: tuple[int, ...]) -> Mask:
     """The visible part of an object on a picture of size (height, width)."""
     if each.mask is not None:
         return each.mask
@@ -148,13 +149,13 @@ def mask_of(each: Outlined, beside: Iterable[Outlined], size: tuple[int, ...]) -
 
 
 def _view(photo: Picture, number: int) -> Picture:
-    """The whole width or height of a photo, mirrored the second time, and a closer look."""
+    """View 0 is the whole width or height of a photo, view 1 its mirror image, view 2 closer."""
     rng = np.random.default_rng([SEED, 0, number, len(photo.name)])
     height, width = SIZES[number]
     share = min(photo.image.shape[0] / height, photo.image.shape[1] / width)
     share *= 0.6 if number == 2 else 1
     tall, wide = height * share, width * share
-    # Around the middle, where these photos have what they are about.
+    # Around the middle, where these photos have their subject.
     left = (photo.image.shape[1] - wide) * rng.uniform(0.35, 0.65)
     top = (photo.image.shape[0] - tall) * rng.uniform(0.35, 0.65)
     empty = Scene(photo.image, np.zeros((0, *photo.image.shape[:2]), bool))
@@ -181,12 +182,12 @@ def _masked(name: str, scene: Scene) -> Picture:
     return Picture(name, scene.image, [Outlined("object", [], mask) for mask in scene.masks])
 
 
-def _segmentation(each: Outlined, mask: Masks) -> list[list[float]] | dict[str, Any]:
-    """Polygons where they say it, plain run lengths for crowds as COCO has them, else packed."""
+def _segmentation(each: Outlined, mask: Mask) -> list[list[float]] | dict[str, Any]:
+    """Polygons where they suffice, plain run lengths for crowds as in COCO, else packed ones."""
     if each.crowd:
         down_columns = mask.ravel(order="F")
         changes = np.flatnonzero(np.diff(down_columns)) + 1
-        # Runs begin with one of zeros, which has no length if the first pixel is the object's.
+        # The first run is of zeros; it has length 0 if the first pixel is the object's.
         starts = [0, 0, *changes] if down_columns[0] else [0, *changes]
         return {
             "size": list(mask.shape),
@@ -198,7 +199,7 @@ def _segmentation(each: Outlined, mask: Masks) -> list[list[float]] | dict[str, 
     return [polygon.ravel().tolist() for polygon in each.polygons]
 
 
-def _runs(mask: Masks) -> dict[str, Any]:
+def _runs(mask: Mask) -> dict[str, Any]:
     return rle.encode(np.asfortranarray(mask.astype(np.uint8)))
 
 
@@ -208,7 +209,7 @@ def _write_jpeg(image: RGB, target: Path) -> None:
 
 
 def _json(info: list[dict[str, Any]], **records: list[dict[str, Any]]) -> str:
-    """One record a line, so that a change of one shows as one."""
+    """Write one record a line, so that a change of one record shows as one changed line."""
     lists = [
         f'"{name}": [\n' + ",\n".join(json.dumps(record) for record in listed) + "\n]"
         for name, listed in records.items()

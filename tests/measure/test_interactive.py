@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from sam2lab.measure import interactive
-from sam2lab.measure import simulated_clicks as clicks
 from sam2lab.measure.interactive import KINDS, InteractiveProtocol, PromptedMasks, prompt_objects
 from sam2lab.runtime.masks import iou
+from sam2lab.scenes import clicks
 from tests.measure.known import AFTER_CLICKS, BOX, CANDIDATES, KnownEngine, scene
 from tests.runtime.fakes import FakeEngine
 

@@ -1,4 +1,4 @@
-"""Drawn scenes: outlines are filled as geometry says, and masks are where shapes are."""
+"""Drawn scenes: shapes cover the area that geometry gives, and masks are where shapes are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam2lab.scenes import augment, outlines, synthetic, textures
+from sam2lab.scenes import augment, shapes, synthetic, textures
 from sam2lab.scenes.scene import LEAST_PIXELS, LEAST_SHARE, Scene
 
 SIZES = [(64, 64), (48, 96), (130, 70)]
@@ -24,7 +24,7 @@ def circle(radius: float, corners: int = 200) -> np.ndarray:
 @pytest.mark.parametrize("side", [20, 61, 200])
 def test_an_outline_covers_its_area(side: int, hole: float) -> None:
     holes = [circle(hole)] if hole else []
-    covered = outlines.cover([circle(1)], holes, side).sum() / 255
+    covered = shapes.cover([circle(1)], holes, side).sum() / 255
     radius = side / 2
     area = np.pi * radius**2 * (1 - hole**2)
     # Pillow fills pixels that the outline touches: half of a third of a pixel all around.
@@ -34,7 +34,7 @@ def test_an_outline_covers_its_area(side: int, hole: float) -> None:
 def test_a_pixel_is_covered_by_the_share_that_lies_inside() -> None:
     # The diagonal cuts the square: pixels on it are half covered, others wholly or not at all.
     triangle = np.array([[0, 0], [8, 8], [0, 8]], float)
-    cover = outlines.cover([triangle], [], 8)
+    cover = shapes.cover([triangle], [], 8)
     assert (cover[np.tril_indices(8, -1)] == 255).all()
     assert (cover[np.triu_indices(8, 1)] == 0).all()
     # Six of nine subpixels lie on or below the diagonal.
@@ -43,7 +43,7 @@ def test_a_pixel_is_covered_by_the_share_that_lies_inside() -> None:
 
 @given(seed=st.integers(0, 2**32), side=st.integers(6, 80))
 def test_a_shape_is_as_large_as_asked_and_touches_its_borders(seed: int, side: int) -> None:
-    cover = outlines.draw(np.random.default_rng(seed), side)
+    cover = shapes.draw(np.random.default_rng(seed), side)
     assert max(cover.shape) == side
     for border in (cover[0], cover[-1], cover[:, 0], cover[:, -1]):
         assert border.any()

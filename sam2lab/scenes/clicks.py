@@ -15,7 +15,7 @@ from scipy import ndimage
 from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.masks import Mask, bounding_box, window
 
-# As upstream trains with boxes: each side moves by at most a tenth of the box, 20 pixels at most.
+# As in upstream's training: each side moves by at most a tenth of the box, at most 20 pixels.
 JITTER, JITTER_PX = 0.1, 20.0
 
 
@@ -71,9 +71,10 @@ def correction_click(truth: Mask, answer: Mask, earlier: Mask | None = None) -> 
 
 
 def jittered_box(rng: np.random.Generator, mask: Mask) -> Float32:
-    """The box as a hurried person draws it: each side off by up to a tenth, 20 pixels at most.
+    """The box (4,) as a hurried person draws it: each side off by up to a tenth of its length.
 
-    It stays within the photo. As upstream's `sample_box_points` does it for training.
+    Each side moves by at most 20 pixels, any distance as likely as another, and stays within
+    the photo, as in `sample_box_points`, with which upstream trains.
     """
     tight = np.array(bounding_box(_filled(mask)), np.float32)
     extent = np.tile(tight[2:] - tight[:2], 2)

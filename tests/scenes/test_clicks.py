@@ -1,4 +1,4 @@
-"""Samplers: on the object, whatever its form; and where upstream would click."""
+"""Clicks fall on the object, whatever its form, and where upstream would click."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sam2.modeling.sam2_utils import sample_one_point_from_error_center
+from sam2.modeling.sam2_utils import sample_box_points, sample_one_point_from_error_center
 from scipy import ndimage
 
-from sam2lab.measure import simulated_clicks as clicks
 from sam2lab.runtime.masks import Mask, bounding_box
+from sam2lab.scenes import clicks
 
 SIZES = st.tuples(st.integers(1, 30), st.integers(1, 30))
 ANY_MASK = arrays.arrays(bool, SIZES)
@@ -125,6 +125,21 @@ def test_a_large_box_is_off_by_twenty_pixels_at_most() -> None:
         [clicks.jittered_box(rng, mask) - np.array(bounding_box(mask)) for _ in range(200)]
     )
     assert 19 < off.max() <= 20
+
+
+def test_a_jittered_box_is_distributed_as_upstreams() -> None:
+    mask = np.zeros((300, 400), bool)
+    mask[80:200, 100:300] = True
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    upstream, _ = sample_box_points(torch.from_numpy(mask)[None, None].repeat(4000, 1, 1, 1))
+    theirs = upstream.reshape(-1, 4).numpy()
+    ours = np.array([clicks.jittered_box(rng, mask) for _ in range(4000)])
+    # Upstream's right and lower sides are the last pixel, ours lie a pixel further, as COCO's do.
+    theirs += [0, 0, 1, 1]
+    quantiles = [np.quantile(boxes, np.linspace(0, 1, 11), axis=0) for boxes in (ours, theirs)]
+    # Sides vary over up to 40 px: a quantile of 4,000 has a standard error of at most 0.3 px.
+    np.testing.assert_allclose(*quantiles, atol=1.5)
 
 
 @pytest.mark.parametrize(

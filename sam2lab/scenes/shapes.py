@@ -1,4 +1,4 @@
-"""Shapes as polygons within the square from -1 to 1, and how much of each pixel they cover."""
+"""Draws random shapes: polygons in the square from -1 to 1, and how much of a pixel they cover."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FINER = 3
 
 
 def draw(rng: np.random.Generator, side: int) -> Coverage:
-    """A random shape turned a random way, uint8 (h, w): 255 inside, 0 outside, between at edges.
+    """Draw a random shape, turned at random, uint8 (h, w): 255 inside, 0 outside, between at edges.
 
     Its longer side is `side` pixels, and it touches all four borders.
 
@@ -37,7 +37,7 @@ def cover(shapes: list[Points], holes: list[Points], side: int) -> Coverage:
     low = np.min([p.min(0) for p in shapes], 0)
     extent = np.max([p.max(0) for p in shapes], 0) - low
     scale = side / extent.max()
-    # Rounded first, or the longer side would at times be a hair, hence a pixel, too long.
+    # Rounded first, or a rounding error would at times make the longer side a pixel too long.
     width, height = (max(1, int(np.ceil(round(length * scale, 6)))) for length in extent)
     fine = Image.new("L", (width * FINER, height * FINER))
     pen = ImageDraw.Draw(fine)
