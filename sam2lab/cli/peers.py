@@ -1,4 +1,4 @@
-"""`sam2lab peers`: our export beside others' ways to run SAM 2, measured in turn."""
+"""`sam2lab peers`: measure our export and other ways to run SAM 2, by turns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ SUMMARY = "measure our export beside others"
 TEXT = """\
 Export one model with every exporter that is here, check that they all give the
 original's masks, and measure them in turn: encoding, one prompt and 64, memory, the
-way to the first mask. Prints tables in Markdown; who is missing says how to get it.
+way to the first mask. Prints tables in Markdown, and how to get the peers that are
+missing.
 
 Weights are random by default: they take as long as trained ones, and their masks
 mean nothing, but agree or do not. What is exported and measured is kept in the
@@ -23,9 +24,8 @@ examples:
 
 
 def add(parser: ArgumentParser) -> None:
-    """What can be typed after `peers`."""
-    # `contenders` takes neither torch nor pandas.
-    from sam2lab.peers.contenders import NAMES
+    """Declare what can be typed after `peers`."""
+    from sam2lab.peers import PEERS
     from sam2lab.runtime.engines.protocol import SIZES
 
     parser.add_argument(
@@ -48,9 +48,9 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         action="append",
-        choices=NAMES,
+        choices=PEERS,
         metavar="NAME",
-        help=f"measure only this one beside ours; may be given again: {', '.join(NAMES)}",
+        help=f"measure only this one beside ours; may be given again: {', '.join(PEERS)}",
     )
     parser.add_argument("--threads", type=int, help="of each of them; all cores by default")
     parser.add_argument("--rounds", type=int, help="how often each is asked; 7 by default")
@@ -64,9 +64,8 @@ def add(parser: ArgumentParser) -> None:
 
 
 def peers(arguments: Namespace) -> None:
-    """Measure and print."""
-    from sam2lab.peers.bench import compare
-    from sam2lab.peers.markdown import report
+    """Measure, and print the report."""
+    from sam2lab.peers import compare, report
 
     comparison = compare(
         arguments.size,

@@ -1,9 +1,9 @@
-"""What only a fresh process can show: the cost of beginning, and the peak of memory.
+"""Measure what only a fresh process can show: the time to the first mask, and peak memory.
 
 An engine is given as a bundle's folder, or as the arguments of `sam2lab.open_segmenter`:
 `{"model": "tiny", "engine": "torch", "weights": "random"}`. Every figure comes from a process
-of its own. The operating system's file cache is warm after the first of them, as it is for
-whoever starts a program twice.
+of its own. The operating system's file cache is warm after the first of them, as it is when a
+program is started twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from tqdm.auto import tqdm
 
 from sam2lab import settings
 from sam2lab.measure import machine
-from sam2lab.measure.child import Child
+from sam2lab.measure._fresh_steps import steps
+from sam2lab.measure.child import Child, ChildError
 from sam2lab.measure.workload import Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import BUNDLE_FILE
@@ -30,8 +31,6 @@ from sam2lab.runtime.engines.table import CHECKPOINT, row_of
 
 Opening = str | os.PathLike[str] | Mapping[str, Any]
 Step = dict[str, Any]
-
-SCRIPT = Path(__file__).with_name("_fresh_child.py")
 
 PHASES = ("import", "open", "encode", "decode")
 COLD_STEPS = ("interpreter_ms", "import_ms", "open_ms", "first_encode_ms", "first_decode_ms")
@@ -48,7 +47,7 @@ def cold_start(
     prompt: Mapping[str, Any] | None = None,
     starts: int | None = None,
 ) -> pd.DataFrame:
-    """From nothing to the first mask, `starts` times for each engine, the engines in turn.
+    """Time the way from nothing to the first mask, `starts` times for each engine, in turn.
 
     Columns: `series`, `start`, `interpreter_ms` (Python itself, as the parent sees it),
     `import_ms`, `open_ms`, `first_encode_ms`, `first_decode_ms`, `other_ms` (loading and
@@ -62,9 +61,9 @@ def cold_start(
     starts = whole("starts", starts, least=1)
     rows = []
     turns = [(start, name) for start in range(starts) for name in engines]
-    with _Workshop(engines, image, prompt) as workshop, contextlib.suppress(KeyboardInterrupt):
+    with _Processes(engines, image, prompt) as processes, contextlib.suppress(KeyboardInterrupt):
         for start, name in tqdm(turns, desc="fresh processes", leave=False):
-            rows.append({"series": name, "start": start, **_first_mask(workshop, name)})
+            rows.append({"series": name, "start": start, **_first_mask(processes, name)})
     return _with_machine(pd.DataFrame(rows, columns=COLD_COLUMNS))
 
 
@@ -74,7 +73,7 @@ def peak_memory(
     prompt: Mapping[str, Any] | None = None,
     repeats: int = 3,
 ) -> pd.DataFrame:
-    """The most resident memory that a process held which did one thing alone.
+    """Measure the most resident memory of processes that do one thing each.
 
     Columns: `series`, `run`, `phase` and `peak_mb`, in 10^6 bytes. The phases: `import` loads
     the libraries; `open` also the model; `encode` then prepares and encodes the photo three
@@ -86,24 +85,25 @@ def peak_memory(
     rows = []
     # In this order, since `decode` takes the features that `encode` leaves.
     turns = [(run, name, phase) for run in range(repeats) for name in engines for phase in PHASES]
-    with _Workshop(engines, image, prompt) as workshop, contextlib.suppress(KeyboardInterrupt):
+    with _Processes(engines, image, prompt) as processes, contextlib.suppress(KeyboardInterrupt):
         for run, name, phase in tqdm(turns, desc="peak memory", leave=False):
-            steps = workshop.child(name, phase, CALLS_FOR_PEAK, use_features=phase == "decode")
-            peak_mb = max(step["peak_mb"] for step in steps)
+            use_features = phase == "decode"
+            found = processes.run(name, phase, CALLS_FOR_PEAK, use_features)
+            peak_mb = max(step["peak_mb"] for step in found)
             rows.append({"series": name, "run": run, "phase": phase, "peak_mb": peak_mb})
     return _with_machine(pd.DataFrame(rows, columns=MEMORY_COLUMNS))
 
 
-def _first_mask(workshop: _Workshop, name: str) -> dict[str, float]:
-    first, *later = workshop.child(name, last="decode", calls=1)
+def _first_mask(processes: _Processes, name: str) -> dict[str, float]:
+    first, *later = processes.run(name, last="decode", calls=1)
     took = [first["since_start_ms"], *(step["ms"] for step in later)]
     total_ms = later[-1]["since_start_ms"]
     named = dict(zip(COLD_STEPS, took, strict=True))
     return named | {"other_ms": total_ms - sum(took), "first_mask_ms": total_ms}
 
 
-class _Workshop:
-    """A folder with what the children need, and the children."""
+class _Processes:
+    """Starts the fresh processes, and holds the folder with what they read."""
 
     def __init__(
         self, engines: Mapping[str, Opening], image: Any, prompt: Mapping[str, Any] | None
@@ -119,7 +119,7 @@ class _Workshop:
         self._prompt = {k: np.asarray(v).tolist() for k, v in asked.prompt.items() if v is not None}
         self._scratch = tempfile.TemporaryDirectory(prefix="sam2lab-fresh-")
 
-    def __enter__(self) -> _Workshop:
+    def __enter__(self) -> _Processes:
         for name in self._openings:
             folder = self._folder(name)
             folder.mkdir()
@@ -129,8 +129,8 @@ class _Workshop:
     def __exit__(self, *error: object) -> None:
         self._scratch.cleanup()
 
-    def child(self, name: str, last: str, calls: int, use_features: bool = False) -> list[Step]:
-        """Run one process as far as step `last`; what it told, in order."""
+    def run(self, name: str, last: str, calls: int, use_features: bool = False) -> list[Step]:
+        """Run one process as far as step `last`, and return its steps in order."""
         job = {
             "folder": str(self._folder(name)),
             "open": self._openings[name],
@@ -140,19 +140,17 @@ class _Workshop:
             "calls": calls,
             "use_features": use_features,
         }
-        steps: list[Step] = []
+        done: list[Step] = []
         start = perf_counter()
-        with Child(SCRIPT) as child:
-            child.send(job)
-            while (told := child.hear()) is not None:
-                steps.append(told | {"since_start_ms": 1000 * (perf_counter() - start)})
-            code, complaints = child.end()
-        if code:
-            raise RuntimeError(
-                f"{name}: the fresh process ended with {code} after "
-                f"{steps[-1]['step'] if steps else 'nothing'}:\n{complaints[-2000:]}"
-            )
-        return steps
+        try:
+            with Child(steps) as child:
+                child.tell(**job)
+                while (told := child.hear()) is not None:
+                    done.append(told | {"since_start_ms": 1000 * (perf_counter() - start)})
+        except ChildError as error:
+            after = done[-1]["step"] if done else "nothing"
+            raise RuntimeError(f"{name}: the fresh process failed after {after}: {error}") from None
+        return done
 
     def _folder(self, name: str) -> Path:
         # Names are the user's and may hold anything; places in a list are safe file names.

@@ -1,6 +1,18 @@
-"""Our export beside others' ways to run SAM 2: same weights, same photo, same threads, in turn.
+"""Compare our export with other ways to run SAM 2: same weights, photo and threads, by turns.
 
-`bench.compare` measures, `markdown.report` says what came out. Every contender works in processes
-of its own, so that none has another's libraries in its memory, and none that fails takes others
-with it.
+Every peer works in processes of its own, so that none has another's libraries in its memory, and
+none that fails takes others with it.
+
+```python
+from sam2lab.peers import compare, report
+
+print(report(compare("nano", ["PyTorch"])))
+```
+
+To add a peer, write a class with what `Peer` lists and `register` an instance.
 """
+
+from sam2lab.runtime.facade import facade
+
+# What is offered stands in __init__.pyi; each name is imported when it is first used.
+__getattr__, __dir__, __all__ = facade(__name__, __file__)

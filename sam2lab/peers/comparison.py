@@ -1,4 +1,4 @@
-"""What a run of `compare` found: kept as JSON, told as tables."""
+"""Keep what a run of `compare` found as JSON, and tell it as tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from sam2lab.measure import latency_summaries, statistics
-from sam2lab.peers.contenders import OURS
+from sam2lab.peers.table import OURS
 from sam2lab.runtime.files import replacing
 
 Line = dict[str, Any]
@@ -26,8 +26,12 @@ RATIOS = ["series", "baseline", "rounds", "ratio", "ratio_low", "ratio_high"]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """`about` is the machine, versions and settings; `contenders` who took part; `lines` all that
-    was measured, in order, each with its `phase`: answers, encode, decode, start or peak."""
+    """What was measured.
+
+    `about` holds the machine, versions and settings, `contenders` the peers that took part, and
+    `lines` all measurements in order, each with its `phase`: answers, encode, decode, start or
+    peak.
+    """
 
     about: Line
     contenders: Sequence[Line]
@@ -55,7 +59,7 @@ class Comparison:
         except ValueError:
             content = None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError(f"{file} is no comparison; make one with sam2lab.peers.bench.compare")
+            raise ValueError(f"{file} is no comparison; make one with sam2lab.peers.compare")
         if content.get("version") != VERSION:
             raise ValueError(
                 f"{file} is of version {content.get('version')!r}, and this sam2lab reads "
@@ -64,7 +68,7 @@ class Comparison:
         return cls(content["about"], content["contenders"], content["lines"])
 
     def times(self) -> pd.DataFrame:
-        """All rounds, in the form of `time_in_turn`: `series`, `run`, `phase` and `ROUNDS`."""
+        """Return all rounds as `time_in_turn` does: `series`, `run`, `phase` and `ROUNDS`."""
         rows = [
             {"series": name, "run": line["round"], "phase": "steady"}
             | {column: times.get(column) for column in ROUNDS}
@@ -76,15 +80,15 @@ class Comparison:
         return table.astype(dict.fromkeys(ROUNDS, float))
 
     def starts(self) -> pd.DataFrame:
-        """All first masks: `series`, `run`, the steps in ms, `uses_torch`, `iou`, `peak_mb`."""
+        """Return all first masks: `series`, `run`, steps in ms, `uses_torch`, `iou`, `peak_mb`."""
         return self._of("start")
 
     def peaks(self) -> pd.DataFrame:
-        """All peaks of memory while encoding: `series`, `run`, `peak_mb`."""
+        """Return all peaks of memory while encoding: `series`, `run`, `peak_mb`."""
         return self._of("peak")[["series", "run", "peak_mb"]]
 
     def agreement(self) -> pd.DataFrame:
-        """The least IoU with the original by `series` and `kind` of prompt; `error` if none."""
+        """Return the least IoU with the original by `series` and `kind` of prompt, or `error`."""
         rows = [
             {
                 "series": line["contender"],
@@ -99,7 +103,7 @@ class Comparison:
         return pd.DataFrame(rows, columns=["series", "kind", "iou", "error"])
 
     def troubles(self) -> pd.DataFrame:
-        """What went wrong with whoever ran: `series`, `where` and `error`."""
+        """Return what went wrong with peers that ran: `series`, `where` and `error`."""
         answers = self.agreement().rename(columns={"kind": "where"}).query("error != ''")
         own = [
             {"series": line["contender"], "where": "own classes", "error": line["error"]}
@@ -111,19 +115,19 @@ class Comparison:
         return found.drop_duplicates(ignore_index=True)
 
     def ratios(self, column: str) -> pd.DataFrame:
-        """How many times as long as ours each other takes, with its interval.
+        """Return how many times as long as ours each other peer takes, with its interval.
 
         `column` is one of `ROUNDS`, or `first_mask_ms`. See `latency_ratios`.
         """
         table = self.times() if column in ROUNDS else self.starts().assign(phase="steady")
         table = table.dropna(subset=[column])
         if OURS not in set(table["series"]):
-            raise ValueError(f"there is no {column} of {OURS}; see the contenders' reasons")
-        # Named, since without anybody else there is not even an empty column.
+            raise ValueError(f"there is no {column} of {OURS}; see the reasons in `contenders`")
+        # Named, since without another peer there is not even an empty column.
         return latency_summaries.latency_ratios(table, OURS, column).reindex(columns=RATIOS)
 
     def summary(self) -> pd.DataFrame:
-        """One row for each contender, ours first.
+        """Return one row for each peer, ours first.
 
         `contender`, `state` and `reason`; medians `encode_ms`, `decode_ms` (one prompt),
         `many_ms` (each of 64 prompts in one call), `first_mask_ms` (fresh process, from import,
@@ -149,7 +153,7 @@ class Comparison:
         return rows.reset_index(drop=True)
 
     def many_share(self) -> pd.DataFrame:
-        """Each of 64 prompts in one call, as a share of one alone: paired, by `series`."""
+        """Return the time of each of 64 prompts in one call over that of one alone, by `series`."""
         times = self.times().dropna(subset=["many_ms"])
         rows = []
         for name, group in times.groupby("series", sort=False):

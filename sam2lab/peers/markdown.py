@@ -1,4 +1,4 @@
-"""A comparison as Markdown: for a terminal, a README, an issue."""
+"""Write a comparison as Markdown, for a terminal, a README or an issue."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sam2lab.measure import machine
+from sam2lab.peers.capabilities import capabilities
 from sam2lab.peers.comparison import Comparison
-from sam2lab.peers.contenders import OURS
-from sam2lab.peers.features import features
+from sam2lab.peers.table import OURS
 from sam2lab.runtime.bundle import weights_in_words
 
 TIMES = {
@@ -22,7 +22,7 @@ TIMES = {
 
 
 def report(comparison: Comparison) -> str:
-    """Everything that was found, in four tables and a few lines."""
+    """Return everything that was found, in four tables and a few lines."""
     parts = [
         _heading(comparison),
         "Median milliseconds; in brackets the median of paired runs as a multiple of ours, with "
@@ -30,19 +30,19 @@ def report(comparison: Comparison) -> str:
         table(_times(comparison)),
         "Memory is the peak of a fresh process that encodes. IoU with the masks of "
         "SAM2ImagePredictor is the least over all kinds of prompt; “own classes”: of the mask that "
-        "the contender's own classes made of the photo.",
+        "the peer's own classes made of the photo.",
         table(_masses(comparison)),
         f"{OURS} as a share of each of the others (for one prompt of 64: of itself alone).",
         table(_shares(comparison)),
         "What each can do.",
-        table(features(comparison)),
+        table(capabilities(comparison)),
         *_remarks(comparison),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A DataFrame of text as a table in Markdown, without its index.
+    """Write a DataFrame of text as a table in Markdown, without its index.
 
     >>> print(table(pd.DataFrame({"who": ["ours"], "ms": ["12"]})))
     | who | ms |
@@ -101,7 +101,7 @@ def _masses(comparison: Comparison) -> pd.DataFrame:
 
 
 def _shares(comparison: Comparison) -> pd.DataFrame:
-    """The other way round, as goals are written: ours over theirs."""
+    """Return the other way round, as goals are written: ours over theirs."""
     rows = comparison.summary().query("state == 'ran'")
     own = rows[rows["contender"] == OURS].iloc[0]
     alone = comparison.many_share().set_index("series")

@@ -6,47 +6,56 @@ from pathlib import Path
 
 import pytest
 
-from sam2lab.measure.child import PACKAGE_HOME, Child
-
-ECHO = """
-import sys
-for line in sys.stdin:
-    print(line, end="", flush=True)
-"""
-FAILING = """
-import sys
-print("{}", flush=True)
-sys.exit("no luck")
-"""
+from sam2lab.measure import child as module
+from sam2lab.measure.child import PACKAGE_HOME, Child, ChildError
+from tests.measure.in_child import Doubled, double, fail, leave, loaded, wait
 
 
-@pytest.fixture
-def child(request: pytest.FixtureRequest, tmp_path: Path):
-    script = tmp_path / "script.py"
-    script.write_text(request.param)
-    with Child(script) as started:
-        yield started
+def test_lines_go_and_come_back_whatever_is_printed() -> None:
+    with Child(double, Doubled) as child:
+        assert child.ask(number=3)["doubled"] == 6
+        answer = child.ask(number=4)
+    assert answer["doubled"] == 8
+    assert answer["path"][0] == PACKAGE_HOME
+    assert answer["peak_mb"] > 1
 
 
-@pytest.mark.parametrize("child", [ECHO], indirect=True)
-def test_a_line_arrives_with_the_places_of_modules(child: Child) -> None:
-    child.send({"do": "this"})
-    heard = child.hear()
-    assert heard is not None
-    assert heard["do"] == "this"
-    assert heard["path"][0] == PACKAGE_HOME
+def test_only_the_standard_library_is_there_at_first() -> None:
+    with Child(loaded) as child:
+        told = child.hear()
+        assert told is not None
+        assert child.hear() is None, "the function has returned"
+    packages = {name.split(".")[0] for name in told["modules"]}
+    assert not packages & {"sam2lab", "tests", "lazy_loader", "numpy"}
+    assert Path(told["first"]) != Path(module.__file__).parent
 
 
-@pytest.mark.parametrize("child", [FAILING], indirect=True)
-def test_whoever_has_ended_is_heard_no_more_and_its_end_is_told(child: Child) -> None:
-    assert child.hear() == {}
-    assert child.hear() is None
-    assert child.end() == (1, "no luck\n")
-    child.send({"do": "that"})
+def test_an_error_is_a_line() -> None:
+    with Child(fail) as child:
+        assert child.hear()["step"] == 1
+        with pytest.raises(ChildError, match=r"^ValueError: no luck$"):
+            child.hear()
 
 
-@pytest.mark.parametrize("child", [ECHO], indirect=True)
-def test_a_process_that_waits_is_ended_on_leaving(child: Child) -> None:
-    with child:
+def test_a_process_that_ends_by_itself_has_its_last_words_told() -> None:
+    with Child(leave) as child, pytest.raises(ChildError, match=r"^out of order$"):
+        child.hear()
+
+
+def test_a_process_that_is_killed_says_so() -> None:
+    with Child(wait) as child:
+        child._process.kill()
+        with pytest.raises(ChildError, match="the process ended with -9"):
+            child.ask(do="this")
+
+
+def test_a_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    with Child(wait) as child, pytest.raises(ChildError, match=r"silent for 0\.01 s"):
+        child.hear()
+
+
+def test_a_process_that_waits_is_ended_on_leaving() -> None:
+    with Child(wait) as child:
         pass
     assert child._process.poll() is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sam2lab.peers.comparison import Comparison
+from sam2lab.peers import Comparison
 
 ABOUT = {
     "size": "nano",

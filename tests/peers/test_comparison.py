@@ -1,4 +1,4 @@
-"""What is said of made-up times is what they were made of, and it survives a file."""
+"""The tables of made-up times give back what they were made of, and survive a file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sam2lab.peers.comparison import Comparison
-from sam2lab.peers.features import features
-from sam2lab.peers.markdown import report
+from sam2lab.peers import Comparison, capabilities, report
 from tests.peers.made_up import KINDS, comparison, contender
 
 
@@ -36,7 +34,7 @@ class TestRatios:
         assert summary.loc["sam2lab", "encode_ms"] == pytest.approx(1200)
         assert summary.loc["PyTorch", "many_ms"] == pytest.approx(30)
 
-    def test_who_takes_one_prompt_at_a_time_has_no_time_for_many(
+    def test_a_peer_that_takes_one_prompt_at_a_time_has_no_time_for_many(
         self, summary: pd.DataFrame
     ) -> None:
         assert pd.isna(summary.loc["samexporter", "many_ms"])
@@ -48,7 +46,7 @@ class TestRatios:
 
 
 class TestSummary:
-    def test_has_everybody_with_state_and_reason(self, summary: pd.DataFrame) -> None:
+    def test_has_every_peer_with_state_and_reason(self, summary: pd.DataFrame) -> None:
         assert summary["state"].tolist() == ["ran", "ran", "ran", "missing", "failed"]
         assert summary.loc["OpenVINO f32", "reason"] == "RuntimeError: no such device"
         assert summary.loc["sam2-onnx", ["encode_ms", "peak_mb", "iou"]].isna().all()
@@ -61,29 +59,29 @@ class TestSummary:
         assert summary.loc["PyTorch", "peak_mb"] == 1001.5
 
 
-class TestFeatures:
+class TestCapabilities:
     def test_come_from_what_was_measured(self) -> None:
-        table = features(comparison()).set_index("feature")
+        table = capabilities(comparison()).set_index("capability")
         assert table.loc["boxes", ["sam2lab", "samexporter"]].tolist() == ["yes", "no"]
         assert table.loc["several objects in one call", "samexporter"] == "no"
         assert table.loc["runs without torch", ["sam2lab", "PyTorch"]].tolist() == ["yes", "no"]
         prepared = table.loc["its own classes prepare photos as SAM 2 does"]
         assert prepared[["PyTorch", "samexporter"]].tolist() == ["yes", "no"]
 
-    def test_are_unknown_of_those_who_did_not_run(self) -> None:
-        table = features(comparison()).set_index("feature")
+    def test_are_unknown_of_peers_that_did_not_run(self) -> None:
+        table = capabilities(comparison()).set_index("capability")
         measured = table[table["source"] == "measured"]
         assert len(measured) == 7
         assert (measured[["sam2-onnx", "OpenVINO f32"]] == "?").all(axis=None)
 
-    def test_of_somebody_whom_this_version_does_not_know_are_unknown(self) -> None:
+    def test_of_a_peer_that_this_version_does_not_know_are_unknown(self) -> None:
         made = comparison()
         gone = contender("renamed since", "missing", "not installed")
-        table = features(replace(made, contenders=[*made.contenders, gone]))
+        table = capabilities(replace(made, contenders=[*made.contenders, gone]))
         assert (table["renamed since"] == "?").all()
 
     def test_that_were_read_say_where(self) -> None:
-        table = features(comparison())
+        table = capabilities(comparison())
         assert (table["source"].str.len() > 0).all()
 
 
@@ -93,12 +91,12 @@ class TestReport:
         assert "| sam2-onnx | missing: sam2_onnx not installed, needs Python 3.12 |" in text
         assert "| OpenVINO f32 | failed: RuntimeError: no such device |" in text
 
-    def test_says_who_gives_wrong_masks_and_who_refused(self) -> None:
+    def test_says_which_peers_give_wrong_masks_or_refuse(self) -> None:
         text = report(comparison())
         assert "- samexporter gives wrong masks: IoU 0.500 with the original." in text
         assert "- samexporter, several at once: Fail: Reshape" in text
 
-    def test_says_whose_own_classes_fail_and_keeps_what_its_files_did(self) -> None:
+    def test_says_which_own_classes_fail_and_keeps_what_the_files_did(self) -> None:
         assert "- samexporter, own classes: RuntimeError: wrong width" in report(comparison())
         assert comparison().summary().loc[1, "state"] == "ran"
 

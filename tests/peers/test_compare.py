@@ -3,66 +3,65 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sam2lab.peers import bench, contenders
-from sam2lab.peers.bench import compare
-from sam2lab.peers.comparison import Comparison
-from sam2lab.peers.contenders import CONTENDERS, NAMES, Contender, chosen
-from sam2lab.peers.process import Child, ChildError
+from sam2lab.peers import PEERS, Comparison, bench, compare
+from sam2lab.peers.plan import Entry, Plan
+from sam2lab.peers.table import chosen
+from tests.peers.toy import Absent, Broken
 
-OURS = CONTENDERS[0]
-MISSING = Contender("not here", "none", "onnx", ("no_such_module",), "pip install it", ())
-# An exporter that does not exist fails as one that cannot export does: in its own process.
-FAILING = Contender("cannot export", "none", "onnx", (), "", ())
 # In one call, instead of 64: enough to have a time.
 FEW = 4
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that was interrupted when the rounds were done."""
-    folder = tmp_path_factory.mktemp("bench")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Iterator[Callable[[], Comparison]]:
+    """Compare ours, a peer that is missing and one that cannot export, always in one folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        for peer in (Absent(), Broken()):
+            patch.setitem(PEERS, peer.name, peer)
+        patch.setattr(Plan, "MANY", FEW)
+        yield lambda: compare(
+            "nano", ["absent", "broken"], threads=1, rounds=2, starts=1, folder=folder
+        )
+
+
+@pytest.fixture(scope="module")
+def journal(run: Callable[[], Comparison], folder: Path) -> list[dict[str, Any]]:
+    """What was finished of a run that was interrupted when the rounds were done."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "chosen", lambda _: [OURS, MISSING, FAILING])
-        patch.setattr(bench, "MANY", FEW)
-        patch.setattr(bench, "_begin", interrupt)
+        patch.setattr(bench, "start", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            compare("nano", threads=1, rounds=2, starts=1, folder=folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def journal(interrupted: Path) -> list[dict[str, Any]]:
-    """What was finished when the run was interrupted."""
-    lines = (interrupted / bench.JOURNAL).read_text(encoding="utf-8").splitlines()
+            run()
+    lines = (folder / bench.JOURNAL).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines[1:]]
 
 
 @pytest.fixture(scope="module")
-def finished(interrupted: Path, journal: list[dict[str, Any]]) -> Comparison:
+def finished(run: Callable[[], Comparison], journal: list[dict[str, Any]]) -> Comparison:
     """The same call again."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "chosen", lambda _: [OURS, MISSING, FAILING])
-        patch.setattr(bench, "MANY", FEW)
-        return compare("nano", threads=1, rounds=2, starts=1, folder=interrupted)
+    return run()
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
-    finished: Comparison, journal: list[dict[str, Any]], interrupted: Path
+    finished: Comparison, journal: list[dict[str, Any]], folder: Path
 ) -> None:
     assert [line["phase"] for line in journal] == ["answers", *["encode"] * 2, *["decode"] * 2]
     assert list(finished.lines[: len(journal)]) == journal
-    assert not (interrupted / bench.JOURNAL).exists(), "the next run begins anew"
+    assert not (folder / bench.JOURNAL).exists(), "the next run begins anew"
 
 
 def test_our_masks_are_the_originals(finished: Comparison) -> None:
@@ -92,22 +91,24 @@ def test_a_failing_peer_is_shown_as_failing_with_its_errors_first_line(
     finished: Comparison,
 ) -> None:
     row = finished.summary().iloc[2]
-    assert (row["state"], row["reason"]) == ("failed", "KeyError: 'none'")
+    assert (row["state"], row["reason"]) == ("failed", "OSError: the exporter has no ink")
 
 
-def test_the_result_is_in_a_file(finished: Comparison, interrupted: Path) -> None:
-    assert list(Comparison.load(interrupted / bench.RESULT).lines) == list(finished.lines)
+def test_the_result_is_in_a_file(finished: Comparison, folder: Path) -> None:
+    assert list(Comparison.load(folder / bench.RESULT).lines) == list(finished.lines)
 
 
-def test_a_peer_for_a_newer_python_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contenders.sys, "version_info", (3, 11, 7))
-    wants = replace(MISSING, python=(3, 12))
-    assert wants.missing() == "no_such_module not installed, needs Python 3.12; pip install it"
+def test_a_run_with_other_settings_does_not_take_up_what_is_there(
+    finished: Comparison, folder: Path
+) -> None:
+    (folder / bench.JOURNAL).write_text('{"size": "nano", "rounds": 9}\n{"phase": "encode"}\n')
+    with bench._notes(folder / bench.JOURNAL, {"size": "nano", "rounds": 2}) as notes:
+        assert notes.have() == []
 
 
-def test_ours_is_compared_whoever_is_chosen() -> None:
+def test_ours_is_always_compared() -> None:
     assert [one.name for one in chosen(["PyTorch"])] == ["sam2lab", "PyTorch"]
-    assert [one.name for one in chosen(None)] == list(NAMES)
+    assert [one.name for one in chosen(None)] == list(PEERS)
     with pytest.raises(ValueError, match="contenders has 'SAM'; wanted some of: sam2lab, "):
         chosen(["SAM"])
 
@@ -119,17 +120,10 @@ def test_numbers_that_are_none_are_refused(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "refused before any work"
 
 
-def test_a_child_that_is_killed_says_so() -> None:
-    with Child("_child.py") as child:
-        child._process.kill()
-        with pytest.raises(ChildError, match="the process ended with -9"):
-            child.ask(do="open")
-
-
 @pytest.fixture
 def order_of() -> Callable[[int], list[str]]:
-    """Who comes when in a round."""
-    plan = bench._Plan(None, 1, 9, 1, 0, [bench._Entry(one) for one in CONTENDERS])  # type: ignore[arg-type]
+    """The order of the peers in a round."""
+    plan = Plan(None, 1, 9, 1, 0, [Entry(peer) for peer in chosen()])  # type: ignore[arg-type]
 
     def order(number: int) -> list[str]:
         return [entry.name for entry in dict(plan.turns("encode", 9))[number]]
@@ -140,7 +134,7 @@ def order_of() -> Callable[[int], list[str]]:
 def test_every_round_has_an_order_of_its_own(order_of: Callable[[int], list[str]]) -> None:
     orders = [tuple(order_of(number)) for number in range(1, 10)]
     assert len(set(orders)) == 9
-    assert all(sorted(order) == sorted(NAMES) for order in orders)
+    assert all(sorted(order) == sorted(PEERS) for order in orders)
 
 
 @pytest.mark.slow

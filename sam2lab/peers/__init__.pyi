@@ -1,0 +1,14 @@
+"""What `import sam2lab.peers` offers."""
+
+from .bench import compare as compare
+from .capabilities import capabilities as capabilities
+from .comparison import Comparison as Comparison
+from .job import Job as Job
+from .markdown import report as report
+from .models import EngineModel as EngineModel
+from .models import Model as Model
+from .models import TwoGraphs as TwoGraphs
+from .table import PEERS as PEERS
+from .table import Peer as Peer
+from .table import missing as missing
+from .table import register as register

@@ -1,0 +1,1 @@
+"""The peers, one file each. A file imports only the standard library at its top."""

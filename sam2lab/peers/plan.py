@@ -1,0 +1,122 @@
+"""One run of `compare`: which peers take part, in which turns, and what is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sam2lab.measure import machine
+from sam2lab.measure.child import ChildError
+from sam2lab.measure.journal import Journal
+from sam2lab.peers import table
+from sam2lab.peers.comparison import Line
+from sam2lab.peers.files import Files, size_mb
+from sam2lab.peers.table import OURS, Peer
+
+
+@dataclass
+class Entry:
+    """A peer in a run, and what became of it."""
+
+    peer: Peer
+    place: Path | None = None
+    state: str = "ran"
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.peer.name
+
+    def drop(self, state: str, reason: str) -> None:
+        self.state, self.reason = state, reason
+
+    @contextmanager
+    def dropped_if_failing(self) -> Iterator[None]:
+        """Drop a peer that fails inside, so that the others go on; raise if it is ours."""
+        try:
+            yield
+        except ChildError as error:
+            if self.name == OURS:
+                raise ChildError(f"our own export failed: {error}") from None
+            self.drop("failed", str(error))
+
+    def told(self) -> Line:
+        """Return what a `Comparison` says of it."""
+        return {
+            "contender": self.name,
+            "state": self.state,
+            "reason": self.reason,
+            "is_exact": self.peer.is_exact,
+            "files_mb": None if self.place is None else round(size_mb(self.place), 1),
+        }
+
+
+@dataclass
+class Plan:
+    """The entries of a run, ours first, and how often each is measured."""
+
+    files: Files
+    threads: int
+    rounds: int
+    starts: int
+    seed: int
+    entries: list[Entry]
+
+    # Prompts in one call, for peers that take several.
+    MANY: ClassVar[int] = 64
+
+    @property
+    def running(self) -> list[Entry]:
+        """The entries that have not dropped out."""
+        return [entry for entry in self.entries if entry.state == "ran"]
+
+    def turns(self, phase: str, count: int) -> Iterator[tuple[int, list[Entry]]]:
+        """Number the rounds from 1 on, each with the entries in an order of its own."""
+        for number in range(1, count + 1):
+            here = self.running
+            drawn = np.random.default_rng([self.seed, len(phase), number]).permutation(len(here))
+            yield number, [here[i] for i in drawn]
+
+    def about(self) -> Line:
+        """Return what a run is taken up by, and the machine and versions it is told with."""
+        versions: dict[str, str] = {}
+        for entry in self.running:
+            versions |= table.versions(entry.peer)
+        return {
+            "size": self.files.model["size"],
+            "version": self.files.model["version"],
+            "weights": self.files.weights,
+            "side": self.files.model["side"],
+            "photo": self.files.photo_digest,
+            "threads": self.threads,
+            "rounds": self.rounds,
+            "starts": self.starts,
+            "seed": self.seed,
+            "many": self.MANY,
+            "machine": machine.fingerprint(),
+            "versions": dict(sorted(versions.items())),
+            "files": {entry.name: entry.place.name for entry in self.running if entry.place},
+        }
+
+
+class Notes(Journal):
+    """A journal that can be asked for its lines, those added since it was opened too."""
+
+    def __init__(self, file: Path, about: Line) -> None:
+        self.added: list[Line] = []
+        super().__init__(file, about)
+        self.added.clear()
+
+    def add(self, line: Line) -> None:
+        super().add(line)
+        self.added.append(line)
+
+    def have(self, **wanted: Any) -> list[Line]:
+        """Return the lines that hold all of these values."""
+        lines = [*self.done, *self.added]
+        return [line for line in lines if wanted.items() <= line.items()]
