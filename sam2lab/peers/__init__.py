@@ -9,7 +9,7 @@ from sam2lab.peers import compare, report
 print(report(compare("nano", ["PyTorch"])))
 ```
 
-To add a peer, write a class with what `Peer` lists and `register` an instance.
+To add a peer, write a class like `Peer` and `register` it.
 """
 
 from sam2lab.runtime.facade import facade

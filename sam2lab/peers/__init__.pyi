@@ -10,5 +10,5 @@ from .models import Model as Model
 from .models import TwoGraphs as TwoGraphs
 from .table import PEERS as PEERS
 from .table import Peer as Peer
-from .table import missing as missing
+from .table import PeerRow as PeerRow
 from .table import register as register

@@ -12,12 +12,13 @@ from tqdm.auto import tqdm
 
 from sam2lab import settings
 from sam2lab.measure import machine
+from sam2lab.measure.journal import Journal
 from sam2lab.peers import rounds as in_rounds
 from sam2lab.peers.comparison import Comparison
 from sam2lab.peers.files import Files
-from sam2lab.peers.plan import Entry, Notes, Plan
+from sam2lab.peers.plan import Entry, Plan
 from sam2lab.peers.starts import start
-from sam2lab.peers.table import chosen, missing
+from sam2lab.peers.table import chosen
 from sam2lab.runtime import images
 from sam2lab.runtime.arguments import whole
 
@@ -66,23 +67,22 @@ def compare(
 
 def _run(plan: Plan, folder: Path) -> Comparison:
     for entry in plan.entries:
-        why = missing(entry.peer)
-        if why is not None:
-            entry.drop("missing", why)
+        if entry.peer.missing is not None:
+            entry.drop("missing", entry.peer.missing)
     ours = plan.entries[0]
     if ours.state == "missing":
         raise ModuleNotFoundError(f"peers are compared with our export: {ours.reason}")
     for entry in (bar := tqdm(plan.running, desc="export", leave=False)):
-        bar.set_postfix_str(entry.peer.files)
+        bar.set_postfix_str(entry.name)
         with entry.dropped_if_failing():
             entry.place = plan.files.make(entry.peer)
     about = plan.about()
     file = folder / JOURNAL
-    with _notes(file, about) as notes:
-        in_rounds.encode(plan, notes)
-        in_rounds.decode(plan, notes)
-        start(plan, notes)
-        lines = notes.have()
+    with _journal(file, about) as journal:
+        in_rounds.encode(plan, journal)
+        in_rounds.decode(plan, journal)
+        start(plan, journal)
+        lines = journal.lines()
     about["date"] = datetime.now(UTC).isoformat(timespec="seconds")
     comparison = Comparison(about, [entry.told() for entry in plan.entries], lines)
     comparison.save(folder / RESULT)
@@ -90,10 +90,9 @@ def _run(plan: Plan, folder: Path) -> Comparison:
     return comparison
 
 
-def _notes(file: Path, about: dict[str, Any]) -> Notes:
+def _journal(file: Path, about: dict[str, Any]) -> Journal:
     try:
-        return Notes(file, about)
+        return Journal(file, about)
     except ValueError:
         # Of another run, which was not taken up again.
-        file.unlink()
-        return Notes(file, about)
+        return Journal(file, about, anew=True)

@@ -19,7 +19,7 @@ from sam2lab.measure.child import Child
 from sam2lab.peers.agreement import middle
 from sam2lab.peers.job import Job
 from sam2lab.peers.models import SIDE
-from sam2lab.peers.table import CHECKPOINT, OURS, PEERS, Peer, file_of, versions
+from sam2lab.peers.table import OURS, PEERS, PeerRow
 from sam2lab.peers.worker import work
 from sam2lab.reference import zoo
 from sam2lab.runtime.files import replacing
@@ -67,7 +67,7 @@ class Files:
         with replacing(self.photo) as beside, beside.open("wb") as file:
             np.save(file, photo)
 
-    def job(self, peer: Peer, **further: Any) -> dict[str, Any]:
+    def job(self, peer: PeerRow, **further: Any) -> dict[str, Any]:
         """Return the values of a peer's `Job`."""
         return {
             **self.model,
@@ -78,28 +78,27 @@ class Files:
             **further,
         }
 
-    def place(self, peer: Peer) -> Path:
+    def place(self, peer: PeerRow) -> Path:
         """Return where a peer's files lie, or will."""
-        if peer.files == CHECKPOINT:
+        maker = peer.maker
+        if maker is None:
             return self.checkpoint
-        maker = PEERS[peer.files]
-        code = _sources([Path(file_of(maker)), PACKAGE / "peers" / "job.py"])
-        made_of = [maker.name, versions(maker), self.model, code]
+        code = _sources([Path(maker.source), PACKAGE / "peers" / "job.py"])
+        made_of = [maker.name, maker.versions, self.model, code]
         if OURS in (maker.name, maker.made_from):
             made_of.append(self._sources)
         return self.folder / f"{_slug(maker.name)}-{_digest(made_of)[:12]}"
 
-    def make(self, peer: Peer) -> Path:
+    def make(self, peer: PeerRow) -> Path:
         """Make a peer's files where they are not there yet; `ChildError` where it fails."""
-        place = self.place(peer)
-        if place.exists():
+        place, maker = self.place(peer), peer.maker
+        if maker is None or place.exists():
             return place
-        maker = PEERS[peer.files]
         source = self.make(PEERS[maker.made_from]) if maker.made_from else ""
         unfinished = self.folder / f".{place.name}.{secrets.token_hex(4)}"
         unfinished.mkdir()
         try:
-            with Child(work, type(maker), Job) as child:
+            with Child(work, maker.kind, Job) as child:
                 child.tell(**self.job(maker, folder=str(unfinished), source=str(source)))
                 child.ask(do="make")
             for stale in self.folder.glob(f"{_slug(maker.name)}-{'?' * 12}"):
@@ -116,12 +115,12 @@ class Files:
         file = self.folder / f"reference-{key[:12]}.npz"
         if not file.exists():
             original = PEERS["PyTorch"]
-            with replacing(file) as beside, Child(work, type(original), Job) as child:
+            with replacing(file) as beside, Child(work, original.kind, Job) as child:
                 child.tell(**self.job(original))
                 child.ask(do="reference", out=str(beside))
         return file
 
-    def features(self, peer: Peer) -> Path:
+    def features(self, peer: PeerRow) -> Path:
         """Return the file of a peer's features of the photo."""
         return self.folder / f"features-{_slug(peer.name)}.npz"
 

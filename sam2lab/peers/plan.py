@@ -6,24 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from sam2lab.measure import machine
 from sam2lab.measure.child import ChildError
-from sam2lab.measure.journal import Journal
-from sam2lab.peers import table
 from sam2lab.peers.comparison import Line
 from sam2lab.peers.files import Files, size_mb
-from sam2lab.peers.table import OURS, Peer
+from sam2lab.peers.table import OURS, PeerRow
 
 
 @dataclass
 class Entry:
     """A peer in a run, and what became of it."""
 
-    peer: Peer
+    peer: PeerRow
     place: Path | None = None
     state: str = "ran"
     reason: str = ""
@@ -86,7 +84,7 @@ class Plan:
         """Return what a run is taken up by, and the machine and versions it is told with."""
         versions: dict[str, str] = {}
         for entry in self.running:
-            versions |= table.versions(entry.peer)
+            versions |= entry.peer.versions
         return {
             "size": self.files.model["size"],
             "version": self.files.model["version"],
@@ -102,21 +100,3 @@ class Plan:
             "versions": dict(sorted(versions.items())),
             "files": {entry.name: entry.place.name for entry in self.running if entry.place},
         }
-
-
-class Notes(Journal):
-    """A journal that can be asked for its lines, those added since it was opened too."""
-
-    def __init__(self, file: Path, about: Line) -> None:
-        self.added: list[Line] = []
-        super().__init__(file, about)
-        self.added.clear()
-
-    def add(self, line: Line) -> None:
-        super().add(line)
-        self.added.append(line)
-
-    def have(self, **wanted: Any) -> list[Line]:
-        """Return the lines that hold all of these values."""
-        lines = [*self.done, *self.added]
-        return [line for line in lines if wanted.items() <= line.items()]

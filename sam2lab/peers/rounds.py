@@ -11,20 +11,21 @@ from contextlib import ExitStack
 from tqdm.auto import tqdm
 
 from sam2lab.measure.child import Child, ChildError
+from sam2lab.measure.journal import Journal
 from sam2lab.peers.comparison import Line
 from sam2lab.peers.job import Job
-from sam2lab.peers.plan import Entry, Notes, Plan
+from sam2lab.peers.plan import Entry, Plan
 from sam2lab.peers.worker import work
 
 # One prompt takes so little time that a single run would be noise.
 DECODES = 5
 
 
-def encode(plan: Plan, notes: Notes) -> None:
+def encode(plan: Plan, journal: Journal) -> None:
     """Compare each peer's masks with the original's, then encode in rounds."""
     reference = str(plan.files.reference())
-    answered = {line["contender"] for line in notes.have(phase="answers")}
-    finished = len(notes.have(phase="encode")) == plan.rounds
+    answered = {line["contender"] for line in journal.lines(phase="answers")}
+    finished = len(journal.lines(phase="encode")) == plan.rounds
     if finished and all(entry.name in answered for entry in plan.running):
         return
     with ExitStack() as stack:
@@ -33,26 +34,26 @@ def encode(plan: Plan, notes: Notes) -> None:
             with entry.dropped_if_failing():
                 child = children[entry.name] = _opened(plan, entry, stack)
                 if entry.name not in answered:
-                    notes.add(_answers(plan, entry, child, reference))
+                    journal.add(_answers(plan, entry, child, reference))
                 # Twice in all before the first round, so that it is like the others.
                 child.ask(do="encode")
 
         def measure(entry: Entry) -> Line:
             return {"encode_ms": children[entry.name].ask(do="encode")["ms"]}
 
-        _rounds(plan, notes, "encode", measure)
+        _rounds(plan, journal, "encode", measure)
 
 
-def decode(plan: Plan, notes: Notes) -> None:
+def decode(plan: Plan, journal: Journal) -> None:
     """Answer one prompt, and many in one call where a peer takes several, in rounds.
 
     The processes are new ones, which hold no encoder's memory: many prompts take gigabytes.
     """
-    if len(notes.have(phase="decode")) == plan.rounds:
+    if len(journal.lines(phase="decode")) == plan.rounds:
         return
     several = {
         line["contender"]
-        for line in notes.have(phase="answers")
+        for line in journal.lines(phase="answers")
         if not isinstance(line["several"], str)
     }
     with ExitStack() as stack:
@@ -71,7 +72,7 @@ def decode(plan: Plan, notes: Notes) -> None:
                 child = children[entry.name] = _opened(plan, entry, stack)
                 child.ask(do="recall", features=str(plan.files.features(entry.peer)))
                 measure(entry)
-        _rounds(plan, notes, "decode", measure)
+        _rounds(plan, journal, "decode", measure)
 
 
 def _answers(plan: Plan, entry: Entry, child: Child, reference: str) -> Line:
@@ -84,9 +85,9 @@ def _answers(plan: Plan, entry: Entry, child: Child, reference: str) -> Line:
     return {"phase": "answers", "contender": entry.name, **found}
 
 
-def _rounds(plan: Plan, notes: Notes, phase: str, measure: Callable[[Entry], Line]) -> None:
+def _rounds(plan: Plan, journal: Journal, phase: str, measure: Callable[[Entry], Line]) -> None:
     """Measure the rounds of a phase that are not finished yet."""
-    finished = len(notes.have(phase=phase))
+    finished = len(journal.lines(phase=phase))
     turns = list(plan.turns(phase, plan.rounds))[finished:]
     with tqdm(total=len(turns) * len(plan.running), desc=phase, leave=False) as bar:
         for number, order in turns:
@@ -96,11 +97,11 @@ def _rounds(plan: Plan, notes: Notes, phase: str, measure: Callable[[Entry], Lin
                     with entry.dropped_if_failing():
                         times[entry.name] = measure(entry)
                 bar.update()
-            notes.add({"phase": phase, "round": number, "times": times})
+            journal.add({"phase": phase, "round": number, "times": times})
 
 
 def _opened(plan: Plan, entry: Entry, stack: ExitStack) -> Child:
-    child = stack.enter_context(Child(work, type(entry.peer), Job))
+    child = stack.enter_context(Child(work, entry.peer.kind, Job))
     child.tell(**plan.files.job(entry.peer, folder=str(entry.place), threads=plan.threads))
     child.ask(do="open")
     return child

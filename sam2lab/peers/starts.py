@@ -9,10 +9,11 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from sam2lab.measure.child import Child, ChildError
+from sam2lab.measure.journal import Journal
 from sam2lab.peers.comparison import Line
 from sam2lab.peers.first_mask import first_mask
 from sam2lab.peers.job import Job
-from sam2lab.peers.plan import Entry, Notes, Plan
+from sam2lab.peers.plan import Entry, Plan
 from sam2lab.runtime.masks import iou
 
 # A peer that takes longer than this to begin, as a compiler does, begins only once.
@@ -22,7 +23,7 @@ ENCODES_FOR_PEAK = 3
 PEAKS = 1
 
 
-def start(plan: Plan, notes: Notes) -> None:
+def start(plan: Plan, journal: Journal) -> None:
     """Go from import to the first mask, then encode for the peak of memory, in turns."""
     with np.load(plan.files.reference()) as kept:
         wanted = kept["first mask"]
@@ -35,10 +36,10 @@ def start(plan: Plan, notes: Notes) -> None:
                 for entry in order:
                     bar.update()
                     about = {"phase": phase, "round": number, "contender": entry.name}
-                    done = notes.have(**about)
+                    done = journal.lines(**about)
                     if not done and entry.name not in slow:
                         done = [about | _fresh(plan, entry, encodes, last, wanted)]
-                        notes.add(done[0])
+                        journal.add(done[0])
                     if done and done[0].get("first_mask_ms", 0) > SLOW_START_MS:
                         slow.add(entry.name)
 
@@ -49,7 +50,7 @@ def _fresh(
     """Run one fresh process; a peer's own classes may fail where its files do well."""
     job = plan.files.job(entry.peer, folder=str(entry.place), encodes=encodes)
     try:
-        with Child(first_mask, type(entry.peer), Job) as child:
+        with Child(first_mask, entry.peer.kind, Job) as child:
             told = child.ask(job=job, last=last)
     except ChildError as error:
         return {"error": str(error)}

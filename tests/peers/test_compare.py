@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sam2lab.peers import PEERS, Comparison, bench, compare
+from sam2lab.peers import PEERS, Comparison, bench, compare, register
 from sam2lab.peers.plan import Entry, Plan
 from sam2lab.peers.table import chosen
 from tests.peers.toy import Absent, Broken
@@ -27,8 +27,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path) -> Iterator[Callable[[], Comparison]]:
     """Compare ours, a peer that is missing and one that cannot export, always in one folder."""
     with pytest.MonkeyPatch.context() as patch:
-        for peer in (Absent(), Broken()):
-            patch.setitem(PEERS, peer.name, peer)
+        for kind in (Absent, Broken):
+            # Taken out again, so that no other test finds it.
+            patch.setitem(PEERS, kind.name, PEERS["PyTorch"])
+            del PEERS[kind.name]
+            register(kind)
         patch.setattr(Plan, "MANY", FEW)
         yield lambda: compare(
             "nano", ["absent", "broken"], threads=1, rounds=2, starts=1, folder=folder
@@ -102,8 +105,8 @@ def test_a_run_with_other_settings_does_not_take_up_what_is_there(
     finished: Comparison, folder: Path
 ) -> None:
     (folder / bench.JOURNAL).write_text('{"size": "nano", "rounds": 9}\n{"phase": "encode"}\n')
-    with bench._notes(folder / bench.JOURNAL, {"size": "nano", "rounds": 2}) as notes:
-        assert notes.have() == []
+    with bench._journal(folder / bench.JOURNAL, {"size": "nano", "rounds": 2}) as journal:
+        assert journal.lines() == []
 
 
 def test_ours_is_always_compared() -> None:

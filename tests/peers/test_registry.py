@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sam2lab.peers import PEERS, Comparison, capabilities, compare, register, report
+from sam2lab.peers import PEERS, Comparison, PeerRow, capabilities, compare, register, report
 from sam2lab.peers.plan import Plan
 from tests.peers.toy import Toy
 
@@ -18,7 +18,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
         # Taken out again, so that no other test finds it.
         patch.setitem(PEERS, "toy", None)
         del PEERS["toy"]
-        register(Toy())
+        register(Toy)
         return compare(
             "nano", ["toy"], threads=1, rounds=1, starts=1, folder=tmp_path_factory.mktemp("toy")
         )
@@ -57,7 +57,7 @@ def test_the_report_has_it(comparison: Comparison) -> None:
 
 
 def test_what_it_says_it_can_do_is_in_the_table(comparison: Comparison, monkeypatch) -> None:
-    monkeypatch.setitem(PEERS, "toy", Toy())
+    monkeypatch.setitem(PEERS, "toy", PeerRow(Toy, "toy", can=Toy.can))
     table = capabilities(comparison).set_index("capability")
     assert table.loc["telepathy", ["sam2lab", "toy"]].tolist() == ["no", "yes"]
     assert table.loc["video", "source"] == "sam2lab: the image model only; toy: in its dreams"
@@ -65,7 +65,7 @@ def test_what_it_says_it_can_do_is_in_the_table(comparison: Comparison, monkeypa
 
 def test_a_second_one_of_a_name_is_refused() -> None:
     with pytest.raises(ValueError, match="there is a peer 'PyTorch' already"):
-        register(PEERS["PyTorch"])
+        register(PEERS["PyTorch"].kind)
 
 
 def test_a_class_that_stands_in_no_file_is_refused() -> None:
@@ -73,7 +73,7 @@ def test_a_class_that_stands_in_no_file_is_refused() -> None:
         name = "hidden"
 
     with pytest.raises(ValueError, match="wanted a class at the top of a module"):
-        register(Hidden())
+        register(Hidden)
 
 
 def test_every_file_of_a_peer_imports_only_the_standard_library_at_its_top() -> None:

@@ -12,13 +12,8 @@ if TYPE_CHECKING:
 
 class Toy:
     name = "toy"
-    needs: tuple[str, ...] = ()
-    get = "it is here"
-    distributions: tuple[str, ...] = ("numpy",)
-    files = "toy"
-    made_from: str | None = None
-    is_exact = True
-    can: ClassVar[dict[str, str]] = {"video": "yes: in its dreams", "telepathy": "yes"}
+    distributions = ("numpy",)
+    can: ClassVar = {"video": "yes: in its dreams", "telepathy": "yes"}
 
     def make_files(self, job: Job) -> None:
         (Path(job.folder) / "toy.onnx").write_bytes(b"toy" * 1_000_000)
@@ -55,13 +50,13 @@ class ToyModel:
 
 
 class Broken(Toy):
-    name = files = "broken"
+    name = "broken"
 
     def make_files(self, job: Job) -> None:
         raise OSError("the exporter has no ink")
 
 
 class Absent(Toy):
-    name = files = "absent"
+    name = "absent"
     needs = ("no_such_module",)
     get = "pip install it"

@@ -17,13 +17,10 @@ class OnnxruntimeExporter:
     """Its functions as its `convert_to_onnx` calls them, and its `SAM2ImageOnnxPredictor`."""
 
     name = "onnxruntime's exporter"
-    needs: tuple[str, ...] = ("torch", "torchvision", "sam2")
+    needs = ("torch", "torchvision", "sam2")
     get = "pip install -e '.[torch]'"
-    distributions: tuple[str, ...] = ("onnxruntime", "torch", "onnx", "rf-sam-2")
-    files = "onnxruntime's exporter"
-    made_from: str | None = None
-    is_exact = True
-    can: ClassVar[dict[str, str]] = {
+    distributions = ("onnxruntime", "torch", "onnx", "rf-sam-2")
+    can: ClassVar = {
         "one mask instead of three": "yes: by a second file",
         "other input sizes than 1024 x 1024": "no: fixed in its sources",
     }
@@ -87,7 +84,6 @@ class Optimized(OnnxruntimeExporter):
     """The same graphs after its optimiser, as `convert_to_onnx --optimize` calls it."""
 
     name = "onnxruntime's --optimize"
-    files = "onnxruntime's --optimize"
     made_from = "onnxruntime's exporter"
 
     def make_files(self, job: Job) -> None:

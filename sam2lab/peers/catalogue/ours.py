@@ -17,10 +17,8 @@ class Ours:
     needs: tuple[str, ...] = ("torch", "torchvision", "sam2")
     get = "pip install -e '.[torch]'"
     distributions: tuple[str, ...] = ("onnxruntime", "torch", "onnx", "onnxslim", "rf-sam-2")
-    files = "sam2lab"
-    made_from: str | None = None
     is_exact = True
-    can: ClassVar[dict[str, str]] = {
+    can: ClassVar = {
         "one mask instead of three": "yes: multimask_output",
         "other input sizes than 1024 x 1024": "yes: input_size",
         "photos that are not squashed to a square": "yes: input_size=(720, 1280)",
@@ -38,11 +36,10 @@ class Ours:
         export(zoo.load(job.size, job.checkpoint, job.version, square), job.folder)
 
     def open(self, job: Job) -> Model:
-        import sam2lab
         from sam2lab.peers.models import EngineModel
+        from sam2lab.runtime.engines.table import open_by_name
 
-        segmenter = sam2lab.open_segmenter(job.folder, threads=job.threads, **self.options)
-        return EngineModel(segmenter.engine)
+        return EngineModel(open_by_name(model=job.folder, threads=job.threads, **self.options))
 
     def first_mask(self, job: Job) -> Iterator[Any]:
         import sam2lab
@@ -63,7 +60,6 @@ class EightBits(Ours):
     """Our export in 8 bits."""
 
     name = "sam2lab w8a8"
-    files = "sam2lab w8a8"
     made_from = "sam2lab"
     is_exact = False
 
@@ -77,11 +73,12 @@ class OpenVino(Ours):
     """Our files on OpenVINO, which encodes in bfloat16 where the processor can."""
 
     name = "OpenVINO bf16"
+    files = "sam2lab"
     needs: tuple[str, ...] = (*Ours.needs, "openvino")
     get = "pip install -e '.[openvino]'"
     distributions: tuple[str, ...] = ("openvino", *Ours.distributions)
     is_exact = False
-    can: ClassVar[dict[str, str]] = Ours.can | {"an 8-bit export of SAM 2": "no"}
+    can: ClassVar = Ours.can | {"an 8-bit export of SAM 2": "no"}
     options: ClassVar = {"engine": "openvino"}
 
 

@@ -14,13 +14,11 @@ class PyTorch:
     """The original, by its `SAM2ImagePredictor`."""
 
     name = "PyTorch"
-    needs: tuple[str, ...] = ("torch", "torchvision", "sam2")
+    needs = ("torch", "torchvision", "sam2")
     get = "pip install -e '.[torch]'"
-    distributions: tuple[str, ...] = ("torch", "rf-sam-2")
+    distributions = ("torch", "rf-sam-2")
     files = "checkpoint"
-    made_from: str | None = None
-    is_exact = True
-    can: ClassVar[dict[str, str]] = {
+    can: ClassVar = {
         "one mask instead of three": "yes: multimask_output",
         "other input sizes than 1024 x 1024": "yes: image_size in sam2's configs",
         "video": "yes",

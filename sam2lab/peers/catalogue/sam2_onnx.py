@@ -16,13 +16,10 @@ class Sam2Onnx:
     """Its export functions, its `Sam2OnnxSession` and its `OnnxImagePredictor`."""
 
     name = "sam2-onnx"
-    needs: tuple[str, ...] = ("torch", "torchvision", "sam2", "sam2_onnx")
+    needs = ("torch", "torchvision", "sam2", "sam2_onnx")
     get = "in Python 3.12 or later: pip install -e '.[torch,peers]'"
-    distributions: tuple[str, ...] = ("sam2-onnx", "onnxruntime", "torch", "onnx", "rf-sam-2")
-    files = "sam2-onnx"
-    made_from: str | None = None
-    is_exact = True
-    can: ClassVar[dict[str, str]] = {
+    distributions = ("sam2-onnx", "onnxruntime", "torch", "onnx", "rf-sam-2")
+    can: ClassVar = {
         "one mask instead of three": "no: ignored by its predictor",
         "other input sizes than 1024 x 1024": "yes: image_size in sam2's configs",
         "an 8-bit export of SAM 2": "yes: --quantize, dynamic",

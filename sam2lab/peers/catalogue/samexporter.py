@@ -16,16 +16,13 @@ class Samexporter:
     """Its script as it stands, and its class `SegmentAnything2ONNX`."""
 
     name = "samexporter"
-    needs: tuple[str, ...] = ("torch", "torchvision", "sam2", "samexporter", "cv2")
+    needs = ("torch", "torchvision", "sam2", "samexporter", "cv2")
     get = (
         "pip install -e '.[torch,peers]', then pip install --no-deps samexporter (which pins an "
         "old torch that it can do without)"
     )
-    distributions: tuple[str, ...] = ("samexporter", "onnxruntime", "torch", "onnx", "rf-sam-2")
-    files = "samexporter"
-    made_from: str | None = None
-    is_exact = True
-    can: ClassVar[dict[str, str]] = {
+    distributions = ("samexporter", "onnxruntime", "torch", "onnx", "rf-sam-2")
+    can: ClassVar = {
         "one mask instead of three": "no: fixed in its export_sam2.py",
         "other input sizes than 1024 x 1024": "no: fixed in its sources",
     }
