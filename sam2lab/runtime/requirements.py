@@ -13,7 +13,7 @@ EXTRAS = {
     ),
     "lab": (
         *("ipycanvas", "ipyevents", "ipykernel", "ipywidgets", "jupyter_server", "jupyterlab"),
-        *("matplotlib", "pandas", "psutil", "pycocotools"),
+        *("matplotlib", "pandas", "psutil", "pycocotools", "tornado", "urllib3"),
     ),
     "openvino": ("openvino",),
 }
