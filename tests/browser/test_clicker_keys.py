@@ -1,4 +1,4 @@
-"""The clicker under keys alone: no mouse is there."""
+"""The clicker used by keys alone, without a mouse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CELLS = """(() => {
 
 @pytest.fixture(autouse=True)
 def reached(clicker: ClickerPage) -> None:
-    """The photo, as large as its canvas, is come to by Tab from the buttons above it."""
+    """Reach the photo, which is as large as its canvas, by Tab from the buttons above it."""
     clicker.page.mouse.move(5, 5)
     clicker.show(CONTRASTS)
     clicker.find("pan-down").focus()
@@ -30,7 +30,7 @@ def reached(clicker: ClickerPage) -> None:
 
 
 def press(clicker: ClickerPage, *keys: str) -> None:
-    """Each of them changes what is seen."""
+    """Press keys that each change what the canvas shows."""
     for key in keys:
         with clicker.changing():
             clicker.page.keyboard.press(key)
@@ -60,24 +60,21 @@ def test_points_and_a_box_are_made_by_keys_alone(clicker: ClickerPage) -> None:
     expect(clicker.canvas).to_be_focused()
 
 
-@pytest.mark.parametrize("shade", ["light", "dark", "grey"])
-def test_the_crosshair_is_seen_on_any_photo_until_the_mouse_moves(
-    clicker: ClickerPage, shade: str
-) -> None:
-    x, y = {"light": (200, 150), "dark": (520, 150), "grey": (360, 470)}[shade]
-    clicker.page.mouse.click(*clicker.on_page(x, y))
-    clicker.wait_for_rest()
-    press(clicker, "u")
-    around = [(x + dx, y + dy) for dx in range(-5, 6) for dy in (-15, 15)]
-    plain = clicker.pixels_at(around)
-    press(clicker, "ArrowUp")
-    line = [sum(colour) / 3 for colour in clicker.pixels_at(around)]
-    assert max(line) - min(line) > 200, "black and white, side by side"
-    assert clicker.ask("clicker.screen.stage.crosshair") == (x, y), "where the mouse clicked"
-    clicker.lab.screenshot(f"clicker-crosshair-{shade}")
-    with clicker.changing():
-        clicker.page.mouse.move(*clicker.on_page(x + 50, y + 20))
-    assert clicker.pixels_at(around) == plain
+def test_the_crosshair_is_visible_on_any_photo_until_the_mouse_moves(clicker: ClickerPage) -> None:
+    for shade, (x, y) in {"light": (200, 150), "dark": (520, 150), "grey": (360, 470)}.items():
+        clicker.page.mouse.click(*clicker.on_page(x, y))
+        clicker.wait_for_rest()
+        press(clicker, "u")
+        around = [(x + dx, y + dy) for dx in range(-5, 6) for dy in (-15, 15)]
+        plain = clicker.pixels_at(around)
+        press(clicker, "ArrowUp")
+        line = [sum(colour) / 3 for colour in clicker.pixels_at(around)]
+        assert max(line) - min(line) > 200, f"black and white side by side, on {shade}"
+        assert clicker.ask("clicker.screen.stage.crosshair") == (x, y), "where the mouse clicked"
+        clicker.lab.screenshot(f"clicker-crosshair-{shade}")
+        with clicker.changing():
+            clicker.page.mouse.move(*clicker.on_page(x + 50, y + 20))
+        assert clicker.pixels_at(around) == plain
 
 
 def test_escape_gives_up_a_box_and_keeps_the_crosshair(clicker: ClickerPage) -> None:

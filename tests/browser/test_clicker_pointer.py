@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.clicking import PATIENCE_S, ClickerPage
@@ -20,54 +19,36 @@ clicker = sam2lab.Clicker(discs, places)
 CELLS = "jupyterapp.shell.currentWidget.content.widgets.length"
 
 
-@pytest.fixture(autouse=True)
-def fresh(clicker: ClickerPage) -> None:
-    """Every test begins with a clicker of its own; the photo is as large as the canvas."""
+def test_buttons_shift_and_tools_decide_what_a_click_means(clicker: ClickerPage) -> None:
     clicker.show()
-
-
-@pytest.mark.parametrize("how", [{"button": "right"}, {"key": "Shift"}], ids=["right", "shift"])
-def test_right_click_and_shift_say_not_this(clicker: ClickerPage, how: dict[str, str]) -> None:
     clicker.click(360, 270)
-    clicker.click(420, 300, **how)
-    assert clicker.prompts() == [(360, 270, True), (420, 300, False)]
-    expect(clicker.page.locator(".lm-Menu")).to_have_count(0)
-
-
-def test_the_mode_button_turns_left_and_right_round(clicker: ClickerPage) -> None:
-    clicker.click(360, 270)
-    clicker.tool("Remove").click()
-    clicker.click(420, 300)
+    clicker.click(420, 300, key="Shift")
     clicker.click(300, 200, button="right")
-    assert clicker.prompts() == [(360, 270, True), (420, 300, False), (300, 200, True)]
+    expect(clicker.page.locator(".lm-Menu")).to_have_count(0)
+    clicker.tool("Remove").click()
+    clicker.click(200, 350)
+    clicker.click(500, 150, button="right")
+    expected = [
+        *((360, 270, True), (420, 300, False), (300, 200, False)),
+        *((200, 350, False), (500, 150, True)),
+    ]
+    assert clicker.prompts() == expected
     clicker.lab.screenshot("clicker-points")
+    clicker.click(425, 296)
+    assert clicker.prompts() == [point for point in expected if point[:2] != (420, 300)]
 
 
-def test_a_click_on_a_point_takes_it_away(clicker: ClickerPage) -> None:
-    clicker.click(360, 270)
-    alone = clicker.pixel(360, 230)
-    clicker.click(500, 100, button="right")
-    clicker.click(505, 96)
-    assert clicker.prompts() == [(360, 270, True)]
-    assert clicker.pixel(360, 230) == alone
-
-
-@pytest.mark.parametrize(
-    ("start", "end"), [((200, 150), (500, 400)), ((500, 150), (200, 400)), ((500, 400), (200, 150))]
-)
-def test_a_drag_in_any_direction_draws_a_box(clicker: ClickerPage, start, end) -> None:
-    clicker.drag(start, end)
+def test_a_drag_or_two_clicks_draw_a_box(clicker: ClickerPage) -> None:
+    clicker.show()
+    clicker.drag((500, 400), (200, 150))
     assert clicker.prompts() == [(200, 150, 501, 401)]
-
-
-def test_two_clicks_draw_a_box_as_well(clicker: ClickerPage) -> None:
     clicker.tool("Box").click()
-    clicker.click(200, 150)
-    assert clicker.prompts() == []
-    clicker.click(500, 400)
+    clicker.click(250, 160)
+    assert clicker.prompts() == [(200, 150, 501, 401)]
+    clicker.click(450, 380)
     ((x0, y0, x1, y1),) = clicker.prompts()
-    assert (x0, y0) == (200, 150)
-    assert (x1, y1) in [(500, 400), (501, 401)]
+    assert (x0, y0) == (250, 160)
+    assert (x1, y1) in [(450, 380), (451, 381)]
 
 
 def test_what_is_seen_under_the_pointer_is_what_is_clicked(clicker: ClickerPage) -> None:
@@ -87,7 +68,10 @@ def test_what_is_seen_under_the_pointer_is_what_is_clicked(clicker: ClickerPage)
     assert max(x for x, _ in seen) - min(x for x, _ in seen) < 100
 
 
-def test_the_wheel_zooms_only_with_a_key_and_only_after_a_click(clicker: ClickerPage) -> None:
+def test_the_wheel_zooms_after_a_click_and_a_drag_moves_both_with_a_key(
+    clicker: ClickerPage,
+) -> None:
+    clicker.show()
     scale = "round(clicker.screen.stage.view.scale, 6)"
     clicker.page.mouse.move(*clicker.on_page(300, 200))
     with clicker.holding("Control"):
@@ -98,20 +82,16 @@ def test_the_wheel_zooms_only_with_a_key_and_only_after_a_click(clicker: Clicker
     with clicker.changing(), clicker.holding("Control"):
         clicker.page.mouse.wheel(0, -300)
     assert clicker.ask(scale) > 1.5
-    # What lay under the pointer lies there still.
-    assert clicker.ask("clicker.screen.stage.view.pixel(300.5, 200.5)") == (300, 200)
-
-
-def test_the_photo_is_moved_by_a_drag_with_a_key(clicker: ClickerPage) -> None:
-    clicker.press("zoom-in")
     under = "clicker.screen.stage.view.pixel({}, {})"
     grasped = clicker.ask(under.format(300.5, 200.5))
+    assert grasped == (300, 200), "the wheel zooms around the pointer"
     clicker.drag((300, 200), (400, 260), key="Control")
     assert clicker.ask(under.format(400.5, 260.5)) == grasped
-    assert clicker.prompts() == []
+    assert clicker.prompts() == [(300, 200, True)]
 
 
 def test_hover_shows_what_a_click_would_find_and_never_falls_behind(clicker: ClickerPage) -> None:
+    clicker.show()
     plain = clicker.pixel(360, 230)
     # So slow that movements would pile up, if each waited for its preview.
     clicker.ask("setattr(discs.engine, 'pause_s', 0.15)")
@@ -140,6 +120,7 @@ def test_hover_shows_what_a_click_would_find_and_never_falls_behind(clicker: Cli
 
 
 def test_a_finger_taps_points_and_boxes(clicker: ClickerPage) -> None:
+    clicker.show()
     clicker.tap(360, 270)
     clicker.tool("Remove").click()
     clicker.tap(420, 300)
@@ -151,6 +132,7 @@ def test_a_finger_taps_points_and_boxes(clicker: ClickerPage) -> None:
 
 
 def test_keys_press_buttons_and_the_others_are_jupyterlabs(clicker: ClickerPage) -> None:
+    clicker.show()
     clicker.click(360, 270)
     with clicker.changing():
         clicker.find("undo").focus()
@@ -181,6 +163,7 @@ def test_keys_press_buttons_and_the_others_are_jupyterlabs(clicker: ClickerPage)
 
 
 def test_a_clicked_photo_takes_keys_until_escape(clicker: ClickerPage) -> None:
+    clicker.show()
     clicker.click(360, 270)
     for key, expected in [("u", 0), ("U", 1), ("u", 0), ("U", 1)]:
         with clicker.changing():
@@ -188,7 +171,7 @@ def test_a_clicked_photo_takes_keys_until_escape(clicker: ClickerPage) -> None:
         assert len(clicker.prompts()) == expected
     clicker.page.keyboard.press("n")
     expect(clicker.page.locator(".sam2lab-object")).to_have_count(2)
-    # Whoever types here means the photo: no cell is made or cut.
+    # These keys are for the photo: no cell is made or cut.
     for key in "abx":
         clicker.page.keyboard.press(key)
     assert clicker.page.evaluate(CELLS) == 1

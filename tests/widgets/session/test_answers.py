@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 
 from sam2lab.opening import open_segmenter
-from sam2lab.runtime.masks import bounding_box
 from sam2lab.runtime.predictor import ImagePredictor
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session import Session
 from sam2lab.widgets.session.answers import Answers
 from sam2lab.widgets.session.objects import Box, Point, Prompt
-from sam2lab.widgets.session.packed import PackedMask
 from tests.runtime.fakes import FakeEngine
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (150, 230, 3), dtype=np.uint8)
@@ -131,23 +129,6 @@ def test_answers_that_were_let_go_are_derived_again() -> None:
         expected.add_point(x, 50)
     assert np.array_equal(session.answer().logits, expected.answer().logits)
     assert session._engines.answers.info().entries == 0
-
-
-@pytest.mark.parametrize(
-    "mask",
-    [
-        np.zeros((7, 13), bool),
-        np.ones((7, 13), bool),
-        np.eye(7, 13, dtype=bool),
-        np.random.default_rng(0).random((40, 61)) > 0.9,
-    ],
-)
-def test_a_packed_mask_is_the_mask(mask: np.ndarray) -> None:
-    packed = PackedMask.of(mask)
-    assert np.array_equal(packed.unpack(), mask)
-    assert packed.area == mask.sum()
-    assert packed.box == bounding_box(mask)
-    assert packed.bits.nbytes <= mask.size // 8 + len(mask)
 
 
 def test_two_thousand_clicks_leave_no_more_than_the_cache_may_hold() -> None:
