@@ -94,7 +94,7 @@ def test_it_listens_on_this_machine_only(jupyter) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])
-def test_it_answers_nobody_without_its_token(jupyter, token) -> None:
+def test_it_refuses_requests_without_its_token(jupyter, token) -> None:
     with pytest.raises(urllib.error.HTTPError, match="403"):
         _ask(jupyter, "/api/contents", token=token)
 
@@ -104,7 +104,7 @@ def test_it_makes_its_own_token(jupyter) -> None:
     assert _ask(jupyter, "/api/contents", token=jupyter.token)["type"] == "directory"
 
 
-def test_a_kernel_websocket_wants_the_token_too(jupyter) -> None:
+def test_a_kernel_websocket_needs_the_token_too(jupyter) -> None:
     channels = f"ws://127.0.0.1:{jupyter.port}/api/kernels/{uuid.uuid4()}/channels"
     with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
         websocket.create_connection(channels, timeout=60)

@@ -1,4 +1,4 @@
-"""A clicker in a page: what a person sees of it, points at and presses."""
+"""A clicker in a page, as a user sees, clicks and presses it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ canvas => {
 
 
 class ClickerPage:
-    """The clicker that a page shows, be it of JupyterLab or Voilà."""
+    """The clicker that a page of JupyterLab or Voilà shows."""
 
     def __init__(self, lab: NotebookPage) -> None:
         self.lab = lab
@@ -142,14 +142,14 @@ class ClickerPage:
         return [self.pixel(x, y) for x, y in places]
 
     def wait_for_rest(self) -> None:
-        """Until the canvas stays as it is for a moment."""
+        """Wait until the canvas stays the same for a moment."""
         self.same_pixels()
         self.page.wait_for_timeout(200)
         while not self.same_pixels():
             self.page.wait_for_timeout(200)
 
     def wait_for_photo(self) -> None:
-        """Until there is an opaque pixel in the middle."""
+        """Wait until there is an opaque pixel in the middle."""
         self.page.wait_for_function(
             """() => {
                 const canvas = document.querySelector("canvas.sam2lab-canvas");

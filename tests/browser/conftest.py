@@ -1,4 +1,4 @@
-"""A Chromium, and notebooks in it: opened in a real JupyterLab, run, looked at."""
+"""Opens notebooks in a real JupyterLab in Chromium, runs them and looks at them."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def open_in_lab(page: Page, jupyter, name: str) -> NotebookPage:
 
 
 def wait_for_lab(page: Page) -> None:
-    """Until JupyterLab is there, and the kernel of its notebook idle."""
+    """Wait until JupyterLab is ready and the kernel of its notebook idle."""
     page.wait_for_function("window.jupyterapp && jupyterapp.restored.then(() => true)")
     page.wait_for_function(
         "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"

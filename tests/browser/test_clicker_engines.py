@@ -1,4 +1,4 @@
-"""Engines that are switched and compared while one looks, in a real JupyterLab."""
+"""Engines are switched and compared in a real JupyterLab."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ clicker = sam2lab.Clicker(engines, photo)
 
 @pytest.fixture
 def switchable(clicker: ClickerPage, nano_bundle: Path) -> ClickerPage:
-    """A clicker with nano twice, of the same weights, and an engine that is quite another."""
+    """A clicker with the same nano on two engines, and with a quite different engine."""
     clicker.show(SWITCHABLE.format(bundle=str(nano_bundle)))
     return clicker
 
 
-def test_engines_are_switched_and_compared_while_one_looks(switchable: ClickerPage) -> None:
+def test_engines_are_switched_and_compared(switchable: ClickerPage) -> None:
     clicker = switchable
     engine = clicker.find("engine").locator("select")
     other = clicker.find("compare").locator("select")

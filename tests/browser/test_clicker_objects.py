@@ -166,7 +166,7 @@ def test_a_broken_picture_and_a_broken_engine_leave_words_and_a_clicker_that_wor
 
 
 def wait_until(clicker: ClickerPage, condition: str) -> None:
-    """Until the kernel finds it true."""
+    """Wait until a condition is true in the kernel."""
     for _ in range(100):
         if clicker.ask(condition):
             return

@@ -51,7 +51,7 @@ def test_a_drag_or_two_clicks_draw_a_box(clicker: ClickerPage) -> None:
     assert (x1, y1) in [(450, 380), (451, 381)]
 
 
-def test_what_is_seen_under_the_pointer_is_what_is_clicked(clicker: ClickerPage) -> None:
+def test_a_click_hits_the_pixel_that_is_visible_under_the_pointer(clicker: ClickerPage) -> None:
     clicker.show(PLACES)
     for _ in range(3):  # far enough that pixels are squares
         clicker.press("zoom-in")
@@ -131,7 +131,7 @@ def test_a_finger_taps_points_and_boxes(clicker: ClickerPage) -> None:
     assert len(clicker.prompts()) == 3
 
 
-def test_keys_press_buttons_and_the_others_are_jupyterlabs(clicker: ClickerPage) -> None:
+def test_keys_press_buttons_and_other_keys_go_to_jupyterlab(clicker: ClickerPage) -> None:
     clicker.show()
     clicker.click(360, 270)
     with clicker.changing():

@@ -1,4 +1,4 @@
-"""The lesson on clicking, as Voilà serves it to people who never see a cell."""
+"""Voilà serves the clicking notebook to users who see no cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first notebook that anyone opens, as they see it."""
+"""The first notebook, as a user sees it."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ OTHER = np.random.default_rng(1).integers(0, 256, (50, 30, 3), dtype=np.uint8)
 
 
 class Gated(FakeEngine):
-    """Encodes when it is let; fails when told to."""
+    """Encodes once its gate is open; fails on demand."""
 
     def __init__(self, key: str = "gated") -> None:
         super().__init__(key=key)
@@ -49,7 +49,7 @@ class Gated(FakeEngine):
 
 
 class Bolder(FakeEngine):
-    """Says the same with larger discs; fails when told to."""
+    """Answers with larger discs; fails on demand."""
 
     broken = False
 
@@ -96,7 +96,7 @@ def test_a_click_is_a_point_at_that_pixel_and_a_mask_around_it(robot: Robot) -> 
 
 
 @pytest.mark.parametrize("how", [{"right": True}, {"shift": True}])
-def test_the_other_button_or_shift_says_the_opposite(robot: Robot, how: dict[str, bool]) -> None:
+def test_right_click_and_shift_reverse_the_sign(robot: Robot, how: dict[str, bool]) -> None:
     robot.click(40, 25)
     robot.click(10, 10, **how)
     assert robot.clicker.prompts[1] == Point(10, 10, positive=False)
@@ -128,7 +128,7 @@ def test_with_the_box_tool_two_clicks_are_its_corners(robot: Robot) -> None:
 
 
 @pytest.mark.parametrize("again", [{}, {"right": True}])
-def test_a_click_on_a_point_takes_it_away(robot: Robot, again: dict[str, bool]) -> None:
+def test_a_click_on_a_point_removes_it(robot: Robot, again: dict[str, bool]) -> None:
     robot.click(40, 25)
     robot.click(70, 50, right=True)
     robot.click(40, 25, **again)
@@ -149,7 +149,7 @@ def test_buttons_undo_redo_and_clear(robot: Robot) -> None:
     assert clicker.screen.toolbar.buttons["clear"].disabled
 
 
-def test_what_changed_can_be_observed(robot: Robot) -> None:
+def test_changes_can_be_observed(robot: Robot) -> None:
     seen: list[str] = []
     robot.clicker.observe(lambda change: seen.append(change["name"]), ["prompts", "objects"])
     robot.clicker.observe(lambda change: seen.append(repr(change["new"])), "masks")
@@ -302,7 +302,7 @@ def test_the_box_tool_has_no_preview_as_its_click_finds_nothing_yet(robot: Robot
     assert drawn(robot.clicker).active == ()
 
 
-def test_of_movements_that_piled_up_only_the_last_is_previewed() -> None:
+def test_only_the_last_of_many_quick_movements_is_previewed() -> None:
     engine = FakeEngine()
 
     async def sweep() -> None:
@@ -375,7 +375,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_clicker_usable(
     assert "error" not in message(clicker)
 
 
-def test_an_engine_that_fails_at_a_click_says_so_and_changes_nothing(robot: Robot) -> None:
+def test_an_engine_that_fails_at_a_click_is_reported_and_changes_nothing(robot: Robot) -> None:
     clicker = robot.clicker
     clicker.screen.engine.engine.value = "bold"
     clicker.wait()
@@ -389,7 +389,7 @@ def test_an_engine_that_fails_at_a_click_says_so_and_changes_nothing(robot: Robo
     assert len(clicker.prompts) == 1
 
 
-def test_an_engine_that_fails_while_a_saved_session_comes_back_says_so(tmp_path: Path) -> None:
+def test_an_engine_that_fails_while_a_session_loads_is_reported(tmp_path: Path) -> None:
     engine = Bolder()
     clicker = Clicker({"bold": Segmenter(engine)}, PHOTO)
     Robot(clicker).click(40, 25)
@@ -423,7 +423,7 @@ def test_clicks_while_the_photo_is_encoded_are_shown_and_answered_in_order(gated
     assert clicker.screen.progress.widget.layout.display == "none"
 
 
-def test_the_kernel_goes_on_while_a_photo_is_encoded_and_is_told_of_the_end(
+def test_the_kernel_stays_free_while_a_photo_is_encoded(
     gated: Gated,
 ) -> None:
     async def work() -> None:
@@ -457,7 +457,7 @@ def test_waiting_can_be_stopped_and_a_click_tries_again(gated: Gated) -> None:
     assert clicker.prompts == (Point(50, 30),)
 
 
-def test_an_engine_that_cannot_encode_says_so_and_the_next_click_asks_again(
+def test_an_engine_that_cannot_encode_is_reported_and_the_next_click_tries_again(
     gated: Gated,
 ) -> None:
     gated.broken = True
@@ -494,7 +494,7 @@ def test_without_a_photo_it_asks_for_one() -> None:
     assert clicker.prompts == (Point(4, 5),)
 
 
-def test_a_first_photo_that_cannot_be_read_leaves_the_others_and_nothing_to_press_in_vain() -> None:
+def test_a_first_photo_that_cannot_be_read_leaves_the_others_usable() -> None:
     clicker = Clicker(Segmenter(FakeEngine()), ["nowhere.jpg", PHOTO])
     assert "nowhere.jpg" in message(clicker)
     assert clicker.screen.toolbar.buttons["undo"].disabled
@@ -505,7 +505,7 @@ def test_a_first_photo_that_cannot_be_read_leaves_the_others_and_nothing_to_pres
     assert clicker.prompts == (Point(4, 5),)
 
 
-def test_what_is_done_by_call_is_seen_and_a_saved_session_comes_back(
+def test_actions_by_call_are_shown_and_a_saved_session_comes_back(
     robot: Robot, tmp_path: Path
 ) -> None:
     clicker = robot.clicker
@@ -523,7 +523,7 @@ def test_what_is_done_by_call_is_seen_and_a_saved_session_comes_back(
     assert drawn(other).photo.shape == PHOTO.shape
 
 
-def test_a_file_to_take_away_is_offered_as_a_link_until_the_objects_change(robot: Robot) -> None:
+def test_a_take_away_file_is_offered_as_a_link_until_the_objects_change(robot: Robot) -> None:
     clicker = robot.clicker
     send(clicker.screen.take_away.make, {"event": "click"})
     assert "no object" in message(clicker)
@@ -567,7 +567,7 @@ def test_keys_do_what_their_buttons_do(robot: Robot) -> None:
     assert len(clicker.objects) == 2
 
 
-def test_tab_leaves_the_photo_which_else_keeps_every_key(
+def test_tab_leaves_the_photo_which_otherwise_keeps_every_key(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     focused: list[Any] = []
@@ -584,7 +584,7 @@ def test_tab_leaves_the_photo_which_else_keeps_every_key(
     assert focused == [buttons["next"], clicker.screen.candidates.buttons[0]]
 
 
-def test_without_a_photo_there_is_nothing_to_choose_from_and_tab_goes_on_to_the_upload(
+def test_without_a_photo_tab_goes_on_to_the_upload(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clicker = Clicker(Segmenter(FakeEngine()))
@@ -595,7 +595,7 @@ def test_without_a_photo_there_is_nothing_to_choose_from_and_tab_goes_on_to_the_
     assert focused == [clicker.screen.photo.upload]
 
 
-def test_a_row_that_goes_leaves_the_focus_to_the_last_one_that_stays(
+def test_the_focus_goes_to_the_last_row_when_a_row_goes(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = three_objects(robot)
@@ -607,7 +607,7 @@ def test_a_row_that_goes_leaves_the_focus_to_the_last_one_that_stays(
     assert focused == [rows[0].select]
 
 
-def test_an_empty_object_that_is_left_leaves_the_focus_to_the_last_row(
+def test_the_focus_goes_to_the_last_row_when_an_empty_object_is_dropped(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = three_objects(robot)
@@ -619,7 +619,7 @@ def test_an_empty_object_that_is_left_leaves_the_focus_to_the_last_row(
     assert focused == [rows[1].select]
 
 
-def test_a_button_that_has_nothing_more_to_do_leaves_the_focus_to_the_photo(
+def test_the_focus_goes_to_the_photo_when_a_button_is_disabled(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     robot.click(40, 25)
@@ -632,7 +632,7 @@ def test_a_button_that_has_nothing_more_to_do_leaves_the_focus_to_the_photo(
     assert focused == [robot.clicker.screen.stage.layers.canvas]
 
 
-def test_no_key_is_one_that_jupyterlab_takes_in_a_notebook() -> None:
+def test_jupyterlab_uses_none_of_our_keys_in_a_notebook() -> None:
     schemas = Path(sys.prefix, "share", "jupyter", "lab", "schemas").rglob("*.json")
     taken = set()
     for schema in schemas:
@@ -645,7 +645,7 @@ def test_no_key_is_one_that_jupyterlab_takes_in_a_notebook() -> None:
     assert not as_they_say & taken
 
 
-def test_every_control_has_words_for_those_who_cannot_see_it(clicker: Clicker) -> None:
+def test_every_control_has_words_for_screen_readers(clicker: Clicker) -> None:
     def controls(widget: Any) -> Any:
         yield widget
         for child in getattr(widget, "children", ()):
@@ -674,7 +674,7 @@ def test_two_hundred_clicks_leave_no_more_widgets_than_two(robot: Robot) -> None
 
 
 @pytest.mark.parametrize("size", [(10, 700), 200, (200,), (200, 300, 3), "ab", None])
-def test_a_size_that_makes_no_sense_is_refused(size: Any) -> None:
+def test_a_wrong_size_is_refused(size: Any) -> None:
     with pytest.raises(ValueError, match=r"size is.*height, width"):
         Clicker(Segmenter(FakeEngine()), PHOTO, size=size)
 

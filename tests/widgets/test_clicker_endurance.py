@@ -1,4 +1,4 @@
-"""Two thousand clicks, as a browser would send them: no slower and no larger at the end."""
+"""Two thousand clicks make the clicker neither slower nor larger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUND = 500
 
 
 class Forgetful(FakeEngine):
-    """Does not note down what it was asked, which would grow."""
+    """Keeps no record of its questions, which would grow."""
 
     def decode(self, features, prompts):
         decoded = super().decode(features, prompts)
@@ -48,7 +48,7 @@ def click_on() -> tuple[list[float], list[int]]:
         # An object takes seven clicks, and is begun anew; all that can be undone for ever.
         if number % 7 == 0:
             clicked.press("clear")
-        # Of this process alone: what else the machine does is not asked.
+        # The CPU time of this process: other work on the machine does not count.
         start = time.process_time()
         clicked.click(rng.integers(320), rng.integers(240), right=number % 7 > 3)
         seconds.append(time.process_time() - start)
@@ -59,7 +59,7 @@ def click_on() -> tuple[list[float], list[int]]:
 
 
 def test_two_thousand_clicks_take_no_more_time_or_memory_at_the_end() -> None:
-    # In a process of its own: what other tests have left, and when it moves, is not asked.
+    # In a process of its own, because other tests leave memory that may be freed at any time.
     with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
         seconds, held = fresh.submit(click_on).result()
     first, last = np.median(seconds[:ROUND]), np.median(seconds[-ROUND:])
@@ -67,5 +67,5 @@ def test_two_thousand_clicks_take_no_more_time_or_memory_at_the_end() -> None:
     # unpacked, by mistake, would be 76,800.
     growth = (held[-1] - held[0]) / (CLICKS - ROUND)
     assert growth < 10_000, f"{growth:,.0f} bytes a click"
-    # A list that is walked through at every click would make it several times as long.
+    # Work at each click that grows with the history would take several times as long.
     assert last < 1.5 * first, f"{1000 * first:.1f} ms at first, {1000 * last:.1f} ms at last"

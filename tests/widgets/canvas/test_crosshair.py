@@ -1,4 +1,4 @@
-"""A mouse is not needed: arrow keys move a crosshair, and others click with it."""
+"""Arrow keys move a crosshair and other keys click with it, without a mouse."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def place(robot: Robot) -> tuple[int, int] | None:
 
 
 def seen(robot: Robot) -> list[str]:
-    """The signs on the canvas that are not of prompts."""
+    """The kinds of marks on the canvas that are not prompts."""
     stage = robot.clicker.screen.stage
     return [mark.kind for mark in stage._guides.marks(stage.view)]
 
@@ -76,7 +76,7 @@ def test_the_first_key_shows_the_crosshair_and_points_at_nothing(robot: Robot, k
         ("Shift+ArrowUp", 0, -LEAP * STEP),
     ],
 )
-def test_arrows_move_it_and_shift_makes_them_go_far(
+def test_arrows_move_the_crosshair_and_shift_moves_it_far(
     robot: Robot, key: str, across: int, down: int
 ) -> None:
     keys(robot, "ArrowLeft", key)
@@ -88,7 +88,7 @@ def test_arrows_move_it_and_shift_makes_them_go_far(
     ("key", "positive"),
     [("Enter", True), (" ", True), ("Shift+Enter", False), ("Shift+ ", False)],
 )
-def test_a_key_puts_a_point_there_and_shift_one_that_says_the_opposite(
+def test_a_key_adds_a_point_there_and_shift_reverses_its_sign(
     robot: Robot, key: str, positive: bool
 ) -> None:
     keys(robot, "ArrowUp", "ArrowUp", key)
@@ -98,7 +98,7 @@ def test_a_key_puts_a_point_there_and_shift_one_that_says_the_opposite(
     assert robot.clicker.prompts[1].positive != positive
 
 
-def test_the_answer_is_that_to_a_click_of_the_mouse(robot: Robot) -> None:
+def test_the_answer_is_the_same_as_to_a_click_of_the_mouse(robot: Robot) -> None:
     keys(robot, "ArrowUp", "ArrowUp", "Enter")
     other = opened(PHOTO)
     other.click(360, 270 - STEP)
@@ -108,7 +108,7 @@ def test_the_answer_is_that_to_a_click_of_the_mouse(robot: Robot) -> None:
 
 
 @pytest.mark.parametrize("end", ["e", "Shift+E", "Enter"])
-def test_a_box_is_a_corner_a_way_and_a_corner(robot: Robot, end: str) -> None:
+def test_two_corners_make_a_box(robot: Robot, end: str) -> None:
     keys(robot, "ArrowUp", "e")
     assert seen(robot) == ["corner", "crosshair"]
     assert "Escape" in said(robot)
@@ -119,7 +119,7 @@ def test_a_box_is_a_corner_a_way_and_a_corner(robot: Robot, end: str) -> None:
     assert seen(robot) == ["crosshair"]
 
 
-def test_with_the_box_tool_enter_is_a_corner_too(robot: Robot) -> None:
+def test_with_the_box_tool_enter_sets_a_corner(robot: Robot) -> None:
     robot.clicker.screen.toolbar.tool.value = "box"
     keys(robot, "ArrowUp", "Enter", "Shift+ArrowRight", "Shift+ArrowDown", "Enter")
     assert robot.clicker.prompts == (Box(360, 270, 361 + LEAP * STEP, 271 + LEAP * STEP),)
@@ -163,7 +163,7 @@ def test_previews_go_on_under_the_mouse_and_are_shown_under_the_crosshair(robot:
     assert clicker.screen.stage.pointer.moves.watched_events == ["mousemove"]
 
 
-def test_it_ends_at_the_edge_of_the_photo(robot: Robot) -> None:
+def test_the_crosshair_stops_at_the_edge_of_the_photo(robot: Robot) -> None:
     keys(robot, "ArrowUp", *["Shift+ArrowLeft"] * 20, *["Shift+ArrowDown"] * 20)
     assert place(robot) == (0, 539)
     keys(robot, "Enter")
@@ -172,7 +172,7 @@ def test_it_ends_at_the_edge_of_the_photo(robot: Robot) -> None:
 
 @pytest.mark.parametrize("size", [(20, 20), (1500, 40), (40, 1500), (1200, 1600)])
 @pytest.mark.parametrize("key", ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"])
-def test_zoomed_it_stays_in_sight_and_the_photo_moves_along(
+def test_zoomed_the_crosshair_stays_in_sight_and_the_photo_moves_along(
     size: tuple[int, int], key: str
 ) -> None:
     robot = opened(np.zeros((*size, 3), np.uint8))
@@ -199,7 +199,7 @@ def test_keys_zoom_at_the_crosshair_and_zoomed_an_arrow_goes_less_far(robot: Rob
     assert middle(place(robot)) == (here[0] - 1, here[1])
 
 
-def test_a_photo_that_is_moved_from_under_it_takes_it_along(robot: Robot) -> None:
+def test_the_crosshair_stays_in_sight_when_the_photo_is_moved(robot: Robot) -> None:
     keys(robot, "ArrowUp", "+", "+", "+")
     for _ in range(5):
         robot.press("pan-left")
@@ -210,7 +210,7 @@ def test_a_photo_that_is_moved_from_under_it_takes_it_along(robot: Robot) -> Non
     assert place(robot) != MIDDLE
 
 
-def test_another_photo_begins_without_it(robot: Robot) -> None:
+def test_another_photo_begins_without_the_crosshair(robot: Robot) -> None:
     keys(robot, "ArrowUp", "e")
     robot.clicker.session.open_image(PHOTO[:60, :90])
     robot.clicker.wait()

@@ -1,4 +1,4 @@
-"""What leaves for the browser, and that nothing leaves twice."""
+"""What is sent to the browser, and that nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_nothing_is_sent_before_there_is_a_browser(layers: Layers, wire: Wire) -
     assert wire.pictures == 1
 
 
-def test_what_is_shown_already_is_not_sent_again(layers: Layers, wire: Wire) -> None:
+def test_nothing_unchanged_is_sent_again(layers: Layers, wire: Wire) -> None:
     show_up(layers)
     full = replace(DRAWING, others=(ONE,), active=(TWO,), marks=(Mark("positive", 5, 5),))
     layers.draw(full)
@@ -96,9 +96,7 @@ def test_a_click_sends_the_active_mask_and_the_marks_alone(layers: Layers, wire:
     assert size < 5000
 
 
-def test_zooming_and_moving_send_nothing_of_a_photo_that_is_there_in_full(
-    layers: Layers, wire: Wire
-) -> None:
+def test_zooming_and_moving_send_no_pixels_of_a_small_photo(layers: Layers, wire: Wire) -> None:
     show_up(layers)
     layers.draw(DRAWING)
     wire.messages.clear()
@@ -110,7 +108,7 @@ def test_zooming_and_moving_send_nothing_of_a_photo_that_is_there_in_full(
     assert wire.pixels == 0
 
 
-def test_a_large_photo_is_sent_as_large_as_it_is_shown_and_sharp_where_it_is_enlarged(
+def test_a_large_photo_is_sent_reduced_and_sharp_where_it_is_enlarged(
     layers: Layers, wire: Wire
 ) -> None:
     large = Drawing(
@@ -141,9 +139,7 @@ def test_a_client_that_comes_late_gets_everything(layers: Layers, wire: Wire) ->
     assert names.count("putImageData") == 3
 
 
-def test_a_page_that_missed_all_messages_before_knows_where_each_is_to_be_drawn(
-    layers: Layers, wire: Wire
-) -> None:
+def test_every_message_names_its_canvas(layers: Layers, wire: Wire) -> None:
     # A page hears the kernel before the kernel hears that it is there.
     show_up(layers)
     for x in range(3):

@@ -23,7 +23,7 @@ def disc(height: int, width: int, x: float, y: float, radius: float) -> npt.NDAr
 
 
 def on_canvas(painted: Painted | None, view: Viewport) -> npt.NDArray[np.uint8]:
-    """RGBA of the whole canvas with the picture where it says."""
+    """The RGBA pixels of the whole canvas, with the picture in its place."""
     canvas = np.zeros((*view.size, 4), np.uint8)
     if painted is not None:
         picture = np.asarray(Image.open(io.BytesIO(painted.data)).convert("RGBA"))
@@ -33,7 +33,7 @@ def on_canvas(painted: Painted | None, view: Viewport) -> npt.NDArray[np.uint8]:
 
 
 def under_each_canvas_pixel(mask: npt.NDArray[np.bool_], view: Viewport) -> npt.NDArray[np.bool_]:
-    """The same by brute force: ask the viewport, one canvas pixel after the other."""
+    """The same by brute force: ask the viewport about each canvas pixel."""
     return np.array(
         [
             [
@@ -56,7 +56,7 @@ def test_a_mask_is_painted_exactly_where_its_pixels_are_seen(
     np.testing.assert_array_equal(shown[..., 3] > 0, under_each_canvas_pixel(mask, view))
 
 
-def test_a_mask_lies_in_memory_row_by_row_as_all_that_follows_reads_it() -> None:
+def test_a_sampled_mask_lies_in_memory_row_by_row() -> None:
     # Column by column, outlining and encoding a mask of a large canvas take four times as long.
     view = Viewport.fitted((90, 60), (180, 120))
     seen = painting.sample(PackedMask.of(disc(90, 60, 30, 45, 20)), view)
@@ -105,7 +105,7 @@ def test_a_mask_costs_no_more_than_its_box_and_two_bits_a_pixel() -> None:
 
 
 @pytest.mark.parametrize("zoom", [1, 3, 8])
-def test_no_more_pixels_of_a_large_photo_are_sent_than_are_seen(zoom: float) -> None:
+def test_only_the_visible_pixels_of_a_large_photo_are_sent(zoom: float) -> None:
     rgb = np.zeros((3000, 4000, 3), np.uint8)
     view = Viewport.fitted((3000, 4000), (300, 400)).zoomed(zoom, 100, 100)
     painted = painting.photo(rgb, view)

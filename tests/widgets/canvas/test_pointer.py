@@ -1,4 +1,4 @@
-"""What the browser says, and what was meant."""
+"""The gestures that the pointer recognises in events of the browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sam2lab.widgets.testing import send
 
 
 class Told:
-    """Writes down every gesture."""
+    """Records every gesture."""
 
     def __init__(self) -> None:
         self.all: list[tuple[Any, ...]] = []
@@ -64,7 +64,7 @@ def mouse() -> Mouse:
         ({"ctrlKey": True}, True),
     ],
 )
-def test_a_click_is_told_in_canvas_pixels_with_what_it_means(
+def test_a_click_is_reported_in_canvas_pixels_with_its_sign(
     mouse: Mouse, about: dict[str, Any], opposite: bool
 ) -> None:
     mouse("mousedown", 100, 60, **about)
@@ -72,7 +72,7 @@ def test_a_click_is_told_in_canvas_pixels_with_what_it_means(
     assert mouse.told.all == [("clicked", 100, 60, opposite)]
 
 
-def test_a_drag_is_shown_on_the_way_and_told_at_the_end(mouse: Mouse) -> None:
+def test_a_drag_is_reported_on_the_way_and_at_the_end(mouse: Mouse) -> None:
     mouse("mousedown", 100, 60)
     mouse("mousemove", 103, 61)
     assert mouse.told.all == [], "a hand that shakes"
@@ -82,7 +82,7 @@ def test_a_drag_is_shown_on_the_way_and_told_at_the_end(mouse: Mouse) -> None:
     assert mouse.told.all[-1] == ("dragged", (100, 60), (20, 10))
 
 
-def test_a_drag_so_quick_that_no_movement_was_heard_is_one(mouse: Mouse) -> None:
+def test_a_drag_without_a_reported_movement_is_a_drag(mouse: Mouse) -> None:
     mouse("mousedown", 100, 60)
     mouse("mouseup", 200, 160)
     assert mouse.told.all[-1] == ("dragged", (100, 60), (200, 160))
@@ -117,14 +117,14 @@ def test_a_press_that_leaves_without_having_moved_is_forgotten(mouse: Mouse) -> 
     assert mouse.told.all == [("left",)]
 
 
-def test_a_release_that_nobody_heard_is_seen_in_the_next_movement(mouse: Mouse) -> None:
+def test_a_missed_release_is_noticed_at_the_next_movement(mouse: Mouse) -> None:
     mouse("mousedown", 100, 60)
     mouse("mousemove", 200, 160)
     mouse("mousemove", 210, 170, buttons=0)
     assert mouse.told.all[-1] == ("dragged", (100, 60), (210, 170))
 
 
-def test_movements_are_asked_for_only_while_somebody_needs_them(mouse: Mouse) -> None:
+def test_movements_are_watched_only_while_they_are_needed(mouse: Mouse) -> None:
     watched = mouse.pointer.moves
     assert watched.watched_events == []
     mouse("mousedown", 100, 60)
@@ -137,7 +137,7 @@ def test_movements_are_asked_for_only_while_somebody_needs_them(mouse: Mouse) ->
     assert mouse.told.all[-1] == ("hovered", 8, 6)
 
 
-def test_the_wheel_is_taken_from_the_page_between_a_press_and_leaving(mouse: Mouse) -> None:
+def test_the_wheel_is_watched_from_a_press_until_the_pointer_leaves(mouse: Mouse) -> None:
     assert mouse.pointer.wheel.watched_events == []
     mouse("mousedown", 100, 60)
     mouse("mouseup", 100, 60)
@@ -148,12 +148,12 @@ def test_the_wheel_is_taken_from_the_page_between_a_press_and_leaving(mouse: Mou
     assert mouse.pointer.wheel.watched_events == []
 
 
-def test_lines_of_the_wheel_count_as_many_pixels(mouse: Mouse) -> None:
+def test_wheel_lines_are_converted_to_pixels(mouse: Mouse) -> None:
     mouse("wheel", 100, 60, deltaX=0, deltaY=3, deltaMode=1)
     assert mouse.told.all[-1][4] > 30
 
 
-def test_an_event_that_is_heard_twice_counts_once(mouse: Mouse) -> None:
+def test_an_event_that_comes_twice_counts_once(mouse: Mouse) -> None:
     mouse("mousedown", 100, 60)
     mouse("mouseup", 100, 60)
     mouse.stamp -= 1

@@ -73,7 +73,7 @@ def test_there_is_no_margin_where_there_is_more_to_see(view: Viewport) -> None:
 
 
 @given(views(), st.floats(1, 4), share, share)
-def test_zooming_in_leaves_what_is_under_the_pointer_there(
+def test_zooming_in_keeps_the_place_under_the_pointer(
     view: Viewport, factor: float, across: float, down: float
 ) -> None:
     place = across * view.size[1], down * view.size[0]

@@ -15,7 +15,7 @@ PHOTO = np.random.default_rng(0).integers(1, 256, (HEIGHT, WIDTH, 3), dtype=np.u
 
 
 def blob(seed: int) -> np.ndarray:
-    """Something with a coast, islands and lakes."""
+    """A mask with a ragged outline, several parts and holes."""
     noise = np.random.default_rng(seed).random((HEIGHT, WIDTH)).astype(np.float32)
     return cv2.GaussianBlur(noise, (0, 0), 2.5) > 0.5
 
@@ -59,7 +59,7 @@ masks_of_any_shape = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
 
 
 def labelme_reads(shape: dict, size: tuple[int, int]) -> np.ndarray:
-    """As `labelme.utils.shape_to_mask` does."""
+    """Paint a shape as `labelme.utils.shape_to_mask` does."""
     assert shape["shape_type"] == "polygon"
     assert len(shape["points"]) > 2
     image = Image.new("L", size[::-1])

@@ -13,7 +13,7 @@ from tests.widgets.formats.shapes import HEIGHT, WIDTH, annotated
 
 
 def yolo_reads(line: str, size: tuple[int, int], to_pixels: Callable) -> tuple[int, np.ndarray]:
-    """As ultralytics (cutting off) or supervision (rounding) do, from float32 on."""
+    """Paint a line in float32 as ultralytics (truncating) or supervision (rounding) does."""
     number, *shares = line.split()
     polygon = np.array(shares, np.float32).reshape(-1, 2)
     assert len(polygon) >= 3

@@ -86,7 +86,7 @@ def test_a_chain_of_prompts_is_answered_as_by_the_predictor(
     assert session.score == scores[chosen]
 
 
-def test_another_way_to_the_same_prompts_gives_the_same_answer(segmenter: Segmenter) -> None:
+def test_the_same_prompts_reached_differently_get_the_same_answer(segmenter: Segmenter) -> None:
     prompts = [Point(50, 60), Point(90, 70, False), Point(55, 110)]
     session = Session({"a": segmenter, "b": segmenter}, PHOTO)
     session.add_point(50, 60)
@@ -118,7 +118,7 @@ def test_only_what_is_new_is_decoded() -> None:
     assert len(engine.asked) == 6
 
 
-def test_answers_that_were_let_go_are_derived_again() -> None:
+def test_answers_that_left_the_cache_are_computed_again() -> None:
     engine = FakeEngine()
     session = Session(Segmenter(engine), PHOTO)
     session._engines.answers = Answers(max_bytes=0)
@@ -131,7 +131,7 @@ def test_answers_that_were_let_go_are_derived_again() -> None:
     assert session._engines.answers.info().entries == 0
 
 
-def test_two_thousand_clicks_leave_no_more_than_the_cache_may_hold() -> None:
+def test_memory_stays_within_the_cache_over_two_thousand_clicks() -> None:
     engine = FakeEngine(input_size=(32, 32))
     session = Session(Segmenter(engine), PHOTO[:30, :40])
     limit = 2**17

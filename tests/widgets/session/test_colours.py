@@ -1,4 +1,4 @@
-"""Objects stay apart for eyes that see all colours, and for those that do not."""
+"""Eyes with and without colour vision deficiencies tell all objects' colours apart."""
 
 from __future__ import annotations
 

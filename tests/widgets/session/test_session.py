@@ -1,4 +1,4 @@
-"""Every action of a session, against an engine whose answers can be worked out by hand."""
+"""Every action of a session, with an engine whose answers are known in advance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER = np.random.default_rng(1).integers(0, 256, (50, 30, 3), dtype=np.uint8)
 
 
 class Fragile(FakeEngine):
-    """Fails when told to."""
+    """Fails on demand."""
 
     broken = False
 
@@ -38,7 +38,7 @@ class Fragile(FakeEngine):
 
 
 class Bolder(FakeEngine):
-    """Says the same with larger discs."""
+    """Answers with larger discs."""
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
         logits, scores = super().decode(features, prompts)
@@ -62,7 +62,7 @@ def session(fragile: Fragile) -> Session:
     )
 
 
-def test_a_click_says_what_the_mode_says_unless_told_otherwise(session: Session) -> None:
+def test_the_mode_decides_the_sign_of_a_click_that_gives_none(session: Session) -> None:
     session.add_point(10, 20)
     session.mode = "negative"
     session.add_point(30, 20)
@@ -70,7 +70,9 @@ def test_a_click_says_what_the_mode_says_unless_told_otherwise(session: Session)
     assert session.prompts == (Point(10, 20), Point(30, 20, False), Point(31, 21))
 
 
-def test_a_single_click_has_three_candidates_and_the_best_scored_counts(session: Session) -> None:
+def test_a_single_click_has_three_candidates_and_chooses_the_best_scored(
+    session: Session,
+) -> None:
     session.add_point(10, 20)
     assert len(session.candidates) == 3
     assert session.score == pytest.approx(0.4)
@@ -97,7 +99,7 @@ def test_a_second_prompt_refines_the_chosen_candidate(session: Session) -> None:
     assert len(session.candidates) == 1
 
 
-def test_the_same_clicks_on_another_candidate_are_another_answer(session: Session) -> None:
+def test_the_same_clicks_on_another_candidate_get_another_answer(session: Session) -> None:
     for choice in (0, 2):
         session.add_point(10, 20)
         session.choose(choice)
@@ -107,7 +109,7 @@ def test_the_same_clicks_on_another_candidate_are_another_answer(session: Sessio
     assert small.sum() < large.sum()
 
 
-def test_a_choice_goes_with_the_click_that_it_was_made_for(session: Session) -> None:
+def test_a_choice_is_dropped_with_its_click(session: Session) -> None:
     session.add_point(10, 20)
     session.choose(0)
     session.add_point(12, 22)
@@ -118,13 +120,13 @@ def test_a_choice_goes_with_the_click_that_it_was_made_for(session: Session) -> 
 
 
 @pytest.mark.parametrize("index", [-1, 3])
-def test_there_is_no_other_candidate(session: Session, index: int) -> None:
+def test_a_candidate_that_does_not_exist_is_refused(session: Session, index: int) -> None:
     session.add_point(10, 20)
     with pytest.raises(ValueError, match="3 candidates"):
         session.choose(index)
 
 
-def test_negative_clicks_alone_point_at_nothing_until_a_positive_one(session: Session) -> None:
+def test_negative_clicks_alone_have_no_mask_until_a_positive_one(session: Session) -> None:
     session.add_point(10, 20, positive=False)
     assert (session.score, session.area, session.candidates) == (None, 0, [])
     assert session.mask.shape == (40, 60)
@@ -146,7 +148,7 @@ def test_a_box_is_drawn_in_any_direction(
     assert len(session.candidates) == 1
 
 
-def test_an_object_has_one_box_the_latest(session: Session) -> None:
+def test_a_new_box_replaces_the_old_one(session: Session) -> None:
     session.add_box(20, 10, 50, 30)
     session.add_point(25, 15)
     session.add_box(-5, 10, 70, 35)
@@ -187,7 +189,7 @@ def test_a_prompt_is_found_where_it_is_drawn_and_removed(session: Session) -> No
         session.remove_prompt(0)
 
 
-def test_clearing_takes_all_prompts_back_at_once(session: Session) -> None:
+def test_clearing_removes_all_prompts_in_one_step(session: Session) -> None:
     session.add_point(10, 20)
     session.add_point(20, 20)
     session.clear()
@@ -196,7 +198,7 @@ def test_clearing_takes_all_prompts_back_at_once(session: Session) -> None:
     assert len(session.prompts) == 2
 
 
-def test_an_action_that_changes_nothing_is_no_step_of_history(session: Session) -> None:
+def test_an_action_that_changes_nothing_adds_no_step_to_undo(session: Session) -> None:
     session.clear()
     session.select(session.active.id)
     session.rename(1, "object 1")
@@ -250,7 +252,7 @@ def test_objects_are_renamed_recoloured_hidden_and_shown(session: Session) -> No
         (lambda s: setattr(s, "mode", "maybe"), "'positive' or 'negative'"),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_an_impossible_action_is_refused_in_words(
     session: Session, act: Callable[[Session], None], message: str
 ) -> None:
     before = session.state
@@ -275,7 +277,7 @@ def test_deleting_the_active_object_begins_a_new_one(session: Session) -> None:
     assert [item.id for item in session.objects] == [1, 2, 3, 4]
 
 
-def test_objects_get_different_colours_as_long_as_there_are_some(session: Session) -> None:
+def test_objects_get_different_colours_while_the_palette_lasts(session: Session) -> None:
     for _ in PALETTE[1:]:
         session.add_point(10, 20)
         session.commit()
@@ -296,7 +298,7 @@ def test_an_engine_answers_the_same_prompts_again(session: Session) -> None:
     assert np.array_equal(session.mask, plain)
 
 
-def test_undo_goes_through_engine_switches_and_commits(session: Session) -> None:
+def test_undo_works_across_engine_switches_and_commits(session: Session) -> None:
     session.add_point(10, 20)
     session.add_point(12, 20)
     session.commit("cat")
@@ -318,7 +320,7 @@ def test_undo_goes_through_engine_switches_and_commits(session: Session) -> None
     assert np.array_equal(session.masks[1], fresh.mask)
 
 
-def test_something_new_after_an_undo_ends_the_redo(session: Session) -> None:
+def test_a_new_action_after_an_undo_clears_the_redo(session: Session) -> None:
     session.add_point(10, 20)
     session.undo()
     session.add_point(20, 20)
@@ -329,7 +331,7 @@ def test_something_new_after_an_undo_ends_the_redo(session: Session) -> None:
     assert session.prompts == ()
 
 
-def test_removing_a_prompt_answers_as_if_it_had_never_been(session: Session) -> None:
+def test_removing_a_prompt_gives_the_answer_without_it(session: Session) -> None:
     for x in (10, 20, 30):
         session.add_point(x, 20)
     session.remove_prompt(1)
@@ -372,7 +374,7 @@ def test_an_engine_that_fails_changes_nothing(
     session.add_point(20, 20)
 
 
-def test_an_engine_that_cannot_take_over_does_not(session: Session, fragile: Fragile) -> None:
+def test_an_engine_that_fails_does_not_take_over(session: Session, fragile: Fragile) -> None:
     session.add_point(10, 20)
     fragile.broken = True
     with pytest.raises(EngineFailed, match="out of memory"):
@@ -381,7 +383,7 @@ def test_an_engine_that_cannot_take_over_does_not(session: Session, fragile: Fra
     assert session.area > 0
 
 
-def test_what_was_drawn_stays_readable_while_the_engine_fails(
+def test_known_masks_stay_readable_while_the_engine_fails(
     session: Session, fragile: Fragile
 ) -> None:
     session.use_engine("fragile")
@@ -409,7 +411,7 @@ def test_a_preview_is_the_mask_that_the_click_would_give_and_leaves_no_trace(
     assert np.array_equal(preview, session.mask)
 
 
-def test_disagreement_counts_what_only_one_engine_says(session: Session) -> None:
+def test_disagreement_holds_the_pixels_of_only_one_engine(session: Session) -> None:
     session.add_point(20, 20)
     session.add_point(25, 25, positive=False)
     a, b = (session.answer(engine=name).mask for name in ("plain", "bold"))
@@ -425,12 +427,12 @@ def test_disagreement_counts_what_only_one_engine_says(session: Session) -> None
     assert 0 < seen.iou < 1
 
 
-def test_two_engines_that_see_nothing_agree(session: Session) -> None:
+def test_two_empty_masks_agree(session: Session) -> None:
     assert session.disagreement("plain", "bold").iou == 1
     assert not session.disagreement("plain", "bold").only_a.any()
 
 
-def test_timings_say_what_came_from_the_cache(session: Session) -> None:
+def test_timings_report_what_came_from_the_cache(session: Session) -> None:
     assert session.timings == (None, None, False)
     session.encode()
     assert session.timings.encode_ms is not None
@@ -449,7 +451,7 @@ def test_timings_say_what_came_from_the_cache(session: Session) -> None:
     assert session.timings.from_cache
 
 
-def test_listeners_hear_what_changed_until_they_leave(session: Session) -> None:
+def test_listeners_get_what_changed_until_they_unsubscribe(session: Session) -> None:
     heard: list[set[str]] = []
     leave = session.subscribe(lambda changes: heard.append(set(changes)))
     session.add_point(10, 20)
@@ -509,7 +511,7 @@ def test_nothing_is_encoded_before_it_is_needed_and_nothing_twice(
 
 
 class Slow(FakeEngine):
-    """Encodes when it may."""
+    """Encodes once its gate is open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -521,7 +523,7 @@ class Slow(FakeEngine):
         return super().encode(pixels)
 
 
-def test_while_a_thread_encodes_the_rest_goes_on() -> None:
+def test_everything_else_works_while_a_thread_encodes() -> None:
     slow = Slow()
     session = Session({"slow": Segmenter(slow), "quick": Segmenter(FakeEngine(key="q"))}, PHOTO)
     thread = threading.Thread(target=session.encode)
@@ -542,7 +544,7 @@ def test_while_a_thread_encodes_the_rest_goes_on() -> None:
     assert slow.encoded == [1]
 
 
-def test_without_a_photo_the_way_out_is_named() -> None:
+def test_without_a_photo_the_error_names_the_way_out() -> None:
     session = Session(Segmenter(FakeEngine()))
     assert session.image is None
     assert not session.can_undo
@@ -553,16 +555,16 @@ def test_without_a_photo_the_way_out_is_named() -> None:
 
 
 @pytest.mark.parametrize("segmenters", [{}, None, {"a": FakeEngine()}, FakeEngine()])
-def test_only_segmenters_will_do(segmenters: object) -> None:
+def test_anything_but_segmenters_is_refused(segmenters: object) -> None:
     with pytest.raises(ValueError, match="segmenters"):
         Session(segmenters, PHOTO)  # type: ignore[arg-type]
 
 
-def test_a_single_segmenter_is_known_by_its_model() -> None:
+def test_a_single_segmenter_is_named_after_its_model() -> None:
     assert Session(Segmenter(FakeEngine()), PHOTO).engines == ("fake float",)
 
 
-def test_segmenters_that_clean_differently_answer_differently() -> None:
+def test_segmenters_that_clean_differently_give_different_masks() -> None:
     class Holed(FakeEngine):
         def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
             logits, scores = super().decode(features, prompts)

@@ -1,4 +1,4 @@
-"""Whatever a person does, in whatever order: it can be undone, redone and kept in a file."""
+"""Random sequences of actions can be undone, redone and saved."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def check(state: State) -> None:
 
 @settings(max_examples=150)
 @given(steps=st.lists(actions, max_size=40))
-def test_undoing_all_leads_to_the_start_and_redoing_all_to_the_end(steps: list[Any]) -> None:
+def test_undoing_everything_gives_the_start_and_redoing_it_the_end(
+    steps: list[Any],
+) -> None:
     session = opened()
     start = session.state
     for step in steps:
@@ -104,7 +106,7 @@ def test_undoing_all_leads_to_the_start_and_redoing_all_to_the_end(steps: list[A
 
 @settings(max_examples=100)
 @given(steps=st.lists(actions, max_size=25))
-def test_one_undo_leads_to_where_one_was_before(steps: list[Any]) -> None:
+def test_one_undo_gives_the_state_before(steps: list[Any]) -> None:
     session = opened()
     past = [session.state]
     for step in steps:
@@ -122,7 +124,7 @@ def test_one_undo_leads_to_where_one_was_before(steps: list[Any]) -> None:
 
 @settings(max_examples=60)
 @given(steps=st.lists(actions, max_size=25))
-def test_a_file_brings_back_all_of_it(
+def test_a_file_brings_everything_back(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Any]
 ) -> None:
     file = Path(tmp_path_factory.getbasetemp()) / "walk.json"
@@ -141,7 +143,7 @@ def test_a_file_brings_back_all_of_it(
 
 @settings(max_examples=60)
 @given(steps=st.lists(actions, max_size=25))
-def test_masks_depend_on_the_prompts_and_not_on_the_way_to_them(steps: list[Any]) -> None:
+def test_masks_depend_on_the_prompts_alone(steps: list[Any]) -> None:
     session = opened()
     for step in steps:
         act(session, step)

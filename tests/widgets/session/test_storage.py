@@ -71,7 +71,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "work.json"
 
 
-def test_a_new_session_takes_everything_up_from_the_file(photo: Path, file: Path) -> None:
+def test_a_new_session_loads_everything_from_the_file(photo: Path, file: Path) -> None:
     session = worked(photo)
     session.save(file)
     loaded = fresh()
@@ -87,7 +87,7 @@ def test_a_new_session_takes_everything_up_from_the_file(photo: Path, file: Path
         assert loaded.state == session.state
 
 
-def test_all_photos_on_which_something_was_done_come_back(photo: Path, file: Path) -> None:
+def test_all_photos_with_work_on_them_come_back(photo: Path, file: Path) -> None:
     session = worked(photo)
     session.open_image(OTHER, name="other")
     session.add_point(20, 30)
@@ -106,7 +106,7 @@ def test_all_photos_on_which_something_was_done_come_back(photo: Path, file: Pat
     assert np.array_equal(loaded.mask, session.mask)
 
 
-def test_an_uploaded_photo_is_kept_as_the_file_that_it_was(photo: Path, file: Path) -> None:
+def test_an_uploaded_photo_is_stored_as_its_file(photo: Path, file: Path) -> None:
     session = worked(photo.read_bytes())
     session.save(file)
     loaded = fresh()
@@ -116,7 +116,7 @@ def test_an_uploaded_photo_is_kept_as_the_file_that_it_was(photo: Path, file: Pa
     assert loaded.image.source == photo.read_bytes()
 
 
-def test_a_photo_without_a_file_is_put_inside(file: Path) -> None:
+def test_a_photo_without_a_file_is_stored_inside(file: Path) -> None:
     session = worked(PHOTO)
     session.save(file)
     loaded = fresh()
@@ -125,7 +125,7 @@ def test_a_photo_without_a_file_is_put_inside(file: Path) -> None:
     assert np.array_equal(loaded.photo, PHOTO)
 
 
-def test_a_photo_with_a_file_is_put_inside_if_asked(photo: Path, file: Path) -> None:
+def test_a_photo_with_a_file_is_stored_inside_on_request(photo: Path, file: Path) -> None:
     session = worked(photo)
     session.save(file, with_images=True)
     photo.unlink()
@@ -158,7 +158,7 @@ def test_the_working_directory_may_change(
     assert loaded.state == session.state
 
 
-def test_a_photo_that_lies_elsewhere_today_is_opened_first(photo: Path, file: Path) -> None:
+def test_a_photo_that_has_moved_is_opened_first(photo: Path, file: Path) -> None:
     session = worked(photo)
     session.save(file)
     elsewhere = photo.rename(file.parent / "elsewhere.png")
@@ -189,7 +189,7 @@ def test_a_session_about_another_photo_is_refused(photo: Path, file: Path) -> No
     assert session.engine == "a"
 
 
-def test_an_engine_that_is_not_here_is_reported(photo: Path, file: Path) -> None:
+def test_a_missing_engine_is_reported(photo: Path, file: Path) -> None:
     session = worked(photo)
     session.save(file)
     loaded = Session({"a": Segmenter(FakeEngine())})
@@ -199,7 +199,7 @@ def test_an_engine_that_is_not_here_is_reported(photo: Path, file: Path) -> None
     assert loaded.engine == "a"
 
 
-def test_a_photo_of_more_than_8_bits_without_a_file_is_not_kept(file: Path) -> None:
+def test_a_photo_of_more_than_8_bits_without_a_file_is_refused(file: Path) -> None:
     session = fresh(PHOTO.astype(np.float32) / 255)
     with pytest.raises(ValueError, match="more than 8 bits"):
         session.save(file)
@@ -233,7 +233,7 @@ def test_the_folder_of_the_file_is_made(photo: Path, tmp_path: Path) -> None:
     assert histories(loaded) == histories(session)
 
 
-def test_a_place_that_cannot_be_written_is_named_as_it_was_given(
+def test_a_place_that_cannot_be_written_is_named_as_given(
     photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -308,12 +308,12 @@ def test_a_file_that_no_session_wrote_is_refused(
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b"\xff\xfe", b"null", b'{"format": 1}', b"[" * 10**5]
 )
-def test_what_is_no_json_of_ours_is_refused(file: Path, content: bytes) -> None:
+def test_other_json_and_other_bytes_are_refused(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(SessionFileError, match="cannot be loaded"):
         fresh().load(file)
 
 
-def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+def test_a_missing_file_is_named_in_the_error(file: Path) -> None:
     with pytest.raises(SessionFileError, match=r"no file .*work\.json"):
         fresh().load(file)
