@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sam2lab import settings
-from sam2lab.measure import checked_csv as field
 from sam2lab.measure import latency, latency_summaries, machine
+from sam2lab.measure.published_csv import Column, read_published_csv
 from sam2lab.measure.workload import Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.onnx import CPU, ProviderReport
@@ -23,8 +23,8 @@ RUNTIMES = ("ONNX", "QNN_DLC", "TFLITE")
 PRECISIONS = ("float", "w8a8")
 UNITS = ("NPU", "GPU", "CPU")
 
-# Where work is done, by a word in the name of onnxruntime's provider or of torch's device. Those
-# that choose among several, such as OpenVINO and CoreML, are in none.
+# The unit that does the work, by a word in the name of onnxruntime's provider or of torch's device.
+# Those that choose among several units, such as OpenVINO and CoreML, are left out.
 KINDS = {
     "CPU": ("CPU", "cpu", "Dnnl", "XNNPACK"),
     "GPU": ("CUDA", "cuda", "TensorRT", "Tensorrt", "Dml", "ROCM", "MIGraphX", "mps"),
@@ -42,25 +42,25 @@ def published(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
 
     `inference_ms` is one run's time, `peak_mb_min` and `peak_mb_max` are the ends of the
     published range of peak memory; data/README.md says where they come from and what to know
-    before comparing. A row that is not right is refused with its line number.
+    before comparing. A broken row is refused with its line number.
 
     >>> table = published()
     >>> len(table), table["chipset"].nunique()
     (106, 14)
     """
-    fields = {
-        "model": field.one_of(MODELS),
-        "runtime": field.one_of(RUNTIMES),
-        "precision": field.one_of(PRECISIONS),
-        "chipset": field.name,
-        "inference_ms": field.milliseconds,
-        "peak_mb_min": field.megabytes,
-        "peak_mb_max": field.megabytes,
-        "primary_compute_unit": field.one_of(UNITS),
+    columns: dict[str, Column] = {
+        "model": MODELS,
+        "runtime": RUNTIMES,
+        "precision": PRECISIONS,
+        "chipset": "text",
+        "inference_ms": "ms",
+        "peak_mb_min": "mb",
+        "peak_mb_max": "mb",
+        "primary_compute_unit": UNITS,
     }
     path = Path(file or settings.data_folder() / "qualcomm_ai_hub_sam2.csv")
-    identity = ("model", "runtime", "precision", "chipset")
-    return field.read(path, fields, identity, ("peak_mb_min", "peak_mb_max"))
+    identity = ["model", "runtime", "precision", "chipset"]
+    return read_published_csv(path, columns, identity, ("peak_mb_min", "peak_mb_max"))
 
 
 def paper(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
@@ -69,17 +69,19 @@ def paper(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     >>> paper().query("part == 'encoder'")["ms_min"].tolist()
     [240.0]
     """
-    fields = {
-        "place": field.one_of(("local", "cloud")),
-        "device": field.name,
-        "phase": field.name,
-        "part": field.one_of(("encoder", "decoder", "run")),
-        "ms_min": field.milliseconds,
-        "ms_max": field.milliseconds,
-        "approximate": field.one_of(("yes", "no")),
+    columns: dict[str, Column] = {
+        "place": ("local", "cloud"),
+        "device": "text",
+        "phase": "text",
+        "part": ("encoder", "decoder", "run"),
+        "ms_min": "ms",
+        "ms_max": "ms",
+        "approximate": ("yes", "no"),
     }
     path = Path(file or settings.data_folder() / "paper_figures.csv")
-    return field.read(path, fields, ("place", "device", "phase", "part"), ("ms_min", "ms_max"))
+    return read_published_csv(
+        path, columns, ["place", "device", "phase", "part"], ("ms_min", "ms_max")
+    )
 
 
 def this_machine(
@@ -88,10 +90,10 @@ def this_machine(
     """Rows of the published form for this machine: encoder and decoder of each engine.
 
     All engines take one input size, and their runs are interleaved: `runs` rounds, 10 under the
-    ci budget and else 30, of which the first and what else is found to be warm-up do not count.
-    Only the graphs are timed, with two points asked, and neither photo nor masks. `peaks` is a
-    table of `fresh.peak_memory` with series of the same names; its range here is that of its
-    repeats, above a process that has only loaded the libraries. Both parts are open in it.
+    ci budget and else 30, without the first and what else is found to be warm-up. Only the
+    graphs are timed, with two points, without photo and masks. `peaks` is a table of
+    `fresh.peak_memory` with series of the same names. The range of memory is that of its
+    repeats, above a process that has only loaded the libraries; both parts are open in it.
 
     The published columns come first, `inference_ms` being a median. Further columns:
     `low_ms` and `high_ms`, its 95 % interval; `runs`, how many count; `provider`, which took
@@ -144,8 +146,8 @@ def this_machine(
 def placement(engine: Engine, graph: str) -> tuple[str, int | None, int | None]:
     """What runs most of a graph, `"encoder"` or `"decoder"`; its nodes, and those that fell back.
 
-    A node fell back where the CPU took it and another provider was wanted first. Numbers are
-    None for an engine that has no graph, which runs as a whole where its device is.
+    A node fell back if the CPU runs it though another provider was asked first. Numbers are None
+    for an engine without a graph, which runs on its device as a whole.
     """
     report: ProviderReport | None = getattr(engine, "report", None)
     if report is None:
