@@ -1,4 +1,4 @@
-"""The stages of an exported bundle: tensors inside its graphs, made outputs of copies in memory."""
+"""The layers of an exported bundle: its graphs are copied in memory, with more outputs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from sam2lab.runtime.bundle import ORDERS
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Float32
 
-Stages = dict[str, Float32]
-
-# What leaves a module is what its last node computes, and a node's name begins with the path of
-# its module in the exported graph. Simplifying and halving a graph keep those names.
+# A layer's tensor is what its last node computes, and a node's name begins with the path of its
+# module in the exported graph. Simplifying and halving a graph keep those names.
 SCOPES = {
     "encoder": (
         ("patch_embed", r"/patch_embed/"),
@@ -40,29 +38,33 @@ SCOPES = {
 }
 
 
-def watched(engine: OnnxEngine) -> tuple[OnnxEngine, Stages]:
-    """The same engine, and where every stage is kept that it computes from now on."""
-    stages: Stages = {}
+def watched(engine: OnnxEngine) -> tuple[OnnxEngine, dict[str, Float32]]:
+    """A copy of the engine, and a dictionary that it fills with every layer that it computes."""
+    layers: dict[str, Float32] = {}
     watching = copy.copy(engine)
     watching._sessions = {
-        graph: _Recorder(session, engine.bundle.path(graph), SCOPES[graph], stages)
+        graph: _Recorder(session, engine.bundle.path(graph), SCOPES[graph], layers)
         for graph, session in engine._sessions.items()
     }
-    return watching, stages
+    return watching, layers
 
 
 class _Recorder:
-    """Runs a graph like the session it stands for, and keeps the stages that it passes."""
+    """Runs a graph as an onnxruntime session does, and keeps its layers."""
 
     def __init__(
-        self, session: Any, path: Path, scopes: Sequence[tuple[str, str]], stages: Stages
+        self,
+        session: Any,
+        path: Path,
+        scopes: Sequence[tuple[str, str]],
+        layers: dict[str, Float32],
     ) -> None:
-        # Only who looks into a graph needs onnx; serving one does not.
+        # Looking into a graph needs onnx; serving one does not.
         import onnx
         import onnxruntime
 
         model = onnx.load(path)
-        self._tensors = stage_tensors([(n.name, n.output[0]) for n in model.graph.node], scopes)
+        self._tensors = layer_tensors([(n.name, n.output[0]) for n in model.graph.node], scopes)
         already = {output.name for output in model.graph.output}
         model.graph.output.extend(
             onnx.ValueInfoProto(name=name)
@@ -74,34 +76,36 @@ class _Recorder:
             session.get_session_options(),
             providers=session.get_providers(),
         )
-        self._stages = stages
-        says = {entry.key: entry.value for entry in model.metadata_props}
-        self._ways_back = json.loads(says.get(ORDERS, "{}"))
+        self._layers = layers
+        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        self._token_orders = json.loads(metadata.get(ORDERS, "{}"))
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
         outputs = self._session.run([*names, *self._tensors.values()], feeds)
         inside = outputs[len(names) :]
-        for stage, tensor in zip(self._tensors, inside, strict=True):
-            way = self._ways_back.get(stage)
-            if way is not None:
-                tensor = tensor.reshape(way["shape"]).transpose(way["axes"]).reshape(way["map"])
-            self._stages[stage] = tensor.astype(np.float32)
+        for layer, tensor in zip(self._tensors, inside, strict=True):
+            order = self._token_orders.get(layer)
+            if order is not None:
+                tensor = (
+                    tensor.reshape(order["shape"]).transpose(order["axes"]).reshape(order["map"])
+                )
+            self._layers[layer] = tensor.astype(np.float32)
         return list(outputs[: len(names)])
 
 
-def stage_tensors(
+def layer_tensors(
     nodes: Sequence[tuple[str, str]], scopes: Sequence[tuple[str, str]]
 ) -> dict[str, str]:
-    """The tensor that leaves each stage: nodes are (name, first output), in a graph's order.
+    """The tensor that each layer gives: nodes are (name, first output), in a graph's order.
 
     >>> nodes = [("/blocks.0/norm1/Mul", "a"), ("/blocks.0/Add", "b"), ("/blocks.1/Add", "c")]
-    >>> stage_tensors(nodes, SCOPES["encoder"])
+    >>> layer_tensors(nodes, SCOPES["encoder"])
     {'blocks.0': 'b', 'blocks.1': 'c'}
     """
     leaving = {}
     for name, output in nodes:
-        for stage, scope in scopes:
+        for layer, scope in scopes:
             match = re.match(scope, name)
             if match:
-                leaving[match.expand(stage)] = output
+                leaving[match.expand(layer)] = output
     return leaving

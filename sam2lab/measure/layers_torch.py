@@ -1,4 +1,4 @@
-"""The stages of the original, watched from outside by forward hooks; torch is never imported."""
+"""The layers of the original, read by forward hooks on its modules; torch is never imported."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any
 
 from sam2lab.runtime.engines.protocol import Float32
 
-Stages = dict[str, Float32]
-# From what a sub-module returned to its stages by name.
+# From what a sub-module returned to layers by name.
 Naming = Callable[[Any], dict[str, Any]]
 
 
 class Watch:
-    """Within the `with` block, keeps every stage that a SAM2Base module computes, in order."""
+    """Within the `with` block, keeps every layer that a SAM2Base module computes, in order."""
 
     def __init__(self, module: Any) -> None:
-        self.stages: Stages = {}
+        self.layers: dict[str, Float32] = {}
         self._module = module
         self._hooks = ExitStack()
 
@@ -28,23 +27,23 @@ class Watch:
                 lambda _, inputs: self._keep({"position": inputs[0]})
             )
         )
-        for watched, name_stages in _watched(self._module):
-            self._hooks.enter_context(watched.register_forward_hook(self._hook(name_stages)))
+        for watched, name_layers in _watched(self._module):
+            self._hooks.enter_context(watched.register_forward_hook(self._hook(name_layers)))
         return self
 
     def __exit__(self, *reason: object) -> None:
         self._hooks.close()
 
-    def _hook(self, name_stages: Naming) -> Callable[[Any, Any, Any], None]:
-        return lambda _module, _inputs, output: self._keep(name_stages(output))
+    def _hook(self, name_layers: Naming) -> Callable[[Any, Any, Any], None]:
+        return lambda _module, _inputs, output: self._keep(name_layers(output))
 
     def _keep(self, named: dict[str, Any]) -> None:
         for name, tensor in named.items():
-            self.stages[name] = tensor.detach().float().cpu().numpy().copy()
+            self.layers[name] = tensor.detach().float().cpu().numpy().copy()
 
 
 def _watched(module: Any) -> Iterator[tuple[Any, Naming]]:
-    """Sub-modules of a SAM2Base, and how what they return is called."""
+    """Sub-modules of a SAM2Base, and names for what they return."""
     encoder, decoder = module.image_encoder, module.sam_mask_decoder
     yield encoder.trunk.patch_embed, _named("patch_embed")
     for index, block in enumerate(encoder.trunk.blocks):
@@ -61,10 +60,11 @@ def _watched(module: Any) -> Iterator[tuple[Any, Naming]]:
     )
     for index, layer in enumerate(decoder.transformer.layers):
         yield layer, _named(f"layers.{index} tokens", f"layers.{index} image")
-    # Those that are asked for anything: after the object's come IoU and masks, then the points.
+    # Tokens stand in the order object score (if predicted), IoU, masks, points; the export keeps
+    # those of IoU and masks.
     first = int(decoder.pred_obj_scores)
-    asked = slice(first, first + 1 + decoder.num_mask_tokens)
-    yield decoder.transformer, lambda output: {"final tokens": output[0][:, asked]}
+    kept = slice(first, first + 1 + decoder.num_mask_tokens)
+    yield decoder.transformer, lambda output: {"final tokens": output[0][:, kept]}
     yield decoder.output_upscaling[2], lambda output: {"upscaled 2x": _rows(output)}
     yield decoder.output_upscaling[4], lambda output: {"upscaled 4x": _rows(output)}
     for index, head in enumerate(decoder.output_hypernetworks_mlps):
@@ -77,5 +77,5 @@ def _named(*names: str) -> Naming:
 
 
 def _rows(output: Any) -> Any:
-    """A map (L, C, h, w) as rows of pixels (L, h * w, C), which is how an export has it."""
+    """A map (L, C, h, w) as rows of pixels (L, h * w, C), as an export has it."""
     return output.flatten(2).transpose(1, 2)

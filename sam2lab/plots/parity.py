@@ -125,7 +125,7 @@ def iou_by_prompt(table: pd.DataFrame) -> Figure:
 def error_growth(table: pd.DataFrame) -> Figure:
     """How the error grows from block to block in `trace_layers`, the threshold drawn in.
 
-    The first stage above the threshold is named and marked. What has no error lies at the left
+    The first layer above the threshold is named and marked. What has no error lies at the left
     edge, and at the right one what has an infinite error, that of a constant tensor.
     """
     figure = Picture(figsize=(9, max(3.2, 1.2 + 0.24 * len(table))), layout="constrained")
@@ -142,20 +142,20 @@ def error_growth(table: pd.DataFrame) -> Figure:
     dots = [colours[part] for part in table["part"]]
     axes.scatter(errors, places, color=dots, zorder=3, clip_on=False)
     axes.set_xlim(EXACT, end)
-    axes.set_yticks(places, table["stage"].tolist())
+    axes.set_yticks(places, table["layer"].tolist())
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.axvline(threshold, color=VERMILLION, linestyle="--", linewidth=1)
-    title = f"Every stage is within the threshold of {threshold:g}"
+    title = f"Every layer is within the threshold of {threshold:g}"
     above = np.flatnonzero(table["above"])
     if len(above):
         first = above[0]
-        title = f"First above the threshold of {threshold:g}: {table['stage'].iloc[first]}"
+        title = f"First above the threshold of {threshold:g}: {table['layer'].iloc[first]}"
         axes.axhspan(first - 0.5, first + 0.5, color=YELLOW, alpha=0.6, zorder=0)
     axes.set_title(title)
     axes.set_xlabel(
         "largest error (standard deviations of the tensor; at the edges: none, infinite)"
     )
-    axes.set_ylabel("stage, from photo to mask")
+    axes.set_ylabel("layer, from photo to mask")
     handles = [
         Line2D([], [], color=colour, marker="o", linestyle="", label=part)
         for part, colour in colours.items()

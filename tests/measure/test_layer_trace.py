@@ -14,7 +14,7 @@ import torch
 from sam2lab.export.onnx import export
 from sam2lab.graphs.half import to_half
 from sam2lab.measure.layer_trace import first_layer_above, trace_layers
-from sam2lab.measure.layers_onnx import SCOPES, stage_tensors
+from sam2lab.measure.layers_onnx import SCOPES, layer_tensors
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
@@ -48,7 +48,7 @@ def broken_copy(model: ZooModel) -> ZooModel:
 
 
 @pytest.mark.parametrize("kind", ["point + negative", "box + point", "refine"])
-def test_a_sound_export_has_no_stage_above_the_threshold(
+def test_a_sound_export_has_no_layer_above_the_threshold(
     original: TorchEngine, exported: OnnxEngine, kind: str
 ) -> None:
     table = trace_layers(original, exported, PHOTO, kind=kind)
@@ -57,16 +57,16 @@ def test_a_sound_export_has_no_stage_above_the_threshold(
     assert (table["relative_error"] < 1e-4).all()
 
 
-def test_every_stage_of_the_original_is_found_in_the_export_in_its_order(
+def test_every_layer_of_the_original_is_found_in_the_export_in_its_order(
     original: TorchEngine, exported: OnnxEngine
 ) -> None:
     across = trace_layers(original, exported, PHOTO)
     alone = trace_layers(original, original, PHOTO)
     # The two finest stages go through the neck and the decoder's projections at once.
     merged = {"laterals.0", "laterals.1"}
-    assert across["stage"].tolist() == [s for s in alone["stage"] if s not in merged]
+    assert across["layer"].tolist() == [s for s in alone["layer"] if s not in merged]
     assert across["part"].unique().tolist() == PARTS
-    blocks = [stage for stage in across["stage"] if stage.startswith("blocks.")]
+    blocks = [layer for layer in across["layer"] if layer.startswith("blocks.")]
     assert blocks == [f"blocks.{i}" for i in range(8)]
 
 
@@ -104,11 +104,11 @@ def test_swapped_labels_are_found_in_the_prompt_tokens(
     table = trace_layers(original, OnnxEngine(export(broken, tmp_path / "broken")), PHOTO)
     assert first_layer_above(table) == "prompt tokens"
     # The mask's part of the prompt, which comes next, is as it was.
-    assert not table.set_index("stage").loc["prompt mask", "above"]
+    assert not table.set_index("layer").loc["prompt mask", "above"]
 
 
 @pytest.mark.parametrize(
-    ("path", "stage"),
+    ("path", "layer"),
     [
         ("image_encoder.trunk.patch_embed.proj", "patch_embed"),
         ("image_encoder.trunk.blocks.1.attn.qkv", "blocks.1"),
@@ -123,12 +123,12 @@ def test_swapped_labels_are_found_in_the_prompt_tokens(
     ],
 )
 def test_a_changed_weight_is_found_in_its_own_block(
-    model: ZooModel, exported: OnnxEngine, path: str, stage: str
+    model: ZooModel, exported: OnnxEngine, path: str, layer: str
 ) -> None:
     changed = broken_copy(model)
     with torch.no_grad():
         changed.module.get_submodule(path).bias.add_(0.1)
-    assert first_layer_above(trace_layers(TorchEngine(changed), exported, PHOTO)) == stage
+    assert first_layer_above(trace_layers(TorchEngine(changed), exported, PHOTO)) == layer
 
 
 def test_a_changed_position_encoding_is_found_after_the_patches(
@@ -141,14 +141,14 @@ def test_a_changed_position_encoding_is_found_after_the_patches(
 
 
 @pytest.mark.parametrize("graph", ["encoder", "decoder"])
-def test_a_halved_graph_keeps_the_names_of_its_stages(exported: OnnxEngine, graph: str) -> None:
+def test_a_halved_graph_keeps_the_names_of_its_layers(exported: OnnxEngine, graph: str) -> None:
     whole = onnx.load(exported.bundle.path(graph))
-    stages = [
-        set(stage_tensors([(n.name, n.output[0]) for n in each.graph.node], SCOPES[graph]))
+    layers = [
+        set(layer_tensors([(n.name, n.output[0]) for n in each.graph.node], SCOPES[graph]))
         for each in (whole, to_half(copy.deepcopy(whole)))
     ]
-    assert stages[0] == stages[1]
-    assert stages[0]
+    assert layers[0] == layers[1]
+    assert layers[0]
 
 
 def test_looking_leaves_both_engines_as_they_were(
@@ -184,7 +184,7 @@ class Closed:
 def test_of_an_engine_that_hides_its_insides_the_ends_are_compared() -> None:
     table = trace_layers(Closed(1.0), Closed(1.5), PHOTO)
     ends = ["pixels", "high_res_feats_0", "high_res_feats_1", "image_embed", "logits", "scores"]
-    assert table["stage"].tolist() == ends
+    assert table["layer"].tolist() == ends
     assert first_layer_above(table) == "logits"
 
 
@@ -197,7 +197,7 @@ def test_an_answer_that_is_not_a_number_is_above_every_threshold() -> None:
 
 def test_the_threshold_can_be_changed_afterwards() -> None:
     table = pd.DataFrame(
-        {"stage": ["a", "b"], "relative_error": [1e-5, 1e-2], "above": [False, True]}
+        {"layer": ["a", "b"], "relative_error": [1e-5, 1e-2], "above": [False, True]}
     )
     assert first_layer_above(table) == "b"
     assert first_layer_above(table, 1e-6) == "a"

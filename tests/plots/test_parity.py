@@ -1,4 +1,4 @@
-"""Two engines drawn: every tensor, kind of prompt and stage, and each pixel that flips."""
+"""Two engines drawn: every tensor, kind of prompt and layer, and each pixel that flips."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MASKS = pd.DataFrame(
 )
 STAGES = pd.DataFrame(
     {
-        "stage": ["pixels", "blocks.0", "blocks.1", "logits"],
+        "layer": ["pixels", "blocks.0", "blocks.1", "logits"],
         "part": ["photo", "encoder", "encoder", "decoder"],
         "relative_error": [0.0, 1e-6, 0.3, np.inf],
         "threshold": 1e-3,
@@ -102,7 +102,7 @@ def test_masks_that_all_agree_have_an_axis_that_reaches_1() -> None:
     assert bottom < 1.0 < top
 
 
-def test_every_stage_has_a_dot_and_the_first_above_is_named_and_marked() -> None:
+def test_every_layer_has_a_dot_and_the_first_above_is_named_and_marked() -> None:
     (axes,) = plots.error_growth(STAGES).axes
     (dots,) = axes.collections
     assert len(dots.get_offsets()) == len(STAGES)
@@ -111,7 +111,7 @@ def test_every_stage_has_a_dot_and_the_first_above_is_named_and_marked() -> None
     assert mark.get_y() <= 2 <= mark.get_y() + mark.get_height()
 
 
-def test_no_error_and_an_infinite_one_lie_at_the_edges_each_stage_in_its_row() -> None:
+def test_no_error_and_an_infinite_one_lie_at_the_edges_each_layer_in_its_row() -> None:
     (axes,) = plots.error_growth(STAGES).axes
     errors, rows = axes.collections[0].get_offsets().T
     assert (errors[0], errors[-1]) == axes.get_xlim()
@@ -119,10 +119,10 @@ def test_no_error_and_an_infinite_one_lie_at_the_edges_each_stage_in_its_row() -
     assert axes.get_ylim() == (3.5, -0.5)
 
 
-def test_a_sound_engine_has_no_stage_marked() -> None:
+def test_a_sound_engine_has_no_layer_marked() -> None:
     (axes,) = plots.error_growth(STAGES.assign(relative_error=1e-6, above=False)).axes
     assert not axes.patches
-    assert axes.get_title() == "Every stage is within the threshold of 0.001"
+    assert axes.get_title() == "Every layer is within the threshold of 0.001"
 
 
 @pytest.mark.parametrize("error", [1e-6, 0.5])
