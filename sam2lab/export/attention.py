@@ -1,4 +1,4 @@
-"""The attention of few tokens among themselves, as the decoder's graph has it."""
+"""Self-attention of the decoder's tokens, and how its graph splits tokens into heads."""
 
 from __future__ import annotations
 
@@ -10,28 +10,59 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Upstream's attention over (L, tokens, C), where a batch of 1 is broadcast, not repeated."""
+    """Upstream's attention over (L, tokens, C), in fewer nodes. A batch of 1 is broadcast."""
 
     def __init__(self, attn: nn.Module) -> None:
         super().__init__()
         self.attn = attn
-        self.split = attn.num_heads, attn.internal_dim // attn.num_heads
+        self.heads = Heads(attn)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        attn = self.attn
-        q = Regroup.apply(attn.q_proj(q), (0, -1, *self.split)).transpose(1, 2)
-        k = Regroup.apply(attn.k_proj(k), (0, -1, *self.split)).transpose(1, 2)
-        v = Regroup.apply(attn.v_proj(v), (0, -1, *self.split)).transpose(1, 2)
-        weights = torch.softmax((q * self.split[1] ** -0.5) @ k.transpose(-2, -1), dim=-1)
-        x = Regroup.apply((weights @ v).transpose(1, 2), (0, -1, attn.internal_dim))
-        return attn.out_proj(x)
+        attn, heads = self.attn, self.heads
+        q = heads.split(attn.q_proj(q))
+        k = heads.split(attn.k_proj(k))
+        v = heads.split(attn.v_proj(v))
+        weights = torch.softmax((q * heads.width**-0.5) @ k.transpose(-2, -1), dim=-1)
+        return attn.out_proj(heads.join(weights @ v))
+
+
+class Heads:
+    """Splits tokens into the heads of an attention module, and joins them again.
+
+    `width` is that of one head, C that of a token.
+    """
+
+    def __init__(self, attn: nn.Module) -> None:
+        self.count = attn.num_heads
+        self.width = attn.internal_dim // attn.num_heads
+        self.token_width = attn.embedding_dim
+
+    def split(self, x: Tensor) -> Tensor:
+        """(L, T, heads * width) → (L, heads, T, width)."""
+        return Regroup.apply(x, (0, -1, self.count, self.width)).transpose(1, 2)
+
+    def join(self, x: Tensor) -> Tensor:
+        """(L, heads, T, width) → (L, T, heads * width)."""
+        return Regroup.apply(x.transpose(1, 2), (0, -1, self.count * self.width))
+
+    def stack(self, x: Tensor) -> Tensor:
+        """(L, heads, T, C) → (L, heads * T, C)."""
+        return Regroup.apply(x, (0, -1, self.token_width))
+
+    def unstack(self, x: Tensor) -> Tensor:
+        """(L, heads * T, C) → (L, heads, T, C)."""
+        return Regroup.apply(x, (0, self.count, -1, self.token_width))
+
+    def split_weight(self, weight: Tensor) -> Tensor:
+        """(heads * width, C) → (heads, width, C); a bias as if C were 1."""
+        return weight.detach().reshape(self.count, self.width, -1)
 
 
 class Regroup(torch.autograd.Function):
-    """Reshape to sizes, of which 0 stands for "as it was" and -1 for "what is left".
+    """Reshape to sizes, where 0 means that a dimension stays, and -1 what is left.
 
-    ONNX can say the first of a dimension and torch cannot: left to the exporter, each of these
-    reshapes drags seven nodes along that find the sizes out at run time.
+    ONNX has such a 0 and torch has not: without it, torch's exporter adds seven nodes to each of
+    these reshapes, which compute the sizes at run time.
     """
 
     @staticmethod

@@ -1,10 +1,10 @@
-"""The decoder's graph: prompts, the two-way transformer and the mask heads, wired for export.
+"""Build the decoder's graph: prompts, the two-way transformer and the mask heads.
 
-Built of the model's own layers and weights, of which some are laid out anew: nothing is patched.
-Maps are rows of pixels with channels last all the way, so that each step is a product, an addition
-or a LayerNormalization of what the step before left; only the features that come in are turned,
-once for all prompts. An image is never repeated per prompt, because a batch of one broadcasts;
-position encodings are constants.
+It is made of the model's own layers and weights, some in another layout; nothing is patched. Maps
+are rows of pixels with channels last throughout, so each step is a product, an addition or a
+LayerNormalization of what the step before left. Only the incoming features are transposed, once for
+all prompts. An image is never repeated per prompt, because a batch of one broadcasts. Position
+encodings are constants.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Size = tuple[int, int]
 class Decoder(nn.Module):
     """Prompts for L objects → logits and predicted IoU of the four mask tokens.
 
-    With (h, w) = (H/16, W/16): the features have a batch of 1, one image for all objects, or of
-    L, an image each. `point_coords` (L, P, 2) is (x, y) in model-input pixels. `point_labels`
-    (L, P) is 1 and 0 for clicks, 2 and 3 for a box's corners, -1 for "not a point", as floats.
-    `mask_input` (M, 1, 4h, 4w) counts where `has_mask_input` (N) is 1, not where it is 0; M and N
-    are 1 or L. P may be 0, for a mask alone.
+    (h, w) is (H/16, W/16). The features have a batch of 1, one image for all objects, or of L, an
+    image each. `point_coords` (L, P, 2) is (x, y) in model-input pixels. `point_labels` (L, P) is 1
+    and 0 for clicks, 2 and 3 for a box's corners, -1 for "not a point", as floats. `mask_input`
+    (M, 1, 4h, 4w) counts where `has_mask_input` (N) is 1, not where it is 0; M and N are 1 or L. P
+    may be 0, for a mask alone.
 
-    Returned are `masks` (L, 3, 4h, 4w) and `iou_predictions` (L, 3) of the tokens 1 to 3, then
+    It returns `masks` (L, 3, 4h, 4w) and `iou_predictions` (L, 3) of the tokens 1 to 3, then
     `single_mask` (L, 1, 4h, 4w) and `single_iou` (L, 1) of token 0. Logits are not clamped:
     upstream enlarges first and clamps to ±32 afterwards, which a caller can do and not undo.
     """
@@ -75,14 +75,15 @@ class PointEmbedding(nn.Module):
         self.labels = nn.Buffer(torch.arange(len(rows), dtype=torch.float32) - 1)
 
     def forward(self, coords: Tensor, labels: Tensor) -> Tensor:
-        # Upstream appends one padding point, and none where there is no point to pad. Its stand-in
-        # is the first point with another label: the slice is empty where there is none.
+        # Upstream appends one padding point, but not if there is no point. The first point with
+        # the label -1 serves as one: its slice is empty if there is no point.
         coords = torch.cat([coords, coords[:, :1]], dim=1)
         labels = torch.cat([labels, labels[:, :1] * 0 - 1], dim=1).unsqueeze(-1)
         angles = (2 * ((coords + 0.5) / self.image_size) - 1) @ self.frequencies
         angles = 2 * math.pi * angles
         position = torch.cat([angles.sin(), angles.cos()], dim=-1)
-        # One row of the table per point, by a product: exact, and an unknown label adds nothing.
+        # A product chooses a row of the table for each point: it is exact, and an unknown label
+        # adds nothing.
         return (
             position * (labels != -1)
             + (labels == self.labels).to(self.by_label.dtype) @ self.by_label
@@ -96,25 +97,25 @@ class MaskEmbedding(nn.Module):
         super().__init__()
         *layers, last = prompts.mask_downscaling
         self.mask_downscaling = nn.Sequential(*layers)
-        # What is said of every pixel, by a channel that is 1 everywhere, comes last.
+        # The last row is what every pixel gets: it is read by a channel that is 1 everywhere.
         kernel = last.weight.detach().flatten(1).transpose(0, 1)
         self.mask = nn.Buffer(torch.cat([kernel, last.bias.detach()[None]]))
         no_mask = prompts.no_mask_embed.weight.detach()
         self.no_mask = nn.Buffer(torch.cat([torch.zeros_like(kernel), no_mask]))
 
     def forward(self, masks: Tensor, has_mask: Tensor) -> Tensor:
-        # Not left as (N): with L = 2 that would broadcast against the width of the mask.
+        # The shape (N) would broadcast against the width of the mask.
         has_mask = has_mask.reshape(-1, 1, 1)
-        seen = F.pad(self.mask_downscaling(masks).flatten(2), (0, 0, 0, 1), value=1.0)
-        return seen.transpose(1, 2) @ (has_mask * self.mask + (1 - has_mask) * self.no_mask)
+        pixels = F.pad(self.mask_downscaling(masks).flatten(2), (0, 0, 0, 1), value=1.0)
+        return pixels.transpose(1, 2) @ (has_mask * self.mask + (1 - has_mask) * self.no_mask)
 
 
 class TwoWay(nn.Module):
     """The two-way transformer: points (L, P, C), image (1 or L, h * w, C) → tokens and image.
 
-    Within, the tokens (L, 6 + P, C) are objectness, IoU, four masks and the points. Returned are
-    (L, 5, C), IoU and masks, for nobody asks what the others see at last. The image (L, h * w, C)
-    is the last thing to get a batch of L where it came with 1.
+    Inside, the tokens (L, 6 + P, C) are objectness, IoU, four masks and the points. It returns
+    only the five of IoU and masks, (L, 5, C), because the heads read no others. An image that came
+    with a batch of 1 gets a batch of L as late as possible.
     """
 
     def __init__(self, decoder: nn.Module, image_pe: Tensor) -> None:
@@ -124,8 +125,8 @@ class TwoWay(nn.Module):
         rows = [decoder.obj_score_token] if decoder.pred_obj_scores else []
         rows += [decoder.iou_token, decoder.mask_tokens]
         self.output_tokens = nn.Buffer(torch.cat([row.weight for row in rows]).detach()[None])
-        # All but the first, where that is the object's.
-        self.asked = slice(len(rows) - 2, len(rows) - 1 + decoder.num_mask_tokens)
+        # IoU and masks, which come after objectness if the model has it.
+        self.returned = slice(len(rows) - 2, len(rows) - 1 + decoder.num_mask_tokens)
         pixels = image_pe.shape[1]
         self.layers = nn.ModuleList(TwoWayLayer(layer, pixels) for layer in transformer.layers)
         self.final_attn = TokensToImage(transformer.final_attn_token_to_image)
@@ -137,7 +138,7 @@ class TwoWay(nn.Module):
         tokens = prompt
         for layer in self.layers:
             tokens, image = layer(tokens, image, prompt, self.image_pe)
-        tokens, prompt = tokens[:, self.asked], prompt[:, self.asked]
+        tokens, prompt = tokens[:, self.returned], prompt[:, self.returned]
         attended = self.final_attn(tokens + prompt, image + self.image_pe, image)
         return self.norm_final_attn(tokens + attended), image
 
@@ -159,8 +160,8 @@ class TwoWayLayer(nn.Module):
         if layer.skip_first_layer_pe:
             tokens = self.self_attn(tokens, tokens, tokens)
         else:
-            asking = tokens + prompt
-            tokens = tokens + self.self_attn(asking, asking, tokens)
+            queries = tokens + prompt
+            tokens = tokens + self.self_attn(queries, queries, tokens)
         tokens = layer.norm1(tokens)
         pixels = image + image_pe
         tokens = layer.norm2(tokens + self.token_to_image(tokens + prompt, pixels, image))

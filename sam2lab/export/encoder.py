@@ -1,10 +1,10 @@
-"""The encoder's graph: Hiera and its neck, wired for export.
+"""Build the encoder's graph: Hiera and its neck.
 
-Built of the model's own layers and weights. What differs from upstream's wiring is what a graph
-should not carry. Sizes are Python integers, so that the batch is all a reshape has to find out;
-position encodings are constants; the neck's nearest upsampling is a broadcast addition, and where
-one linear layer follows another, the two are one. Each block is a module of its own, which gives
-its tensors stable names: what `/blocks.3/` computes last leaves block 3.
+It is made of the model's own layers and weights, and leaves out what a graph need not carry. Sizes
+are Python integers, so that a reshape finds out only the batch at run time. Position encodings are
+constants. The neck's nearest upsampling is a broadcast addition. Two linear layers in a row are
+one. Each block is a module of its own, which gives its tensors stable names: the last tensor of
+`/blocks.3/` is the output of block 3.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from sam2lab.export.token_order import Order, Size, orders
 class Encoder(nn.Module):
     """`image` (B, 3, H, W), normalised RGB → `high_res_feats_0, high_res_feats_1, image_embed`.
 
-    With (h, w) = (H/16, W/16) and C the model's width the outputs are (B, C/8, 4h, 4w),
-    (B, C/4, 2h, 2w) and (B, C, h, w). The decoder's 1x1 projections and the embedding that
-    stands for "no memory" are already applied.
+    With (h, w) = (H/16, W/16) and the model's width C, the outputs are (B, C/8, 4h, 4w),
+    (B, C/4, 2h, 2w) and (B, C, h, w). They include the decoder's 1x1 projections and the embedding
+    that stands for "no memory".
     """
 
     def __init__(self, model: SAM2Base, input_size: Size) -> None:
@@ -36,8 +36,9 @@ class Encoder(nn.Module):
         self.pos_embed = nn.Buffer(trunk._get_pos_embed(self.grid).detach())
         self.stage_ends = trunk.stage_ends
         blocks = list(trunk.blocks)
-        taken = orders([b.window_size for b in blocks], [bool(b.pool) for b in blocks], self.grid)
-        self.blocks = nn.ModuleList(map(HieraBlock, blocks, taken))
+        windows, pools = [b.window_size for b in blocks], [bool(b.pool) for b in blocks]
+        chosen = orders(windows, pools, self.grid)
+        self.blocks = nn.ModuleList(map(HieraBlock, blocks, chosen))
         laterals = list(neck.convs)[::-1]
         decoder = model.sam_mask_decoder
         self.conv_s0 = _in_one(laterals[0].conv, decoder.conv_s0)
@@ -66,10 +67,10 @@ class Encoder(nn.Module):
             embed = embed + self.no_mem_embed.reshape(1, -1, 1, 1)
         return fine[0], fine[1], embed
 
-    def ways_back(self) -> dict[str, dict[str, Any]]:
-        """How the tokens that leave each block become a map again, see `Order.way_back`."""
+    def map_steps(self) -> dict[str, dict[str, Any]]:
+        """For each block, the steps that turn its output into a map, see `Order.map_steps`."""
         return {
-            f"blocks.{index}": block.order_out.way_back(block.dim)
+            f"blocks.{index}": block.order_out.map_steps(block.dim)
             for index, block in enumerate(self.blocks)
         }
 
@@ -77,17 +78,17 @@ class Encoder(nn.Module):
 class Neck(nn.Module):
     """The coarse stages' maps (B, C_i, h_i, w_i), finest first → as many levels of one width.
 
-    `grids` are all stages'; those below `lowest` are left out.
+    `grids` are those of all stages; `lowest` is the finest stage that the neck takes.
     """
 
     def __init__(self, neck: nn.Module, grids: Sequence[Size], lowest: int) -> None:
         super().__init__()
         if min(neck.fpn_top_down_levels, default=lowest) < lowest:
             raise ValueError(
-                f"the model's neck has top-down levels {neck.fpn_top_down_levels}, but levels "
-                f"below {lowest} are exported as they come from their stage"
+                f"the model's neck has top-down levels {neck.fpn_top_down_levels}, but the export "
+                f"takes levels below {lowest} as they come from their stage"
             )
-        # Named by their stage, as upstream counts them.
+        # The names are upstream's numbers of the stages.
         laterals = list(neck.convs)[::-1]
         self.laterals = nn.ModuleDict(
             {str(level): laterals[level] for level in range(lowest, len(grids))}
@@ -107,9 +108,9 @@ class Neck(nn.Module):
         return levels
 
     def add_upsampled(self, fine: Tensor, coarse: Tensor, grid: Size) -> Tensor:
-        """Add to each two by two pixels of `fine` (B, C, h, w) one of `coarse`.
+        """Add each pixel of `coarse` to two by two pixels of `fine` (B, C, h, w).
 
-        Where h or w is odd, the last row or column of `coarse` serves for three.
+        If h or w is odd, the last row or column of `coarse` is added to three of `fine`.
         """
         height, width = -(-grid[0] // 2), -(-grid[1] // 2)
         odd = grid != (2 * height, 2 * width)

@@ -1,20 +1,20 @@
-"""One block of Hiera as the encoder's graph has it, written for processors.
+"""Build a block of the encoder's trunk, Hiera, so that processors compute it fast.
 
 It computes what upstream's block does, with less work and less memory moved:
 
 - Queries, keys and values are three products, not one that is split. The queries' scaling is in
   their weights.
-- Keys have no bias: it would add the same to all scores of a query, which softmax takes off again.
-  Values have none: shares add up to one, so that theirs goes into the bias of the projection after
-  them, which also takes the shortcut's. A pooled query gets its bias after the pooling.
+- Keys have no bias, because softmax ignores what is added to all scores of a query. Values have
+  none: softmax's weights sum to one, so the values' bias goes into the bias of the projection after
+  them, and so does the shortcut's. A pooled query gets its bias after the pooling.
 - So a padded token's key and value are zeros. One row of zeros after a map's tokens serves for all
-  of them, so that hardly more than the real ones are projected.
-- What a core works on should stay in its cache: a product of 1024 rows runs a fifth faster than one
-  of 65536. So a block that attends within windows is computed some windows at a time, and of the
-  others the scores of the whole map, and everything after attention, in bands.
-- Rows of whole memory pages are multiplied slowly, 0.7 to 0.9 times as fast as others, because what
-  is read of some rows at once lands in the same few places of the cache. So rows of scores and of
-  hidden neurons are made a little longer where they would be such rows.
+  padded tokens, which need not be projected.
+- A core's data should stay in its cache: a product of 1024 rows runs a fifth faster than one of
+  65536. So a block that attends within windows is computed some windows at a time. In other blocks
+  the scores of the whole map, and everything after attention, are computed in bands.
+- Rows that are whole memory pages long are multiplied at 0.7 to 0.9 of the usual speed, because
+  numbers that are read at once fall into the same few places of the cache. So rows of scores and of
+  hidden neurons are made a little longer if they would have such a length.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from torch import Tensor, nn
 
 from sam2lab.export.token_order import Order, Places, choose, in_windows
 
-# Of a band's largest tensor, in float32. Smaller bands gain a few per cent on one core, nothing on
-# two, and cost more than that in opening: each has nodes and repacked weights of its own.
+# The size of a band's largest tensor in float32. Smaller bands gain a few per cent on one core and
+# nothing on two, and opening takes longer than that, because each band has nodes and repacked
+# weights of its own.
 BAND_BYTES = 12 * 2**20
 SCORE_BYTES = 16 * 2**20
 
 
 class HieraBlock(nn.Module):
-    """A block of the trunk on rows of tokens (B * tokens, C), in an order that suits it."""
+    """A block of the trunk on rows of tokens (B * tokens, C), in the order `order`."""
 
     def __init__(self, block: nn.Module, order: Order) -> None:
         super().__init__()
@@ -52,13 +53,13 @@ class HieraBlock(nn.Module):
         self.heads, self.dim = attn.num_heads, attn.dim_out
         self.width = attn.dim_out // attn.num_heads
         if self.window:
-            # What attends by itself: each window, or a map that windows need not fill.
+            # Attention is computed window by window, or for a whole map that windows need not fill.
             grid, grid_out = order.grid, self.order_out.grid
             if order.window:
                 grid, grid_out = (self.window, self.window), (self.window_out, self.window_out)
             windows = -(-grid[0] // self.window), -(-grid[1] // self.window)
-            self.asked = in_windows(grid, windows, self.window, self.heads)
-            self.asking = in_windows(grid_out, windows, self.window_out, self.heads)
+            self.key_places = in_windows(grid, windows, self.window, self.heads)
+            self.query_places = in_windows(grid_out, windows, self.window_out, self.heads)
         q, k, v = attn.qkv.weight.detach().chunk(3)
         q_bias, _, v_bias = attn.qkv.bias.detach().chunk(3)
         scale = self.width**-0.5
@@ -85,11 +86,11 @@ class HieraBlock(nn.Module):
         return in_bands(self.attend_and_finish, (windows,), bands(count, size, BAND_BYTES))
 
     def attend_and_finish(self, windows: Tensor) -> Tensor:
-        """The whole block, on windows (N, window * window * C) that need not know of each other."""
+        """The whole block on windows (N, window * window * C), each of which is independent."""
         return self.finish(*self.attend(windows.reshape(-1, self.dim_in)))
 
     def attend(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The shortcut past attention, which is widened and pooled as that is, and attention."""
+        """The shortcut past attention, widened and pooled like attention itself, and attention."""
         normed = self.norm1(x)
         if self.widen is not None:
             x = self.pool(self.widen(normed))
@@ -98,13 +99,13 @@ class HieraBlock(nn.Module):
             q = self.pool(q) + self.q_bias
         if not self.window:
             return x, self.attend_everywhere(q, self.k(normed), self.v(normed))
-        if self.asked.min() < 0:
+        if self.key_places.min() < 0:
             normed = F.pad(normed.reshape(-1, self.order.tokens, self.dim_in), (0, 0, 0, 1))
             normed = normed.reshape(-1, self.dim_in)
         return x, self.attend_in_windows(q, self.k(normed), self.v(normed))
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """What follows attention, on rows that need not know of each other."""
+        """What follows attention, on rows that are independent of each other."""
         x = x + self.proj(attended)
         return x + self.mlp(self.norm2(x))
 
@@ -121,34 +122,34 @@ class HieraBlock(nn.Module):
         return x.reshape(-1, 2, channels).amax(1)
 
     def attend_everywhere(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention over the whole map: head by head, a band of queries after the other."""
+        """Attention over the whole map: one head after the other, one band of queries at a time."""
         tokens, queries = self.order.tokens, self.order_out.tokens
         q = q.reshape(-1, queries, self.dim)
         k = k.reshape(-1, tokens, self.dim).transpose(1, 2)
         v = v.reshape(-1, tokens, self.dim)
-        twins = beyond_pages(tokens)
-        if twins:
-            k, v = torch.cat([k, k[:, :, :twins]], dim=2), F.pad(v, (0, 0, 0, twins))
+        repeated = beyond_pages(tokens)
+        if repeated:
+            k, v = torch.cat([k, k[:, :, :repeated]], dim=2), F.pad(v, (0, 0, 0, repeated))
         parts = cut(q, self.heads, 2), cut(k, self.heads, 1), cut(v, self.heads, 2)
         count = bands(queries, 4 * queries * tokens, SCORE_BYTES)
         heads = [
-            in_bands(partial(attention, keys=k, values=v, twins=twins), (q,), count, dim=1)
+            in_bands(partial(attention, keys=k, values=v, repeated=repeated), (q,), count, dim=1)
             for q, k, v in zip(*parts, strict=True)
         ]
         return torch.cat(heads, dim=2).reshape(-1, self.dim)
 
     def attend_in_windows(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention within windows, which may stand out over a map of rows."""
-        # What a query is that stands outside does not matter.
-        q = self.part(q, self.asking.clip(min=0), self.window_out)
-        k, v = (self.part(x, self.asked, self.window) for x in (k, v))
+        """Attention within windows, which may reach beyond the map."""
+        # The queries beyond the map may be any, because their results are dropped.
+        q = self.part(q, self.query_places.clip(min=0), self.window_out)
+        k, v = (self.part(x, self.key_places, self.window) for x in (k, v))
         x = torch.softmax(q @ k.transpose(1, 2), dim=-1) @ v
-        inside = np.flatnonzero(self.asking >= 0)
-        back = inside[self.asking[inside].argsort()]
-        return choose(x, back, self.asking.size, self.width).reshape(-1, self.dim)
+        inside = np.flatnonzero(self.query_places >= 0)
+        back = inside[self.query_places[inside].argsort()]
+        return choose(x, back, self.query_places.size, self.width).reshape(-1, self.dim)
 
     def part(self, x: Tensor, places: Places, window: int) -> Tensor:
-        """Rows → (windows * heads, window * window, width); the row after a map's is for -1."""
+        """Rows → (windows * heads, window * window, width). The row after a map's stands for -1."""
         count = int(places.max()) + 1
         if places.min() < 0:
             places, count = np.where(places < 0, count, places), count + self.heads
@@ -161,7 +162,7 @@ class Mlp(nn.Module):
     def __init__(self, mlp: nn.Module) -> None:
         super().__init__()
         first, second = mlp.layers
-        # Neurons that are always 0.
+        # Added neurons are always 0.
         more = beyond_pages(first.out_features)
         self.hidden = first.out_features + more
         self.layers = nn.ModuleList(
@@ -183,8 +184,8 @@ class Mlp(nn.Module):
 class Linear(nn.Module):
     """Rows (N, C) times weights given as (outputs, C), plus a bias if there is one.
 
-    The bias is subtracted with the other sign: an addition is joined with the product to Gemm, and
-    onnxruntime's first fills the result with the bias, on one core, whatever it has.
+    The bias is subtracted with the other sign. onnxruntime would join an addition with the product
+    to Gemm, which first fills the result with the bias, on one core however many there are.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
@@ -198,10 +199,10 @@ class Linear(nn.Module):
 
 
 def bands(length: int, size: int, limit: int) -> int:
-    """Into how many equal bands to cut `length` items of `size` bytes, so that none passes `limit`.
+    """How many equal bands to cut `length` items of `size` bytes into, so none exceeds `limit`.
 
-    Into one where no such number is near. Bands must be equal: of their sizes, which the batch
-    decides, a graph can only say that they are the same.
+    It is one band if no such number is near. Bands must be equal, because their size depends on the
+    batch, and all that a graph can say of it is that it is the same for each.
 
     >>> bands(1024, 64, 16), bands(10, 64, 16), bands(10, 640, 16), bands(23, 64, 16)
     (4, 5, 10, 1)
@@ -210,23 +211,23 @@ def bands(length: int, size: int, limit: int) -> int:
     return next((count for count in range(least, 4 * least + 1) if length % count == 0), 1)
 
 
-def attention(queries: Tensor, keys: Tensor, values: Tensor, twins: int) -> Tensor:
+def attention(queries: Tensor, keys: Tensor, values: Tensor, repeated: int) -> Tensor:
     """(B, Q, C), (B, C, K) and (B, K, C) → (B, Q, C).
 
-    The last keys may be twins of others, with values of 0: what they took is given back, which is
-    half at most.
+    The last keys may be `repeated` others, with values of 0. A division undoes the share of the
+    weights that they take, which is half at most.
     """
     weights = torch.softmax(queries @ keys, dim=-1)
-    seen = weights @ values
-    if not twins:
-        return seen
-    return seen / (1 - weights[:, :, -twins:].sum(dim=-1, keepdim=True))
+    attended = weights @ values
+    if not repeated:
+        return attended
+    return attended / (1 - weights[:, :, -repeated:].sum(dim=-1, keepdim=True))
 
 
 def in_bands(
     call: Callable[..., Tensor], tensors: tuple[Tensor, ...], count: int, dim: int = 0
 ) -> Tensor:
-    """`call` on as many parts of the tensors, one after the other, and the answers joined."""
+    """Call on `count` parts of the tensors, one after the other, and concatenate the results."""
     if count == 1:
         return call(*tensors)
     parts = zip(*(cut(tensor, count, dim) for tensor in tensors), strict=True)
@@ -234,19 +235,20 @@ def in_bands(
 
 
 def beyond_pages(length: int) -> int:
-    """How many float32 numbers make rows of `length` no multiple of a memory page of 4096 bytes."""
+    """How many float32 numbers to add so that rows are no multiple of a memory page, 4096 bytes."""
     return 16 if length % 1024 == 0 else 0
 
 
 def cut(tensor: Tensor, count: int, dim: int) -> tuple[Tensor, ...]:
-    """Equal parts of a tensor."""
+    """Cut a tensor into equal parts."""
     return (tensor,) if count == 1 else Bands.apply(tensor, count, dim)
 
 
 class Bands(torch.autograd.Function):
     """Split into parts of equal size.
 
-    ONNX can leave the size of what is split open, as that of rows is. torch's exporter cannot.
+    ONNX allows that the size of what is split is free, as the number of rows is. torch's exporter
+    does not.
     """
 
     @staticmethod

@@ -1,20 +1,20 @@
 """`export`: a model in torch → a bundle of two ONNX graphs.
 
-Three choices, each measured with tiny at 1024x1024 on two cores (torch 2.13, onnxruntime 1.31).
+Three choices were measured with tiny at 1024x1024 on two cores (torch 2.13, onnxruntime 1.31).
 
-*Exporter*: torch's TorchScript-based one (`dynamo=False`), old as it is. The newer one cannot say
-that features have a batch of 1 or of L: given an example of 1 it refuses to call it free
-("1 not in VR[2, int_oo]"), given one of L it ties the two, and the graph then fails for the usual
-case, one image and several objects. What both made of a plain encoder had as many nodes and bytes
-once simplified, and ran as fast (0.95 to 1.0 of each other, which is noise).
+*Exporter*: torch's older one, based on TorchScript (`dynamo=False`). The newer one cannot say that
+features have a batch of 1 or of L: given an example of 1 it refuses to call the batch free
+("1 not in VR[2, int_oo]"); given one of L it ties the two, and the graph then fails for the usual
+case, one image and several objects. Both exporters' graphs of a plain encoder had as many nodes and
+bytes once simplified, and ran as fast (0.95 to 1.0 of each other, which is noise).
 
-*Simplifier*: onnxslim. It folds what tracing leaves behind, 2366 nodes of tiny's encoder to 1326.
-It does not make the graph faster beyond noise, but open sooner.
+*Simplifier*: onnxslim. It folds what tracing leaves behind: 2366 nodes of tiny's encoder become
+1326. The graph opens sooner, and runs no faster beyond noise.
 
-*Opset* 20, the first with Gelu. Below, each GELU is five nodes: onnxruntime fuses them again, to
-the same optimised graph and time, but whoever converts or quantises a graph meets the pieces.
-LayerNormalization is one node since 17. onnxruntime reads it from 1.17 on; OpenVINO compiles it in
-a second.
+*Opset*: 20, the first with Gelu. In older ones each GELU is five nodes. onnxruntime fuses them
+again, to the same optimised graph and time, but other converters and quantisers see five nodes.
+LayerNormalization is one node since 17. onnxruntime reads opset 20 from 1.17 on; OpenVINO compiles
+it in a second.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tqdm.auto import tqdm
 from sam2lab._version import __version__
 from sam2lab.export.decoder import Decoder
 from sam2lab.export.encoder import Encoder
-from sam2lab.graphs.compress import factor
+from sam2lab.graphs.compress import factor_constants
 from sam2lab.graphs.half import to_half
 from sam2lab.graphs.writing import write_graph
 from sam2lab.quantize.calibration import ImageSource, calibration_images
@@ -69,17 +69,17 @@ def export(
 ) -> Bundle:
     """Write a model as a bundle into a folder that does not hold one yet.
 
-    `input_size` is (height, width) in pixels, multiples of 16 from 64 on, the model's own without
-    it. The folder appears when everything in it is written and checked: an interrupted export
-    leaves nothing behind. The model is not touched, a copy of it is traced.
+    `input_size` is (height, width) in pixels, multiples of 16 from 64 on; None is the model's own.
+    The folder appears when everything in it is written and checked, so an interrupted export leaves
+    nothing behind. A copy of the model is traced, and the model stays as it is.
 
     `precision="fp16"` stores and computes in half precision, for accelerators; inputs and outputs
-    stay float32. The files are half as large. On a CPU, for which onnxruntime has no such
-    arithmetic, they gain nothing else: casts between float32 operators make tiny 1.15 times as
-    slow. Features are off by up to 0.5 % of their spread, masks by one pixel in a thousand.
+    stay float32. The files are half as large. A CPU gains nothing else, because onnxruntime has no
+    such arithmetic for it: casts between float32 operators make tiny 1.15 times as slow. Features
+    are off by up to 0.5 % of their spread, masks by one pixel in a thousand.
 
-    `precision="w8a8"` computes in 8 bits, for processors: see `quantize`, which takes a float
-    bundle as well. `calibration` is its `images`, and only here do that and `recipe` count.
+    `precision="w8a8"` computes in 8 bits, for processors. `quantize` does that, and takes an
+    exported float bundle too; `recipe` is its recipe and `calibration` its `images`.
 
     >>> import tempfile
     >>> nano = zoo.load("nano", weights="random")
@@ -95,13 +95,9 @@ def export(
         )
     folder = check_export(folder, precision, calibration, recipe)
     if precision == "w8a8":
-        trunk, transformer = (
-            model.module.image_encoder.trunk,
-            model.module.sam_mask_decoder.transformer,
-        )
-        checked(recipe).check_parts(expected_parts(len(trunk.blocks), len(transformer.layers)))
-        with tempfile.TemporaryDirectory() as workshop:
-            exact = export(model, Path(workshop) / "float", input_size)
+        checked(recipe).check_parts(_parts(model.module))
+        with tempfile.TemporaryDirectory() as scratch:
+            exact = export(model, Path(scratch) / "float", input_size)
             return quantize(exact, folder, recipe, calibration)
     if input_size is not None:
         model = zoo.resize(model, input_size)
@@ -109,13 +105,13 @@ def export(
     with appearing(folder) as unfinished, torch.no_grad():
         graphs = {}
         with tqdm(total=3 * len(GRAPHS), desc=f"export {info.name}") as progress:
-            for name, traced, says in _trace_both(copy.deepcopy(model.module), info.input_size):
+            for name, traced, metadata in _trace_both(copy.deepcopy(model.module), info.input_size):
                 progress.update()
                 graph = onnxslim.slim(traced)
-                onnx.helper.set_model_props(graph, says)
+                onnx.helper.set_model_props(graph, metadata)
                 progress.update()
-                # A processor multiplies factors when it opens the file, but not in half precision.
-                graph = to_half(graph) if precision == "fp16" else factor(graph)
+                # onnxruntime multiplies factors once, when it opens the file, but not in float16.
+                graph = to_half(graph) if precision == "fp16" else factor_constants(graph)
                 graphs[name] = write_graph(graph, unfinished / f"{name}.onnx")
                 progress.update()
         Bundle(
@@ -139,7 +135,7 @@ def check_export(
     calibration: ImageSource = None,
     recipe: Recipe | None = None,
 ) -> Path:
-    """Refuse what `export` would refuse for any model, before one is fetched or loaded for it."""
+    """Refuse what `export` would refuse for any model, before a model is fetched or loaded."""
     if precision not in PRECISIONS:
         wanted = ", ".join(map(repr, PRECISIONS))
         raise ValueError(f"precision is {precision!r}; wanted one of {wanted}")
@@ -153,13 +149,16 @@ def check_export(
     return folder
 
 
+def _parts(module: SAM2Base) -> list[str]:
+    """The parts that a recipe can name, which are known before the graphs are made."""
+    trunk, transformer = module.image_encoder.trunk, module.sam_mask_decoder.transformer
+    return expected_parts(blocks=len(trunk.blocks), layers=len(transformer.layers))
+
+
 def _trace_both(
     module: SAM2Base, input_size: tuple[int, int]
 ) -> Iterator[tuple[str, onnx.ModelProto, dict[str, str]]]:
-    """The encoder's and the decoder's raw graph, one after the other to save memory.
-
-    With each, what the graph says of itself.
-    """
+    """Trace one graph after the other, to save memory: its name, raw graph and metadata."""
     module = module.cpu().float().eval()
     image = torch.zeros(1, 3, *input_size)
     encoder = Encoder(module, input_size).eval()
@@ -170,7 +169,7 @@ def _trace_both(
             {"image": (image, {0: "B"})},
             {name: {0: "B"} for name in ENCODER_OUTPUTS},
         ),
-        {ORDERS: json.dumps(encoder.ways_back())},
+        {ORDERS: json.dumps(encoder.map_steps())},
     )
     height, width = input_size[0] // 16, input_size[1] // 16
     channels = module.sam_mask_decoder.transformer_dim
@@ -205,14 +204,14 @@ def _trace(
     inputs: dict[str, tuple[torch.Tensor, dict[int, str]]],
     outputs: dict[str, dict[int, str]],
 ) -> onnx.ModelProto:
-    """Run `module` on example inputs; `inputs` and `outputs` name the free dimensions."""
+    """Trace `module` on example inputs; `inputs` and `outputs` name the free dimensions."""
     written = io.BytesIO()
     with warnings.catch_warnings():
-        # That this exporter is old is answered in the module's docstring, and what it leaves
-        # unfolded is folded by onnxslim.
+        # The module's docstring says why the exporter is the old one. onnxslim folds what it leaves
+        # unfolded.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Constant folding - Only steps=1")
-        # Which rows to choose is a constant, as wanted.
+        # The rows to choose are a constant, as intended.
         warnings.filterwarnings("ignore", message="torch.from_numpy results are registered as")
         torch.onnx.export(
             module,

@@ -1,9 +1,9 @@
-"""In which order a map's tokens stand: row by row, or window by window.
+"""Keep a map's tokens row by row or window by window, and move them as rarely as possible.
 
-Norms, linear layers and sums do not care about the order of tokens. So blocks that attend within
-the same windows keep the tokens in the order of these windows, and nothing is moved between them.
+Norms, linear layers and sums do not depend on the order of tokens. So blocks that attend within the
+same windows keep the tokens in the order of these windows, and nothing moves between them.
 
-Where tokens are moved, a list says which goes where. A transposition could do it too, but of up to
+Tokens are moved by a list of places. A transposition could move them too, but it would need up to
 ten dimensions: TensorRT and DirectML know eight and Core ML five, and onnxruntime transposes on one
 core.
 """
@@ -25,11 +25,11 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Order:
-    """The order of the tokens of a map (height, width), row by row where `window` is 0.
+    """The order of the tokens of a map (height, width): row by row if `window` is 0.
 
-    Otherwise windows of that side stand one after the other, and fill the map. Within a window
-    tokens stand so that each of the next `poolings` two by two poolings takes the largest of the
-    first, second, third and last quarter of what is left of the window.
+    Otherwise windows of that side, which fill the map, come one after the other. Within a window,
+    tokens are ordered so that each of the next `poolings` two by two poolings compares the four
+    quarters of what is left of the window: first, second, third and last.
     """
 
     grid: Size
@@ -38,11 +38,11 @@ class Order:
 
     @property
     def tokens(self) -> int:
-        """How many there are."""
+        """The number of tokens."""
         return self.grid[0] * self.grid[1]
 
     def pooled(self) -> Order:
-        """The order that two by two pooling leaves."""
+        """The order after two by two pooling."""
         return replace(
             self,
             grid=(self.grid[0] // 2, self.grid[1] // 2),
@@ -68,12 +68,13 @@ class Order:
         return rows.reshape(-1, *self.grid, channels)
 
     def places(self) -> Places:
-        """Which token of the map, counted row by row, stands in each row."""
+        """The token, counted row by row on the map, that each row holds."""
         places = np.arange(self.tokens).reshape(1, *self._sides(), 1)
         return places.transpose(self._axes()).ravel()
 
-    def way_back(self, channels: int) -> dict[str, Any]:
-        """Rows become the map by `shape`, then `axes`, then `map` (B, h, w, C)."""
+    def map_steps(self, channels: int) -> dict[str, Any]:
+        """Steps from rows to the map (B, h, w, C): reshape to `shape`, transpose by `axes`, reshape
+        to `map`."""
         axes = self._axes()
         sides = [-1, *self._sides(), channels]
         back = sorted(range(len(axes)), key=axes.__getitem__)
@@ -84,7 +85,7 @@ class Order:
         }
 
     def _sides(self) -> list[int]:
-        """The dimensions that height and width fall into, coarsest first."""
+        """The dimensions that height and width are split into, coarsest first."""
         if not self.window:
             return list(self.grid)
         rest = [self.window >> self.poolings, *[2] * self.poolings]
@@ -100,10 +101,10 @@ class Order:
 
 
 def orders(windows: Sequence[int], pools: Sequence[bool], grid: Size) -> list[Order]:
-    """The order in which each block of a trunk takes its tokens.
+    """Choose the order in which each block of a trunk takes its tokens.
 
-    Blocks are given by the side of their windows, 0 for the whole map, and by whether they pool.
-    Where windows do not fill the map, tokens stand row by row.
+    `windows` has the side of each block's windows, 0 for the whole map, and `pools` says whether
+    the block pools. Tokens are ordered row by row if windows do not fill the map.
     """
     found: list[Order] = []
     order: Order | None = None
@@ -118,7 +119,7 @@ def orders(windows: Sequence[int], pools: Sequence[bool], grid: Size) -> list[Or
 
 
 def choose(x: Tensor, places: Places, count: int, width: int) -> Tensor:
-    """Of each `count` rows of `width` numbers those at some places: (B, places, width)."""
+    """Choose the rows at some places from every `count` rows of `width`: (B, places, width)."""
     x = x.reshape(-1, count, width)
     if np.array_equal(places, np.arange(count)):
         return x
@@ -126,9 +127,9 @@ def choose(x: Tensor, places: Places, count: int, width: int) -> Tensor:
 
 
 def in_windows(grid: Size, windows: Size, side: int, heads: int) -> Places:
-    """Which head of which token of a map stands where: by windows, heads and tokens; -1 is none.
+    """The heads of a map's tokens, sorted by window, head and token; -1 is beyond the map.
 
-    Heads are counted on from token to token, and tokens row by row.
+    A head's number is its token's, counted row by row, times `heads`, plus its own.
 
     >>> in_windows((2, 3), windows=(1, 2), side=2, heads=2).reshape(2, 2, 4).tolist()
     [[[0, 2, 6, 8], [1, 3, 7, 9]], [[4, -1, 10, -1], [5, -1, 11, -1]]]
@@ -144,7 +145,7 @@ def in_windows(grid: Size, windows: Size, side: int, heads: int) -> Places:
 def _serves(order: Order, window: int, pool: bool) -> bool:
     if order.window and pool and not order.poolings:
         return False
-    # Whoever looks at the whole map takes any order.
+    # Attention over the whole map works in any order.
     return not window or order.window == window or not (order.window or _fill(window, order.grid))
 
 

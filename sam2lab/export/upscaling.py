@@ -1,9 +1,9 @@
-"""The decoder's upscaling and mask heads on channels-last maps, in plain products.
+"""Build the decoder's upscaling with channels last, as plain matrix products.
 
-A transposed convolution of kernel and stride 2 sends each pixel to four of its own, which no other
-pixel reaches: a product with a matrix to four times as many channels, then put in place. Written
-as one product for the upper two and one for the lower two, rows come out where they belong and
-nothing has to be moved. With channels last, normalising over them is LayerNormalization itself.
+A transposed convolution with kernel and stride 2 turns each pixel into four that no other pixel
+affects. That is a product with a matrix to four times as many channels, which then have to be put
+in place. As one product for the upper two and one for the lower two, rows come out in their place
+and nothing is moved. With channels last, the norm over channels is LayerNormalization itself.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 Size = tuple[int, int]
 
 
-class Grow(nn.Module):
+class TransposedConv(nn.Module):
     """`ConvTranspose2d` of kernel and stride 2: (L, h * w, C) → (L, 4 * h * w, D), row by row.
 
-    Its bias is not added: whoever adds a map to it needs only one addition for both.
+    It leaves the bias out, so that `Upscaling` can add it together with a map.
     """
 
     def __init__(self, conv: nn.ConvTranspose2d, size: Size) -> None:
@@ -36,15 +36,15 @@ class Grow(nn.Module):
 class Upscaling(nn.Module):
     """Image (L, h * w, C) and features (I, C/4, 2h, 2w), (I, C/8, 4h, 4w) → (L, 16 * h * w, C/8).
 
-    The features are turned once for all L, where I is 1.
+    If I is 1, the features are transposed once for all L.
     """
 
     def __init__(self, upscaling: nn.Sequential, size: Size) -> None:
         super().__init__()
         grow1, norm, self.act1, grow2, self.act2 = upscaling
-        self.grow1 = Grow(grow1, size)
+        self.grow1 = TransposedConv(grow1, size)
         self.norm = layer_norm(norm)
-        self.grow2 = Grow(grow2, (2 * size[0], 2 * size[1]))
+        self.grow2 = TransposedConv(grow2, (2 * size[0], 2 * size[1]))
         self.bias1 = nn.Buffer(grow1.bias.detach().reshape(1, -1, 1))
         self.bias2 = nn.Buffer(grow2.bias.detach().reshape(1, -1, 1))
 
@@ -54,7 +54,7 @@ class Upscaling(nn.Module):
 
 
 def layer_norm(norm: nn.Module) -> nn.LayerNorm:
-    """Upstream's `LayerNorm2d`, for channels that come last."""
+    """Upstream's `LayerNorm2d` for channels that come last."""
     made = nn.LayerNorm(len(norm.weight), norm.eps)
     made.weight, made.bias = norm.weight, norm.bias
     return made

@@ -1,4 +1,4 @@
-"""ONNX graphs as files: check and write them, store them smaller, convert them to half precision.
+"""Check and write ONNX graphs, store them in fewer bytes, and convert them to half precision.
 
-`export` and `quantize` share this floor. It needs `onnx`, never torch.
+`export` and `quantize` share this package. It needs `onnx`, never torch.
 """

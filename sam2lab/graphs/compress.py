@@ -1,11 +1,12 @@
-"""Keep the constants that stay float small in a file; in memory they are what they were.
+"""Store large float constants in fewer bytes; a few nodes restore them.
 
-A runtime that folds constants, as onnxruntime does when it opens a graph, computes them once from
-what the file holds, so that none of this takes time later.
+A runtime that folds constants, as onnxruntime does, runs these nodes once when it opens the graph,
+so they take no time later.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 # Smaller constants are not worth a node.
 _LARGE = 4096
-# What factors may leave out, in shares of the constant's norm: less than float32 rounds off.
+# The share of a constant's norm that factors may leave out. float32 rounds off more.
 _TOLERANCE = 1e-7
 
 _FACTORS = ("_left", "_right")
@@ -24,27 +25,26 @@ Array = npt.NDArray[np.float32]
 Stored = tuple[list[TensorProto], list[NodeProto]]
 
 
-def factor(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with maps stored as two factors where those are far smaller.
+def factor_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that stores a constant map as two factors if these are far smaller.
 
-    Hiera's position encoding, a background enlarged from 7x7 and a window repeated, is of rank 15
-    at any size: 25 MB of tiny's encoder become 1.5.
+    Hiera's position encoding, a background enlarged from 7x7 plus a repeated window, has rank 15 at
+    any size: 25 MB of tiny's encoder become 1.5.
     """
-    return _stored(model, _factors)
+    return _stored(model, _as_factors)
 
 
-def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with large float constants stored in half precision."""
-    return _stored(model, _half)
+def halve_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that stores large float constants in half precision, and computes in float32."""
+    return _stored(model, _as_half)
 
 
 def _stored(
     model: onnx.ModelProto, store: Callable[[str, Array], Stored | None]
 ) -> onnx.ModelProto:
-    """A copy whose large float constants are stored otherwise, where `store` has a way."""
-    shrunk = onnx.ModelProto()
-    shrunk.CopyFrom(model)
-    graph = shrunk.graph
+    """A copy with each large float constant as `store` returns it, unless that is None."""
+    compressed = copy.deepcopy(model)
+    graph = compressed.graph
     kept: list[TensorProto] = []
     nodes: list[NodeProto] = []
     for tensor in model.graph.initializer:
@@ -57,11 +57,11 @@ def _stored(
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept)
     graph.node.extend(nodes)
-    return shrunk
+    return compressed
 
 
-def _half(name: str, values: Array) -> Stored | None:
-    # Factors keep float32: their product rounds off what both of them lose.
+def _as_half(name: str, values: Array) -> Stored | None:
+    # Factors stay float32, because their product would have the errors of both.
     if name.endswith(_FACTORS) or np.abs(values).max() > np.finfo(np.float16).max:
         return None
     half = values.astype(np.float16)
@@ -69,7 +69,7 @@ def _half(name: str, values: Array) -> Stored | None:
     return [numpy_helper.from_array(half, f"{name}_half")], [cast]
 
 
-def _factors(name: str, values: Array) -> Stored | None:
+def _as_factors(name: str, values: Array) -> Stored | None:
     """A map (1, h, w, C) as the product (h, r) by (r, w * C), where that is far smaller."""
     if values.ndim != 4 or values.shape[0] != 1:
         return None
@@ -80,7 +80,7 @@ def _factors(name: str, values: Array) -> Stored | None:
     strengths, vectors = np.linalg.eigh(flat @ flat.T)
     needed = strengths > _TOLERANCE**2 * strengths.sum()
     left = vectors[:, needed]
-    # Otherwise half precision is as small.
+    # If factors are not smaller than this, half precision is as small.
     if needed.sum() * sum(flat.shape) > flat.size / 2:
         return None
     return [

@@ -1,4 +1,4 @@
-"""Convert a graph to half precision, inputs and outputs left as they are."""
+"""Convert a graph to half precision, except for its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-# A scope that holds one of these stays in float32 as a whole: pixel coordinates turned into sines
-# (half precision places 1279 to the nearest whole pixel), and normalisation written out as single
-# operators (squares overflow from 256 on). LayerNormalization itself needs no care: by its
-# definition it takes its statistics in float32.
+# A module with one of these operators stays in float32 as a whole. Sines take pixel coordinates, and
+# half precision rounds 1279 to the nearest whole pixel. A norm written out as single operators
+# squares its input, which overflows from 256 on. LayerNormalization is defined to take its
+# statistics in float32.
 _SENSITIVE = {"Sin", "Sqrt"}
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with float16 weights and arithmetic, and casts where float32 goes in and comes out.
 
-    The graph must be flat, as exported ones are: no subgraphs, no float constants but
-    initializers.
+    The graph must be as exported ones are: without subgraphs, and with initializers as its only
+    float constants.
     """
     model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     graph = model.graph

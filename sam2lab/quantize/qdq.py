@@ -27,7 +27,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from tqdm.auto import tqdm
 
 from sam2lab._version import __version__
-from sam2lab.graphs.compress import shrink
+from sam2lab.graphs.compress import halve_constants
 from sam2lab.graphs.writing import write_graph
 from sam2lab.quantize.calibration import (
     IMAGE_COUNT,
@@ -107,7 +107,7 @@ class Calibrated:
                 model = self.graphs[name]
                 if nodes[name]:
                     model = _to_qdq(model, nodes[name], self.spreads[name], recipe.calibration)
-                graphs[name] = write_graph(shrink(model), unfinished / f"{name}.onnx")
+                graphs[name] = write_graph(halve_constants(model), unfinished / f"{name}.onnx")
             replace(
                 self.exact,
                 folder=unfinished,

@@ -30,11 +30,11 @@ def test_what_was_arranged_is_restored(order: Order) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_the_way_back_is_three_steps_that_numpy_knows(order: Order) -> None:
+def test_three_numpy_steps_turn_rows_into_the_map(order: Order) -> None:
     x = map_of(order)
-    way = order.way_back(3)
+    steps = order.map_steps(3)
     rows = order.arrange(x).numpy()
-    found = rows.reshape(way["shape"]).transpose(way["axes"]).reshape(way["map"])
+    found = rows.reshape(steps["shape"]).transpose(steps["axes"]).reshape(steps["map"])
     assert np.array_equal(found, x.numpy())
 
 

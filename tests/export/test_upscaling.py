@@ -7,7 +7,7 @@ import torch
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
 
-from sam2lab.export.upscaling import Grow, Upscaling, layer_norm
+from sam2lab.export.upscaling import TransposedConv, Upscaling, layer_norm
 
 # Float64 rounds to 1e-16, and a few hundred roundings meet in a value of about 1.
 CLOSE = 1e-12
@@ -44,7 +44,7 @@ def layers() -> nn.Sequential:
 def test_a_transposed_convolution_is_a_product_in_place(size: tuple[int, int]) -> None:
     conv = nn.ConvTranspose2d(6, 4, kernel_size=2, stride=2, bias=False).double()
     maps = draw(2, 6, *size)
-    found = Grow(conv, size)(rows(maps))
+    found = TransposedConv(conv, size)(rows(maps))
     torch.testing.assert_close(found, rows(conv(maps)), rtol=0, atol=CLOSE)
 
 
