@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-# A module with one of these operators stays in float32 as a whole. Sines take pixel coordinates, and
-# half precision rounds 1279 to the nearest whole pixel. A norm written out as single operators
-# squares its input, which overflows from 256 on. LayerNormalization is defined to take its
-# statistics in float32.
+# A module with one of these operators stays in float32 as a whole. Sines take pixel coordinates,
+# which half precision rounds: 1279 to the nearest whole pixel. A norm written out as single
+# operators squares its input, which overflows from 256 on. LayerNormalization is defined to take
+# its statistics in float32.
 _SENSITIVE = {"Sin", "Sqrt"}
 
 
