@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 
 import sam2lab
+from sam2lab.peers import Job, compare
+from sam2lab.peers import table as peers
+from sam2lab.runtime import images
 from sam2lab.runtime.engines import table as engines
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.formats import table as formats
@@ -48,7 +51,7 @@ def follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator:
 @pytest.fixture
 def restored() -> Iterator[None]:
     """Afterwards the tables hold what they held before."""
-    tables = [engines.ENGINES, formats.FORMATS]
+    tables = [engines.ENGINES, peers.PEERS, formats.FORMATS]
     before = [dict(table) for table in tables]
     yield
     for table, rows in zip(tables, before, strict=True):
@@ -86,6 +89,35 @@ class TestEngine:
         with pytest.raises(SystemExit):
             main(["accuracy", "--help"])
         assert "plain" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("restored")
+class TestPeer:
+    """Another toy goes through a whole comparison in tests/peers/test_registry.py."""
+
+    def test_opens_files_and_gives_a_first_mask_in_four_steps(self, follow, tmp_path) -> None:
+        follow("Add a peer")
+        peer = peers.PEERS["sam2lab, one thread"].kind()
+        photo = tmp_path / "photo.npy"
+        np.save(photo, images.read(PHOTO))
+        folder = str(REPOSITORY / "models" / "nano")
+        job = Job(folder=folder, photo=str(photo), click=[170, 110], encodes=1)
+        assert peer.open(job).engine.threads == 1
+        *steps, mask = peer.first_mask(job)
+        assert steps == [None] * 3
+        (ours,) = sam2lab.open_segmenter("nano").segment_images(PHOTO, **CLICK)
+        assert np.array_equal(mask, ours.best)
+
+    @pytest.mark.slow
+    def test_is_measured_beside_ours_and_gives_the_masks_of_the_original(
+        self, follow, tmp_path
+    ) -> None:
+        follow("Add a peer")
+        names = ["sam2lab, one thread"]
+        result = compare("nano", names, rounds=1, starts=1, folder=tmp_path / "bench")
+        summary = result.summary().set_index("contender")
+        assert summary.loc[names[0], "state"] == "ran"
+        assert summary.loc[names[0], "iou"] > 0.99
 
 
 @pytest.mark.usefixtures("restored")
