@@ -8,25 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from sam2lab.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    YELLOW,
-    Picture,
-    plain,
-)
-
-ENGINES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
+from sam2lab.plots import style
 
 # How far corrections are shown among the boxes; papers ask how many clicks reach these IoUs.
 CLICKS_SHOWN = (1, 3, 10)
@@ -53,10 +38,9 @@ def jaccard_boxes(table: pd.DataFrame) -> Figure:
     A box reaches from quartile to quartile around the median, whiskers to the 5th and 95th
     percentile; the diamond is the mean. Of clicks, 1, 3 and 10 are shown.
     """
-    shown = table[(table["kind"] != "clicks") | table["clicks"].isin(CLICKS_SHOWN)]
-    groups = dict(iter(shown.groupby(["kind", "clicks"], sort=False)))
+    groups = _by_prompt(table)
     engines = list(table["engine"].unique())
-    figure = Picture(figsize=(2 + 1.5 * len(groups), 4.2), layout="constrained")
+    figure = style.Picture(2 + 1.5 * len(groups), 4.2)
     axes = figure.add_subplot()
     width = 0.8 / len(engines)
     for number, engine in enumerate(engines):
@@ -69,37 +53,34 @@ def jaccard_boxes(table: pd.DataFrame) -> Figure:
             showfliers=False,
             showmeans=True,
             patch_artist=True,
-            medianprops={"color": BLACK},
+            medianprops={"color": style.BLACK},
             meanprops={"marker": "D", "markersize": 4, "markerfacecolor": "white"}
-            | {"markeredgecolor": BLACK},
+            | {"markeredgecolor": style.BLACK},
         )
         for box in boxes["boxes"]:
-            box.set_facecolor(_colour(number))
-    names = [_prompt(kind, clicks) for kind, clicks in groups]
-    counts = [rows.groupby("engine").size().max() for rows in groups.values()]
-    axes.set_xticks(
-        np.arange(len(groups)),
-        [f"{name}\n({n:,} objects)" for name, n in zip(names, counts, strict=True)],
-    )
+            box.set_facecolor(style.colour(number))
+    names = [
+        f"{name}\n({rows.groupby('engine').size().max():,} objects)"
+        for name, rows in groups.items()
+    ]
+    axes.set_xticks(np.arange(len(groups)), names)
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("prompt")
-    axes.set_ylabel("IoU with the truth")
-    axes.set_title("How well do the masks fit?")
-    plain(axes, values="y")
-    handles = [Patch(facecolor=_colour(i), label=name) for i, name in enumerate(engines)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    axes.set(xlabel="prompt", ylabel="IoU with the truth", title="How well do the masks fit?")
+    style.plain(axes, values="y")
+    handles = [Patch(facecolor=style.colour(i), label=name) for i, name in enumerate(engines)]
+    figure.explain(4, handles=handles)
     return figure
 
 
 def iou_by_clicks(summary: pd.DataFrame) -> Figure:
     """The mean IoU after each click, with its 95 % band, of `summarise_accuracy`."""
-    figure = Picture(figsize=(7, 4), layout="constrained")
+    figure = style.Picture(7, 4)
     axes = figure.add_subplot()
     clicked = summary[summary["kind"] == "clicks"]
     groups = dict(iter(clicked.groupby("engine", sort=False)))
     for number, (engine, rows) in enumerate(groups.items()):
-        colour = _colour(number)
-        # Engines that do equally well lie upon one another: the lower ones are thicker.
+        colour = style.colour(number)
+        # The lines of engines that do equally well lie on each other: the lower ones are thicker.
         width = 1.5 * (len(groups) - number)
         axes.plot(
             rows["clicks"],
@@ -112,15 +93,15 @@ def iou_by_clicks(summary: pd.DataFrame) -> Figure:
         )
         axes.fill_between(rows["clicks"], rows["low"], rows["high"], color=colour, alpha=0.2)
     for target in TARGETS:
-        axes.axhline(target, color=GREY, linestyle="--", linewidth=1)
+        axes.axhline(target, color=style.GREY, linestyle="--", linewidth=1)
     most = int(clicked["clicks"].max())
     axes.set_xticks(range(1, most + 1, 1 + most // 12))
     axes.set_ylim(0, 1)
     axes.set_xlabel("clicks, each on the larger mistake")
     axes.set_ylabel("mean IoU with the truth")
     axes.set_title("What does another click bring?")
-    plain(axes, values="y")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    style.plain(axes, values="y")
+    figure.explain(4)
     return figure
 
 
@@ -129,27 +110,27 @@ def iou_by_size(summary: pd.DataFrame) -> Figure:
 
     A panel for each prompt; of clicks, 1, 3 and 10 are shown.
     """
-    shown = summary[(summary["kind"] != "clicks") | summary["clicks"].isin(CLICKS_SHOWN)]
-    groups = dict(iter(shown.groupby(["kind", "clicks"], sort=False)))
-    sizes = [size for size in ("small", "medium", "large") if size in set(shown["size"])]
-    engines = list(shown["engine"].unique())
-    figure = Picture(figsize=(1 + 2.4 * len(groups), 3.6), layout="constrained")
+    groups = _by_prompt(summary)
+    sizes = [size for size in ("small", "medium", "large") if size in set(summary["size"])]
+    engines = list(summary["engine"].unique())
+    figure = style.Picture(1 + 2.4 * len(groups), 3.6)
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
-    for axes, ((kind, clicks), rows) in zip(panels, groups.items(), strict=True):
+    for axes, (prompt, rows) in zip(panels, groups.items(), strict=True):
         for number, engine in enumerate(engines):
             own = rows[rows["engine"] == engine].set_index("size").reindex(sizes)
             places = np.arange(len(sizes)) + 0.15 * (number - (len(engines) - 1) / 2)
             spread = [own["mean"] - own["low"], own["high"] - own["mean"]]
-            axes.errorbar(places, own["mean"], spread, fmt="o", color=_colour(number), label=engine)
+            axes.errorbar(
+                places, own["mean"], spread, fmt="o", color=style.colour(number), label=engine
+            )
         axes.set_xticks(np.arange(len(sizes)), sizes)
         axes.set_xlim(-0.5, len(sizes) - 0.5)
         axes.set_ylim(0, 1)
-        axes.set_xlabel("size of the object")
-        axes.set_title(_prompt(kind, clicks))
-        plain(axes, values="y")
+        axes.set(xlabel="size of the object", title=prompt)
+        style.plain(axes, values="y")
     panels[0].set_ylabel("mean IoU with the truth")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure.explain(4, handles=handles, labels=labels)
     return figure
 
 
@@ -158,19 +139,18 @@ def beside_truth(examples: Sequence[Example]) -> Figure:
     engines = list(examples[0].answers)
     heights = [example.photo.shape[0] / example.photo.shape[1] for example in examples]
     side = 3.2
-    figure = Picture(
-        figsize=(side * (len(engines) + 1), sum(side * height + 0.35 for height in heights)),
-        layout="constrained",
+    figure = style.Picture(
+        side * (len(engines) + 1), sum(side * height + 0.35 for height in heights)
     )
     rows = figure.subplots(
         len(examples), len(engines) + 1, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
     for panels, example in zip(rows, examples, strict=True):
         for axes, engine in zip(panels, engines, strict=False):
-            _panel(axes, example.photo, example.answers[engine].best, SKY)
+            _panel(axes, example.photo, example.answers[engine].best, style.SKY)
             _draw_prompt(axes, example.answers[engine])
             axes.set_title(f"{engine}: IoU {example.ious[engine]:.2f}", fontsize=9)
-        _panel(panels[-1], example.photo, example.truth, ORANGE)
+        _panel(panels[-1], example.photo, example.truth, style.ORANGE)
         panels[-1].set_title("truth", fontsize=9)
         panels[0].set_ylabel(example.title, fontsize=9)
     return figure
@@ -179,9 +159,8 @@ def beside_truth(examples: Sequence[Example]) -> Figure:
 def _panel(
     axes: Any, photo: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], colour: str
 ) -> None:
-    axes.imshow(photo)
-    axes.imshow(np.where(mask[..., None], to_rgba(colour, 0.6), 0.0))
-    # Masks may be a single pixel, and photos any colour: an outline is always seen.
+    style.show_mask(axes, photo, mask, colour, 0.6)
+    # A mask may be a single pixel, and a photo of the same colour: a white outline shows it.
     if mask.any() and not mask.all():
         axes.contour(mask, levels=[0.5], colors="white", linewidths=1)
     axes.set_xticks([])
@@ -189,13 +168,18 @@ def _panel(
 
 
 def _draw_prompt(axes: Any, answer: Any) -> None:
-    for marker, colour, label in (("o", GREEN, 1), ("X", VERMILLION, 0)):
-        clicked = answer.points[answer.labels == label]
-        axes.scatter(*clicked.T, s=50, marker=marker, c=colour, edgecolors="white")
+    style.show_clicks(axes, answer.points, answer.labels == 1, 50)
     if answer.box is not None:
         x0, y0, x1, y1 = answer.box
         corner = (x0 - 0.5, y0 - 0.5)  # imshow puts the middle of the first pixel at 0
-        axes.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor=GREEN, lw=2))
+        axes.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor=style.GREEN, lw=2))
+
+
+def _by_prompt(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each prompt by its name, of clicks only those that are shown."""
+    shown = table[(table["kind"] != "clicks") | table["clicks"].isin(CLICKS_SHOWN)]
+    groups = shown.groupby(["kind", "clicks"], sort=False)
+    return {_prompt(kind, clicks): rows for (kind, clicks), rows in groups}
 
 
 def _prompt(kind: str, clicks: int) -> str:
@@ -206,7 +190,3 @@ def _prompt(kind: str, clicks: int) -> str:
     if kind != "clicks":
         return kind
     return "1 click" if clicks == 1 else f"{clicks} clicks"
-
-
-def _colour(number: int) -> str:
-    return ENGINES[number % len(ENGINES)]

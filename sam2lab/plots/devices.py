@@ -12,10 +12,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import StrMethodFormatter
 from matplotlib.transforms import offset_copy
 
-from sam2lab.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, YELLOW, Picture, plain
+from sam2lab.plots import style
 
-# A precision is told by colour and by shape: neither is needed to read the other.
-PRECISIONS = {"float": (BLUE, "o"), "fp16": (GREEN, "^"), "w8a8": (ORANGE, "s")}
+# A precision has a colour and a shape, so that either is enough to tell it.
+PRECISIONS = {"float": (style.BLUE, "o"), "fp16": (style.GREEN, "^"), "w8a8": (style.ORANGE, "s")}
 THOUSANDS = StrMethodFormatter("{x:,g}")
 PANELS = {"SAM2Encoder": "encoder: once for each picture", "SAM2Decoder": "decoder: each click"}
 
@@ -27,7 +27,7 @@ def speed_against_memory(published: pd.DataFrame, here: pd.DataFrame | None = No
     named, and where it has a column `measured`, the legend says what that was. Hollow marks did
     not run on an NPU.
     """
-    figure = Picture(figsize=(11, 4.8), layout="constrained")
+    figure = style.Picture(11, 4.8)
     panels = figure.subplots(1, len(PANELS))
     for axes, (model, title) in zip(panels, PANELS.items(), strict=True):
         axes.set_xscale("log")
@@ -37,16 +37,13 @@ def speed_against_memory(published: pd.DataFrame, here: pd.DataFrame | None = No
             _dots(axes, _of(published, model, precision), "inference_ms", "peak_mb_max")
         if here is not None:
             _ringed(axes, here[here["model"] == model])
-        axes.set_xlabel("time of one run (ms)")
-        axes.set_title(title)
-        plain(axes)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set(xlabel="time of one run (ms)", title=title)
+        style.plain(axes)
+        axes.grid(axis="y", color=style.PALE, linewidth=0.6)
         axes.xaxis.set_major_formatter(THOUSANDS)
         axes.yaxis.set_major_formatter(THOUSANDS)
     panels[0].set_ylabel("peak memory, upper end of the range (MB)")
-    figure.legend(
-        handles=_keys(published, here), loc="outside lower center", ncols=3, frameon=False
-    )
+    figure.explain(3, handles=_keys(published, here))
     return figure
 
 
@@ -70,7 +67,7 @@ def among_chipsets(
     spans = table.groupby("chipset")["inference_ms"].agg(["min", "max"]).sort_values("min")
     places = pd.Series(np.arange(len(spans)), index=spans.index)
 
-    figure = Picture(figsize=(9, 1.6 + 0.3 * len(spans)), layout="constrained")
+    figure = style.Picture(9, 1.6 + 0.3 * len(spans))
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.hlines(places, spans["min"], spans["max"], color="#cccccc", linewidth=2, zorder=1)
@@ -78,33 +75,28 @@ def among_chipsets(
         rows = _of(table, model, precision)
         _dots(axes, rows.assign(place=rows["chipset"].map(places)), "inference_ms", "place")
     for chipset, fastest in spans["min"].items():
-        axes.annotate(
-            f"{fastest:,.1f}" if fastest < 100 else f"{fastest:,.0f}",
-            (fastest, places[chipset]),
-            (-8, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=8,
-        )
+        text = f"{fastest:,.1f}" if fastest < 100 else f"{fastest:,.0f}"
+        style.write_beside(axes, text, (fastest, places[chipset]), (-8, 0), "right")
         if chipset in own:
             place = places[chipset]
-            axes.axhspan(place - 0.5, place + 0.5, color=YELLOW, alpha=0.5, zorder=0, linewidth=0)
+            axes.axhspan(
+                place - 0.5, place + 0.5, color=style.YELLOW, alpha=0.5, zorder=0, linewidth=0
+            )
     handles: list[Any] = _keys(table, None)
     if here is not None:
-        handles.append(Patch(color=YELLOW, alpha=0.5, label=_own(here)))
+        handles.append(Patch(color=style.YELLOW, alpha=0.5, label=_own(here)))
     if reference is not None:
-        axes.axvline(reference[1], color=GREY, linestyle="--", linewidth=1.2, zorder=0)
+        axes.axvline(reference[1], color=style.GREY, linestyle="--", linewidth=1.2, zorder=0)
         name = f"{reference[0]}: {reference[1]:g} ms"
-        handles.append(Line2D([], [], color=GREY, linestyle="--", label=name))
+        handles.append(Line2D([], [], color=style.GREY, linestyle="--", label=name))
     axes.set_yticks(places, [_shortened(name, name in own) for name in spans.index])
     axes.set_ylim(len(spans) - 0.5, -0.5)
     axes.margins(x=0.12)
     axes.set_xlabel("time of one run (ms); the number is the fastest")
     axes.set_title(f"{model} by chipset, the fastest first")
-    plain(axes)
+    style.plain(axes)
     axes.xaxis.set_major_formatter(THOUSANDS)
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    figure.explain(3, handles=handles)
     return figure
 
 
@@ -130,7 +122,7 @@ def _dots(axes: Any, rows: pd.DataFrame, x: str, y: str) -> None:
 
 
 def _ringed(axes: Any, own: pd.DataFrame) -> None:
-    """This machine's marks, each in a black ring, named beside the panel, where no mark can be."""
+    """Ring this machine's marks, and name them beside the panel, where no other mark can be."""
     for _, rows in own.groupby("precision"):
         _dots(axes, rows, "inference_ms", "peak_mb_max")
     axes.scatter(
@@ -138,7 +130,7 @@ def _ringed(axes: Any, own: pd.DataFrame) -> None:
         own["peak_mb_max"],
         s=190,
         facecolors="none",
-        edgecolors=BLACK,
+        edgecolors=style.BLACK,
         zorder=4,
     )
     beside = (1.02, own["peak_mb_max"].median())
@@ -153,32 +145,28 @@ def _ringed(axes: Any, own: pd.DataFrame) -> None:
             ),
             va="center",
             fontsize=8,
-            arrowprops={"arrowstyle": "-", "color": GREY, "shrinkB": 7, "linewidth": 0.8},
+            arrowprops={"arrowstyle": "-", "color": style.GREY, "shrinkB": 7, "linewidth": 0.8},
             zorder=2,
         )
 
 
 def _keys(table: pd.DataFrame, here: pd.DataFrame | None) -> list[Line2D]:
-    """What the marks of these tables mean."""
+    """The legend of the marks of these tables."""
     drawn = set(table["precision"]) | (set() if here is None else set(here["precision"]))
-
-    def key(label: str, shape: str, **style: Any) -> Line2D:
-        return Line2D([], [], linestyle="", marker=shape, label=label, **style)
-
     keys = [
-        key(precision, shape, color=colour)
+        style.dot(colour, precision, shape)
         for precision, (colour, shape) in PRECISIONS.items()
         if precision in drawn
     ]
-    keys.append(key("filled: ran on the NPU", "D", color=GREY))
-    keys.append(key("hollow: on CPU or GPU", "D", color=GREY, markerfacecolor="white"))
+    keys.append(style.dot(style.GREY, "filled: ran on the NPU", "D"))
+    keys.append(style.dot(style.GREY, "hollow: on CPU or GPU", "D", markerfacecolor="white"))
     if here is not None:
-        keys.append(key(_own(here), "o", color=BLACK, markerfacecolor="none", markersize=12))
+        keys.append(style.dot(style.BLACK, _own(here), markerfacecolor="none", markersize=12))
     return keys
 
 
 def _own(here: pd.DataFrame) -> str:
-    """This machine in the legend, with what was measured on it where the table says that."""
+    """This machine in the legend, and what was measured on it if the table knows."""
     measured = here["measured"].unique() if "measured" in here else ()
     return "; ".join([f"this machine: {what}" for what in measured]) or "this machine"
 

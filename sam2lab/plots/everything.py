@@ -13,21 +13,17 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from sam2lab.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    YELLOW,
-    Picture,
-    plain,
-)
+from sam2lab.plots import style
 
-_COLOURS = ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE
+_COLOURS = (
+    style.ORANGE,
+    style.SKY,
+    style.GREEN,
+    style.YELLOW,
+    style.BLUE,
+    style.VERMILLION,
+    style.PURPLE,
+)
 _OPACITY = 0.55
 _OUTLINE_SHARE = 1 / 300  # of the photo's longer side
 
@@ -45,7 +41,7 @@ def painted(
     """
     pictures = [photo, *(_paint(photo, masks) for masks in (found, *more))]
     height, width = photo.shape[:2]
-    figure = Picture(figsize=(11, 0.3 + 11 * height / width / len(pictures)), layout="constrained")
+    figure = style.Picture(11, 0.3 + 11 * height / width / len(pictures))
     panels = figure.subplots(1, len(pictures))
     for axes, picture in zip(panels, pictures, strict=True):
         axes.imshow(picture)
@@ -66,20 +62,22 @@ def filtered(
     table = candidates.dropna(subset="stability_score").sort_values("area", ascending=False)
     score, stability = table["predicted_iou"], table["stability_score"]
     stays = (score > pred_iou_thresh) & (stability >= stability_score_thresh)
-    figure = Picture(figsize=(7, 4.5), layout="constrained")
+    figure = style.Picture(7, 4.5)
     axes = figure.add_subplot()
     size = 8 + 80 * np.sqrt(table["area"] / table["area"].max())
-    axes.scatter(score[~stays], stability[~stays], size[~stays], facecolors="none", edgecolors=GREY)
     axes.scatter(
-        score[stays], stability[stays], size[stays], color=GREEN, alpha=0.6, edgecolors="none"
+        score[~stays], stability[~stays], size[~stays], facecolors="none", edgecolors=style.GREY
     )
-    axes.axvline(pred_iou_thresh, color=BLACK, linewidth=1, linestyle="--")
-    axes.axhline(stability_score_thresh, color=BLACK, linewidth=1, linestyle="--")
+    axes.scatter(
+        score[stays], stability[stays], size[stays], color=style.GREEN, alpha=0.6, edgecolors="none"
+    )
+    axes.axvline(pred_iou_thresh, color=style.BLACK, linewidth=1, linestyle="--")
+    axes.axhline(stability_score_thresh, color=style.BLACK, linewidth=1, linestyle="--")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set_xlabel("predicted IoU: how good the model believes the mask to be")
     axes.set_ylabel("stability: IoU of a stricter and a laxer mask")
     axes.set_title(f"{stays.sum()} of {len(candidates)} candidates pass both lines")
-    plain(axes, "both")
+    style.plain(axes, "both")
     return figure
 
 

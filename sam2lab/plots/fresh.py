@@ -6,34 +6,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sam2lab.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    YELLOW,
-    Picture,
-    plain,
-)
+from sam2lab.plots import style
 
 STEPS = {
-    "interpreter_ms": ("Python itself", GREY),
-    "import_ms": ("import", YELLOW),
-    "open_ms": ("open the model", ORANGE),
-    "first_encode_ms": ("first encode", BLUE),
-    "first_decode_ms": ("first decode", GREEN),
-    "other_ms": ("photo, prompt, masks", PURPLE),
+    "interpreter_ms": ("Python itself", style.GREY),
+    "import_ms": ("import", style.YELLOW),
+    "open_ms": ("open the model", style.ORANGE),
+    "first_encode_ms": ("first encode", style.BLUE),
+    "first_decode_ms": ("first decode", style.GREEN),
+    "other_ms": ("photo, prompt, masks", style.PURPLE),
 }
-PHASES = {"import": YELLOW, "open": ORANGE, "encode": BLUE, "decode": GREEN}
+PHASES = {"import": style.YELLOW, "open": style.ORANGE, "encode": style.BLUE, "decode": style.GREEN}
 
 
 def cold_start(table: pd.DataFrame) -> Figure:
     """Bars of the median steps of `fresh.cold_start`, and a dot for each start's first mask."""
     groups = dict(iter(table.groupby("series", sort=False)))
     places = np.arange(len(groups))
-    figure = Picture(figsize=(8, 1.7 + 0.6 * len(groups)), layout="constrained")
+    figure = style.Picture(8, 1.7 + 0.6 * len(groups))
     axes = figure.add_subplot()
     left = np.zeros(len(groups))
     for step, (label, colour) in STEPS.items():
@@ -42,15 +32,15 @@ def cold_start(table: pd.DataFrame) -> Figure:
         left += widths
     for place, rows in zip(places, groups.values(), strict=True):
         totals = rows["first_mask_ms"]
-        axes.scatter(totals, np.full(len(rows), place), color=BLACK, s=14, zorder=3)
+        axes.scatter(totals, np.full(len(rows), place), color=style.BLACK, s=14, zorder=3)
     starts = [f"{name}\n({len(rows)} starts)" for name, rows in groups.items()]
     axes.set_yticks(places, starts)
     axes.invert_yaxis()
     axes.set_xlabel("from nothing to the first mask (ms): median steps, a dot for each start")
     axes.set_ylabel("series")
     axes.set_title("What does it cost to begin?")
-    plain(axes, values="x")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    style.plain(axes, values="x")
+    figure.explain(3)
     return figure
 
 
@@ -58,7 +48,7 @@ def peak_memory(table: pd.DataFrame) -> Figure:
     """Bars of the median peak by phase of `fresh.peak_memory`, and a dot for each process."""
     series = list(table["series"].unique())
     phases = [phase for phase in PHASES if phase in set(table["phase"])]
-    figure = Picture(figsize=(8, 1.6 + 0.85 * len(series)), layout="constrained")
+    figure = style.Picture(8, 1.6 + 0.85 * len(series))
     axes = figure.add_subplot()
     height = 0.8 / len(phases)
     for number, phase in enumerate(phases):
@@ -67,21 +57,16 @@ def peak_memory(table: pd.DataFrame) -> Figure:
         peaks = [rows["peak_mb"].median() for rows in groups]
         axes.barh(places, peaks, height=0.9 * height, color=PHASES[phase], label=phase)
         for place, rows, peak in zip(places, groups, peaks, strict=True):
-            axes.scatter(rows["peak_mb"], np.full(len(rows), place), color=BLACK, s=6, zorder=3)
-            axes.annotate(
-                f"{peak:,.0f}",
-                (rows["peak_mb"].max(), place),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
+            axes.scatter(
+                rows["peak_mb"], np.full(len(rows), place), color=style.BLACK, s=6, zorder=3
             )
+            style.write_beside(axes, f"{peak:,.0f}", (rows["peak_mb"].max(), place), (6, 0))
     axes.set_yticks(np.arange(len(series)), [str(name) for name in series])
     axes.invert_yaxis()
     axes.margins(x=0.1)
     axes.set_xlabel("most memory held by a process that did this alone (MB)")
     axes.set_ylabel("series")
     axes.set_title("How much memory does it take?")
-    plain(axes, values="x")
-    figure.legend(loc="outside lower center", ncols=len(phases), frameon=False)
+    style.plain(axes, values="x")
+    figure.explain(len(phases))
     return figure

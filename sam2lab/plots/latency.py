@@ -9,41 +9,29 @@ import pandas as pd
 from matplotlib.cbook import violin_stats
 from matplotlib.figure import Figure
 from matplotlib.mlab import GaussianKDE
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from sam2lab.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    YELLOW,
-    Picture,
-    plain,
-)
+from sam2lab.plots import style
 
-COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
 LINES = ("-", "--", "-.", ":")
-MILLISECONDS = FuncFormatter(lambda value, _: f"{value:,.10g}")
 
-# Where the slowest run takes this many times the median, the rest would lie on the axis.
+# If the slowest run takes this many times the median, the axis is logarithmic: on a linear one the
+# others would all lie at its edge.
 LOG_FROM = 8
 
 
 def run_order(table: pd.DataFrame, summary: pd.DataFrame, column: str = "total_ms") -> Figure:
-    """Every run in its place, one panel for each series, the warm-up marked.
+    """Every run in the order measured, a panel for each series, the warm-up marked.
 
     `table` is that of `time_in_turn`, `summary` that of `summarise_latency` of the same column.
     Hollow dots on yellow belong to the warm-up; the line is the median of the rest and the grey
     band goes from its 5th to its 95th percentile.
     """
     rows = summary.set_index("series")
-    figure = Picture(figsize=(9, 0.8 + 1.9 * len(rows)), layout="constrained")
+    figure = style.Picture(9, 0.8 + 1.9 * len(rows))
     panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, row), colour in zip(panels, rows.iterrows(), _colours(rows), strict=True):
+    for place, (axes, (name, row)) in enumerate(zip(panels, rows.iterrows(), strict=True)):
+        colour = style.colour(place)
         runs = table[(table["series"] == name) & (table["phase"] != "open")]
         warming = runs["run"] <= row["warm_up_runs"]
         axes.scatter(
@@ -57,14 +45,14 @@ def run_order(table: pd.DataFrame, summary: pd.DataFrame, column: str = "total_m
             clip_on=False,
         )
         if row["warm_up_runs"]:
-            axes.axvspan(0.5, row["warm_up_runs"] + 0.5, color=YELLOW, alpha=0.6, linewidth=0)
+            axes.axvspan(0.5, row["warm_up_runs"] + 0.5, color=style.YELLOW, alpha=0.6, linewidth=0)
         axes.axhspan(row["p5_ms"], row["p95_ms"], color="#e8e8e8", zorder=0, linewidth=0)
         axes.axhline(row["median_ms"], color=colour, linewidth=1)
         if runs[column].max() > LOG_FROM * row["median_ms"]:
             axes.set_yscale("log")
         axes.set_title(_heading(name, row), fontsize=10, loc="left")
         axes.set_ylabel(_label(column))
-        _plain_time(axes, "y")
+        style.plain_numbers(axes, "y")
         axes.set_xlim(0, runs["run"].max() + 1)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlabel("run, in the order measured (hollow on yellow: warm-up)")
@@ -72,30 +60,30 @@ def run_order(table: pd.DataFrame, summary: pd.DataFrame, column: str = "total_m
 
 
 def time_ecdf(table: pd.DataFrame, column: str = "total_ms") -> Figure:
-    """For each time, the share of runs that took at most so long; `table` as for `run_order`.
+    """For each time, the share of runs that took no longer; `table` as for `run_order`.
 
-    Give it `steady_runs(table)` to leave the warm-up out.
+    Pass `steady_runs(table)` to leave the warm-up out.
     """
     groups = _times(table, column)
-    figure = Picture(figsize=(7, 4), layout="constrained")
+    figure = style.Picture(7, 4)
     axes = figure.add_subplot()
     for place, (name, times) in enumerate(groups.items()):
         axes.ecdf(
             times,
-            color=COLOURS[place % len(COLOURS)],
-            linestyle=LINES[place // len(COLOURS) % len(LINES)],
+            color=style.colour(place),
+            linestyle=LINES[place // len(style.SERIES) % len(LINES)],
             label=f"{name} ({len(times)} runs)",
             linewidth=1.6,
         )
     for share in (0.5, 0.95):
-        axes.axhline(share, color=GREY, linestyle=":", linewidth=1)
+        axes.axhline(share, color=style.GREY, linestyle=":", linewidth=1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 0.95, 1])
     axes.set_ylabel("share of runs that took at most so long")
     axes.set_xlabel(_label(column))
     axes.set_title("How often is it how fast?")
     _log_if_wide(axes, groups, "x")
-    _plain_time(axes, "x")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    style.plain_numbers(axes, "x")
+    figure.explain(3)
     return figure
 
 
@@ -105,13 +93,14 @@ def time_violins(table: pd.DataFrame, column: str = "total_ms") -> Figure:
     On a logarithmic axis it is the distribution of the logarithms.
     """
     groups = _times(table, column)
-    figure = Picture(figsize=(7, 1.2 + 0.8 * len(groups)), layout="constrained")
+    figure = style.Picture(7, 1.2 + 0.8 * len(groups))
     axes = figure.add_subplot()
     places = np.arange(len(groups))
     _log_if_wide(axes, groups, "x")
     to_axis, to_times = (np.log, np.exp) if axes.get_xscale() == "log" else (np.copy, np.copy)
-    for place, times, colour in zip(places, groups.values(), _colours(groups), strict=True):
-        # A violin of values that are all the same has no width to be drawn with.
+    for place, times in enumerate(groups.values()):
+        colour = style.colour(place)
+        # A violin of values that are all the same has no width.
         if np.ptp(times) > 0:
             (violin,) = violin_stats(to_axis(times), _density, points=1000)
             violin["coords"] = to_times(violin["coords"])
@@ -120,13 +109,13 @@ def time_violins(table: pd.DataFrame, column: str = "total_ms") -> Figure:
             )["bodies"]
             drawn[0].set(facecolor=colour, alpha=0.4)
         axes.scatter(times, np.full(len(times), place), marker="|", color=colour, alpha=0.5, s=30)
-        axes.scatter(np.median(times), place, color=BLACK, zorder=4, s=24)
+        axes.scatter(np.median(times), place, color=style.BLACK, zorder=4, s=24)
     axes.set_yticks(places, [str(name) for name in groups])
     axes.set_ylabel("series")
     axes.invert_yaxis()
     axes.set_xlabel(f"{_label(column)}; each stroke a run, the dot their median")
     axes.set_title("How do the times spread?")
-    _plain_time(axes, "x")
+    style.plain_numbers(axes, "x")
     return figure
 
 
@@ -134,13 +123,13 @@ def time_ratios(ratios: pd.DataFrame) -> Figure:
     """A forest plot of `latency_ratios`: each median ratio with its interval, 1 is as fast."""
     baseline = ratios["baseline"].iloc[0]
     places = np.arange(len(ratios))
-    figure = Picture(figsize=(7, 1.5 + 0.5 * len(ratios)), layout="constrained")
+    figure = style.Picture(7, 1.5 + 0.5 * len(ratios))
     axes = figure.add_subplot()
     axes.set_xscale("log")
-    axes.axvline(1, color=BLACK, linewidth=1)
+    axes.axvline(1, color=style.BLACK, linewidth=1)
     ends = ratios[["ratio_low", "ratio_high"]].to_numpy()
     around = np.abs(ends - ratios[["ratio"]].to_numpy()).T
-    axes.errorbar(ratios["ratio"], places, xerr=around, fmt="s", color=BLUE, capsize=4)
+    axes.errorbar(ratios["ratio"], places, xerr=around, fmt="s", color=style.BLUE, capsize=4)
     for place, row in zip(places, ratios.itertuples(), strict=True):
         text = f"{row.ratio:.3g}  [{row.ratio_low:.3g}, {row.ratio_high:.3g}]"
         axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), va="center")
@@ -151,7 +140,7 @@ def time_ratios(ratios: pd.DataFrame) -> Figure:
     axes.set_xlabel(f"time as a multiple of {baseline}'s, round by round (95 % interval)")
     axes.set_ylabel("series")
     axes.set_title(f"Left of 1 is faster than {baseline}")
-    _plain_time(axes, "x")
+    style.plain_numbers(axes, "x")
     return figure
 
 
@@ -167,21 +156,21 @@ def time_study(summary: pd.DataFrame, varied: str, time: str = "time of one run"
     places = names.to_numpy() if is_number else np.arange(len(names))
     # Numbers are short; names want room beside each other.
     width = 7 if is_number else max(7, 1.9 * len(names))
-    figure = Picture(figsize=(width, 3.8), layout="constrained")
+    figure = style.Picture(width, 3.8)
     axes = figure.add_subplot()
-    axes.vlines(places, summary["p5_ms"], summary["p95_ms"], color=GREY, linewidth=1.2)
-    axes.vlines(places, summary["median_low_ms"], summary["median_high_ms"], color=BLUE, lw=6)
-    axes.plot(places, summary["median_ms"], "o-" if is_number else "o", color=BLACK, linewidth=0.8)
+    axes.vlines(places, summary["p5_ms"], summary["p95_ms"], color=style.GREY, linewidth=1.2)
+    axes.vlines(places, summary["median_low_ms"], summary["median_high_ms"], color=style.BLUE, lw=6)
+    axes.plot(
+        places, summary["median_ms"], "o-" if is_number else "o", color=style.BLACK, linewidth=0.8
+    )
     if is_number and places.max() >= 8:
         axes.set_xscale("log", base=2)
     axes.set_xticks(places, [str(name) for name in names])
     axes.set_xticks([], minor=True)
     axes.margins(x=0.1)
     axes.set_ylim(0, 1.08 * summary["p95_ms"].max())
-    axes.set_xlabel(varied)
-    axes.set_ylabel(f"{time} (ms)")
-    axes.set_title(f"Does it depend on the {varied}?")
-    _plain_time(axes, "y")
+    axes.set(xlabel=varied, ylabel=f"{time} (ms)", title=f"Does it depend on the {varied}?")
+    style.plain_numbers(axes, "y")
     return figure
 
 
@@ -200,18 +189,14 @@ def _times(table: pd.DataFrame, column: str) -> dict[Any, np.ndarray]:
 
 
 def _density(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Of Gaussian kernels as wide as Silverman's rule of thumb (1986) has them.
+    """A density of Gaussian kernels, their width by Silverman's rule of thumb (1986).
 
-    It goes by the quartiles where wild runs would widen the kernels of all the others.
+    The quartiles decide where wild runs would widen the kernels of all the others.
     """
     low, high = np.percentile(values, [25, 75])
     deviation = values.std(ddof=1)
     spread = min(deviation, (high - low) / 1.34) or deviation
     return GaussianKDE(values, 0.9 * len(values) ** -0.2 * spread / deviation).evaluate(at)
-
-
-def _colours(names: Any) -> list[str]:
-    return [COLOURS[place % len(COLOURS)] for place in range(len(names))]
 
 
 def _label(column: str) -> str:
@@ -222,18 +207,3 @@ def _log_if_wide(axes: Any, groups: dict[Any, np.ndarray], axis: str) -> None:
     medians = [np.median(times) for times in groups.values()]
     if max(times.max() for times in groups.values()) > LOG_FROM * min(medians):
         axes.set(**{f"{axis}scale": "log"})
-
-
-def _plain_time(axes: Any, axis: str) -> None:
-    """Plain axes, and along the axis of time numbers without powers of ten."""
-    plain(axes)
-    along = axes.xaxis if axis == "x" else axes.yaxis
-    axes.grid(axis=axis, color="#dddddd", linewidth=0.6)
-    along.set_major_formatter(MILLISECONDS)
-    if along.get_scale() == "log":
-        low, high = along.get_view_interval()
-        # Within a decade or two, powers of ten alone would leave the axis without numbers.
-        digits = "23456789" if high < 3 * low else "235" if high < 50 * low else ""
-        along.set_minor_formatter(
-            FuncFormatter(lambda value, _: f"{value:,.6g}" if f"{value:e}"[0] in digits else "")
-        )

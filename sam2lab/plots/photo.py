@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from sam2lab.plots.style import GREEN, SKY, VERMILLION, Picture
+from sam2lab.plots import style
 
 
 def candidates(
@@ -37,13 +36,11 @@ def candidates(
             "mask (H, W), and a score for each"
         )
     height, width = photo.shape[:2]
-    figure = Picture(figsize=(10, 0.6 + 10 * height / width / len(masks)), layout="constrained")
+    figure = style.Picture(10, 0.6 + 10 * height / width / len(masks))
     panels = figure.subplots(1, len(masks), squeeze=False)[0]
     for axes, mask, score in zip(panels, masks, scores, strict=True):
-        axes.imshow(photo)
-        axes.imshow(np.where(mask[..., None], to_rgba(SKY, 0.65), 0.0))
-        for marker, colour, chosen in (("o", GREEN, positive), ("X", VERMILLION, ~positive)):
-            axes.scatter(*clicks[chosen].T, s=90, marker=marker, c=colour, edgecolors="white")
+        style.show_mask(axes, photo, mask, style.SKY, 0.65)
+        style.show_clicks(axes, clicks, positive, 90)
         axes.set_title(f"predicted IoU {score:.2f}")
         axes.set_axis_off()
     return figure

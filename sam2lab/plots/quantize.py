@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from sam2lab.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, Picture, plain
+from sam2lab.plots import style
 
 # Between a worst and a best IoU that differ by less, every label would lie on the next.
 _LEAST_HEIGHT = 0.002
@@ -20,13 +20,13 @@ def block_damage(swept: pd.DataFrame) -> Figure:
     line reaches to what one mask in twenty loses.
     """
     table = swept.sort_values("part", key=_by_number, ignore_index=True)
-    figure = Picture(figsize=(7, 1.4 + 0.3 * len(table)), layout="constrained")
+    figure = style.Picture(7, 1.4 + 0.3 * len(table))
     axes = figure.add_subplot()
     places = np.arange(len(table))
     worst = table["iou"].idxmin()
-    colours = [VERMILLION if place == worst else BLUE for place in places]
+    colours = [style.VERMILLION if place == worst else style.BLUE for place in places]
     lost, far = 1 - table["iou"], 1 - table["iou_p5"]
-    axes.hlines(places, 0, far, color=GREY, linewidth=1.2, zorder=1)
+    axes.hlines(places, 0, far, color=style.GREY, linewidth=1.2, zorder=1)
     axes.barh(places, lost, 0.6, color=colours, zorder=2)
     for place, row in zip(places, table.itertuples(), strict=True):
         text = f"{row.share:.0%}, {row.sqnr_db:.0f} dB"
@@ -37,7 +37,7 @@ def block_damage(swept: pd.DataFrame) -> Figure:
     axes.set_xlabel("loss of mask IoU: mean, and what one mask in twenty exceeds")
     axes.set_ylabel("the only part in 8 bits")
     axes.set_title("Which part suffers from 8 bits? (share of the damage, signal to noise)")
-    plain(axes, "x")
+    style.plain(axes, "x")
     return figure
 
 
@@ -47,10 +47,10 @@ def pareto(table: pd.DataFrame) -> Figure:
     `table` is that of `export.pareto.pareto`. Those that no other beats are blue, the others
     hollow, the float model, in its first row, is black.
     """
-    figure = Picture(figsize=(10.5, 1.6 + 0.3 * len(table)), layout="constrained")
+    figure = style.Picture(10.5, 1.6 + 0.3 * len(table))
     left, middle, right = figure.subplots(1, 3, width_ratios=(4, 2.2, 4))
-    colours = [BLUE if best else ORANGE for best in table["best"]]
-    colours[0] = BLACK
+    colours = [style.BLUE if best else style.ORANGE for best in table["best"]]
+    colours[0] = style.BLACK
     faces = [c if best else "none" for c, best in zip(colours, table["best"], strict=True)]
     low = min(table["iou"].min(), 1 - _LEAST_HEIGHT)
     margin = 0.06 * (1 - low)
@@ -58,7 +58,7 @@ def pareto(table: pd.DataFrame) -> Figure:
         axes.scatter(table[column], table["iou"], c=faces, edgecolors=colours, s=36, zorder=3)
         axes.set(xlim=(0, max(1.1, 1.05 * table[column].max())), ylim=(low - margin, 1 + margin))
         axes.set_ylabel("mask IoU with the float model")
-        plain(axes, "y")
+        style.plain(axes, "y")
     right.yaxis.tick_right()
     right.yaxis.set_label_position("right")
     right.spines[["left", "right"]].set_visible(True)
@@ -71,7 +71,7 @@ def pareto(table: pd.DataFrame) -> Figure:
     order = table["iou"].argsort().to_numpy()
     for height, place in zip(np.linspace(0.03, 0.97, len(table)), order, strict=True):
         row = table.iloc[place]
-        middle.text(0.5, height, row["recipe"], ha="center", va="center", color=BLACK)
+        middle.text(0.5, height, row["recipe"], ha="center", va="center", color=style.BLACK)
         for axes, column, side in ((left, "time_ratio", 0.0), (right, "size_ratio", 1.0)):
             figure.add_artist(
                 ConnectionPatch(

@@ -10,32 +10,21 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sam2lab.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    YELLOW,
-    Picture,
-    plain,
-)
+from sam2lab.plots import style
 
-_OUTLINES = (VERMILLION, SKY, YELLOW, GREEN, PURPLE, ORANGE)
+_OUTLINES = (style.VERMILLION, style.SKY, style.YELLOW, style.GREEN, style.PURPLE, style.ORANGE)
 
 
 def parts(counts: Mapping[str, int]) -> Figure:
     """How many parameters each part of a model has, as bars."""
-    figure = Picture(figsize=(8, 0.6 + 0.4 * len(counts)), layout="constrained")
+    figure = style.Picture(8, 0.6 + 0.4 * len(counts))
     axes = figure.subplots()
     names, values = list(counts), np.array(list(counts.values())) / 1e6
-    bars = axes.barh(names[::-1], values[::-1], color=BLUE)
+    bars = axes.barh(names[::-1], values[::-1], color=style.BLUE)
     axes.bar_label(bars, fmt="%.2f M", padding=4)
     axes.set_xlabel("parameters (millions)")
     axes.margins(x=0.15)
-    plain(axes, values="x")
+    style.plain(axes, values="x")
     return figure
 
 
@@ -46,7 +35,7 @@ def outlined(
 ) -> Figure:
     """Pictures (H, W, 3), each with the outlines of its masks (N, H, W)."""
     rows = -(-len(images) // columns)
-    figure = Picture(figsize=(10, 10 * rows / columns), layout="constrained")
+    figure = style.Picture(10, 10 * rows / columns)
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.set_axis_off()
     for axes, image, objects in zip(figure.axes, images, masks, strict=False):
@@ -63,26 +52,26 @@ def learning(log: pd.DataFrame) -> Figure:
     `unseen_*` columns are dots: measured now and then on scenes that training never sees.
     Grey bands separate the phases; the first is geometry, without pictures.
     """
-    figure = Picture(figsize=(10, 4), layout="constrained")
+    figure = style.Picture(10, 4)
     left, right = figure.subplots(1, 2)
-    left.plot(log["step"], log["loss"], color=BLUE)
+    left.plot(log["step"], log["loss"], color=style.BLUE)
     left.set_ylabel("loss, training scenes")
-    right.plot(log["step"], log["iou"], color=GREY, label="one prompt, training scenes")
+    right.plot(log["step"], log["iou"], color=style.GREY, label="one prompt, training scenes")
     unseen = log.dropna(subset=["unseen_click"])
     for column, label, colour, marker in (
-        ("unseen_box", "box, unseen scenes", GREEN, "s"),
-        ("unseen_best", "click, best of 3, unseen scenes", SKY, "^"),
-        ("unseen_click", "click, best-scored, unseen scenes", VERMILLION, "o"),
+        ("unseen_box", "box, unseen scenes", style.GREEN, "s"),
+        ("unseen_best", "click, best of 3, unseen scenes", style.SKY, "^"),
+        ("unseen_click", "click, best-scored, unseen scenes", style.VERMILLION, "o"),
     ):
         right.plot(
             unseen["step"], unseen[column], marker, linestyle="-", color=colour, label=label, ms=4
         )
     right.set_ylabel("mean IoU")
     right.set_ylim(0, 1)
-    figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
+    figure.explain(4, fontsize="small")
     for axes in (left, right):
         axes.set_xlabel("step")
-        plain(axes)
+        style.plain(axes)
         _mark_phases(axes, log)
     return figure
 
