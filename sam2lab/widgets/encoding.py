@@ -43,7 +43,7 @@ class Encoding:
         self._pursue()
 
     def use(self, engine: str) -> None:
-        """Let another engine answer once it has encoded the photo; until then nothing changes."""
+        """Let another engine answer once it has encoded the photo; actions wait for it."""
         self.wanted = engine
         self._pursue()
 

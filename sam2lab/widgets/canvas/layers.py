@@ -24,7 +24,6 @@ NAME = "Photo to segment; arrow keys move a crosshair, Enter clicks there"
 # Photo pixels larger than this, in canvas pixels, are shown as the squares they are.
 SMOOTH_UP_TO = 4.0
 
-
 Masks = tuple[tuple[PackedMask, Paint], ...]
 
 

@@ -75,13 +75,8 @@ class Pointer:
         for event in (self.presses, self.moves, self.wheel):
             event.on_dom_event(self._on_event)
 
-    @property
-    def hovers(self) -> bool:
-        """Whether movements are reported while no button is pressed."""
-        return self._hovers
-
-    @hovers.setter
-    def hovers(self, wanted: bool) -> None:
+    def watch_hovering(self, wanted: bool) -> None:
+        """Report movements while no button is pressed, or no longer."""
         self._hovers = wanted
         self._watch_moves()
 

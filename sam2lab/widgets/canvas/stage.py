@@ -204,7 +204,7 @@ class Stage:
 
     def _watch(self) -> None:
         """Let the browser report movements while one would change something."""
-        self.pointer.hovers = self._previews or self.crosshair is not None
+        self.pointer.watch_hovering(self._previews or self.crosshair is not None)
 
     def _look(self, change: Callable[[Viewport], Viewport], is_moving: bool = False) -> None:
         if self._drawing is not None:

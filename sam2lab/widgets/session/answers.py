@@ -11,7 +11,7 @@ from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.cache import MIB
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Float32
-from sam2lab.runtime.lru import BoundedMap, CacheInfo
+from sam2lab.runtime.lru import BoundedMap
 from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session.objects import Box, Point, Prompt
@@ -92,7 +92,7 @@ class Answers:
     """
 
     def __init__(self, max_bytes: int = 256 * MIB) -> None:
-        self._kept: BoundedMap[tuple[object, ...], Answer] = BoundedMap(2**20, max_bytes)
+        self.kept: BoundedMap[tuple[object, ...], Answer] = BoundedMap(2**20, max_bytes)
 
     def get(
         self,
@@ -111,21 +111,17 @@ class Answers:
 
         known, answer = 0, Answer.nothing(embedding.image_size)
         for count in range(len(prompts), 0, -1):
-            found = self._kept.get(key(count))
+            found = self.kept.get(key(count))
             if found is not None:
                 known, answer = count, _choosing(found, choice if count == 1 else None)
                 break
         was_kept = known == len(prompts)
-        self._kept.count(hits=was_kept, misses=not was_kept)
+        self.kept.count(hits=was_kept, misses=not was_kept)
         for count in range(known + 1, len(prompts) + 1):
             answer = decode(segmenter, embedding, prompts[:count], answer)
-            self._kept.put(key(count), answer)
+            self.kept.put(key(count), answer)
             answer = _choosing(answer, choice if count == 1 else None)
         return answer, was_kept
-
-    def info(self) -> CacheInfo:
-        """Hits, misses, contents and bounds of the cache."""
-        return self._kept.info()
 
 
 def decode(

@@ -131,7 +131,7 @@ def test_movements_are_watched_only_while_they_are_needed(mouse: Mouse) -> None:
     assert watched.watched_events == ["mousemove"]
     mouse("mouseup", 100, 60)
     assert watched.watched_events == []
-    mouse.pointer.hovers = True
+    mouse.pointer.watch_hovering(True)
     assert watched.watched_events == ["mousemove"]
     mouse("mousemove", 8, 6, buttons=0)
     assert mouse.told.all[-1] == ("hovered", 8, 6)

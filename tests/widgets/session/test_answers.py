@@ -128,7 +128,7 @@ def test_answers_that_left_the_cache_are_computed_again() -> None:
     for x in range(10, 60, 10):
         expected.add_point(x, 50)
     assert np.array_equal(session.answer().logits, expected.answer().logits)
-    assert session._engines.answers.info().entries == 0
+    assert session._engines.answers.kept.info().entries == 0
 
 
 def test_memory_stays_within_the_cache_over_two_thousand_clicks() -> None:
@@ -152,7 +152,7 @@ def test_memory_stays_within_the_cache_over_two_thousand_clicks() -> None:
                 held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    info = session._engines.answers.info()
+    info = session._engines.answers.kept.info()
     assert info.bytes <= limit
     assert info.entries < 200
     # What a click leaves is its state in the history: a few small tuples, no masks.

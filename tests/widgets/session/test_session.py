@@ -402,10 +402,10 @@ def test_a_preview_is_the_mask_that_the_click_would_give_and_leaves_no_trace(
     heard: list[frozenset[str]] = []
     session.add_point(10, 20)
     session.subscribe(heard.append)
-    state, kept = session.state, session._engines.answers.info().entries
+    state, kept = session.state, session._engines.answers.kept.info().entries
     preview = session.preview(30, 20)
     assert session.state is state
-    assert session._engines.answers.info().entries == kept
+    assert session._engines.answers.kept.info().entries == kept
     assert heard == []
     session.add_point(30, 20)
     assert np.array_equal(preview, session.mask)
