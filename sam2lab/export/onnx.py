@@ -25,7 +25,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,51 +160,37 @@ def _trace_both(
 ) -> Iterator[tuple[str, onnx.ModelProto, dict[str, str]]]:
     """Trace one graph after the other, to save memory: its name, raw graph and metadata."""
     module = module.cpu().float().eval()
-    image = torch.zeros(1, 3, *input_size)
     encoder = Encoder(module, input_size).eval()
-    yield (
-        "encoder",
-        _trace(
-            encoder,
-            {"image": (image, {0: "B"})},
-            {name: {0: "B"} for name in ENCODER_OUTPUTS},
-        ),
-        {ORDERS: json.dumps(encoder.map_steps())},
-    )
+    traced = _trace(encoder, {"image": ((1, 3, *input_size), "B")}, ENCODER_OUTPUTS, "B")
+    yield "encoder", traced, {ORDERS: json.dumps(encoder.map_steps())}
     height, width = input_size[0] // 16, input_size[1] // 16
     channels = module.sam_mask_decoder.transformer_dim
     objects, points = 3, 2
-    yield (
-        "decoder",
-        _trace(
-            Decoder(module, input_size).eval(),
-            {
-                "image_embed": (torch.zeros(1, channels, height, width), {0: "I"}),
-                "high_res_feats_0": (
-                    torch.zeros(1, channels // 8, 4 * height, 4 * width),
-                    {0: "I"},
-                ),
-                "high_res_feats_1": (
-                    torch.zeros(1, channels // 4, 2 * height, 2 * width),
-                    {0: "I"},
-                ),
-                "point_coords": (torch.zeros(objects, points, 2), {0: "L", 1: "P"}),
-                "point_labels": (torch.zeros(objects, points), {0: "L", 1: "P"}),
-                "mask_input": (torch.zeros(1, 1, 4 * height, 4 * width), {0: "M"}),
-                "has_mask_input": (torch.zeros(1), {0: "N"}),
-            },
-            {name: {0: "L"} for name in DECODER_OUTPUTS},
-        ),
-        {},
-    )
+    inputs = {
+        "image_embed": ((1, channels, height, width), "I"),
+        "high_res_feats_0": ((1, channels // 8, 4 * height, 4 * width), "I"),
+        "high_res_feats_1": ((1, channels // 4, 2 * height, 2 * width), "I"),
+        "point_coords": ((objects, points, 2), "LP"),
+        "point_labels": ((objects, points), "LP"),
+        "mask_input": ((1, 1, 4 * height, 4 * width), "M"),
+        "has_mask_input": ((1,), "N"),
+    }
+    yield "decoder", _trace(Decoder(module, input_size).eval(), inputs, DECODER_OUTPUTS, "L"), {}
 
 
 def _trace(
     module: nn.Module,
-    inputs: dict[str, tuple[torch.Tensor, dict[int, str]]],
-    outputs: dict[str, dict[int, str]],
+    inputs: Mapping[str, tuple[tuple[int, ...], str]],
+    outputs: Sequence[str],
+    batch: str,
 ) -> onnx.ModelProto:
-    """Trace `module` on example inputs; `inputs` and `outputs` name the free dimensions."""
+    """Trace `module` on zeros.
+
+    `inputs` has the shape of each input, with letters for the first dimensions, which are free.
+    `batch` is the letter of the outputs' first dimension, which is free too.
+    """
+    free = {name: dict(enumerate(letters)) for name, (_, letters) in inputs.items()}
+    free |= {name: {0: batch} for name in outputs}
     written = io.BytesIO()
     with warnings.catch_warnings():
         # The module's docstring says why the exporter is the old one. onnxslim folds what it leaves
@@ -215,11 +201,11 @@ def _trace(
         warnings.filterwarnings("ignore", message="torch.from_numpy results are registered as")
         torch.onnx.export(
             module,
-            tuple(example for example, _ in inputs.values()),
+            tuple(torch.zeros(shape) for shape, _ in inputs.values()),
             written,
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={name: axes for name, (_, axes) in inputs.items()} | outputs,
+            dynamic_axes=free,
             opset_version=OPSET,
             dynamo=False,
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -29,7 +27,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     scopes = {_scope(node) for node in graph.node if node.op_type in _SENSITIVE}
 
     half: set[str] = set()
-    casts: dict[str, str] = {}
+    casts: set[str] = set()
     nodes: list[onnx.NodeProto] = []
     used: dict[str, onnx.TensorProto] = {}
 
@@ -37,7 +35,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         suffix = "half" if to == TensorProto.FLOAT16 else "float"
         casted = f"{name}_{suffix}"
         if casted not in casts:
-            casts[casted] = name
+            casts.add(casted)
             nodes.append(helper.make_node("Cast", [name], [casted], name=casted, to=to))
         return casted
 
@@ -68,9 +66,9 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         helper.make_node("Cast", [f"{name}_half"], [name], name=name, to=TensorProto.FLOAT)
         for name in sorted(renamed)
     ]
-    _replace(graph.node, nodes)
-    _replace(graph.initializer, used.values())
-    del graph.value_info[:]
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(used.values())
     return model
 
 
@@ -83,9 +81,3 @@ def _halved(tensor: onnx.TensorProto) -> onnx.TensorProto:
     largest = np.finfo(np.float16).max
     values = np.clip(numpy_helper.to_array(tensor), -largest, largest).astype(np.float16)
     return numpy_helper.from_array(values, f"{tensor.name}_half")
-
-
-def _replace(field: object, messages: Iterable[object]) -> None:
-    kept = list(messages)
-    del field[:]  # type: ignore[attr-defined]
-    field.extend(kept)  # type: ignore[attr-defined]

@@ -70,7 +70,7 @@ def test_bands_are_split_at_run_time_whatever_the_batch() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return in_bands(lambda part: part + part.abs(), (x,), 3)
 
-    graph = _trace(Sums(), {"x": (torch.zeros(6, 2), {0: "N"})}, {"y": {0: "N"}})
+    graph = _trace(Sums(), {"x": ((6, 2), "N")}, ["y"], "N")
     session = ort.InferenceSession(graph.SerializeToString())
     for rows in (6, 9, 21):
         x = np.random.default_rng(0).standard_normal((rows, 2)).astype(np.float32)

@@ -285,12 +285,6 @@ def test_a_bundle_goes_beside_what_its_folder_holds_already(
     assert [path.name for path in tmp_path.iterdir()] == ["nano"]
 
 
-def test_a_file_in_the_folders_place_is_refused(small: ZooModel, tmp_path: Path) -> None:
-    (tmp_path / "nano").write_text("a file")
-    with pytest.raises(ValueError, match="which is a file"):
-        export(small, tmp_path / "nano")
-
-
 def test_no_mem_embed_is_added_where_the_config_says_so(tmp_path: Path) -> None:
     model = zoo.load("nano", weights="random", input_size=SMALL)
     with torch.no_grad():

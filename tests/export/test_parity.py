@@ -80,14 +80,6 @@ def test_the_decoder_answers_sixty_four_objects_at_once(exported: Export) -> Non
     assert_same_answer(small.decode(features, coords, labels), wanted)
 
 
-def test_boxes_are_points_labelled_two_and_three(nano: Exported) -> None:
-    features = nano.encode(nano.pixels())
-    coords = np.array([[[20, 30], [180, 190]], [[5, 5], [90, 70]]], np.float32)
-    labels = np.array([[2, 3], [2, 3]], np.float32)
-    wanted = original.decode(nano.model.module, features, coords, labels)
-    assert_same_answer(nano.decode(features, coords, labels), wanted)
-
-
 @pytest.mark.parametrize("objects", [1, 2, 5])
 @pytest.mark.parametrize("one_mask_for_all", [True, False])
 @pytest.mark.parametrize("flag_per_object", [True, False])
