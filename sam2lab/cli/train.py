@@ -66,11 +66,8 @@ def add(parser: ArgumentParser) -> None:
 def train(arguments: Namespace) -> None:
     """Train to the end and write the files; prints their folder."""
     from sam2lab.runtime.bundle_folder import check_free
-    from sam2lab.scenes.coco import CocoFolder
-    from sam2lab.scenes.mixture import Mixture
-    from sam2lab.train.loop import Trainer
-    from sam2lab.train.recipe import FULL, TOY
-    from sam2lab.train.ship import ship
+    from sam2lab.scenes import CocoFolder, Mixture
+    from sam2lab.train import FULL, TOY, Trainer, save_model
 
     name, place = ("toy", "toy") if arguments.toy else ("nano", "my-nano")
     out = arguments.out or settings.models_folder() / place
@@ -90,4 +87,4 @@ def train(arguments: Namespace) -> None:
         workers=arguments.workers,
     )
     trainer.run()
-    print(ship(trainer, out).folder)
+    print(save_model(trainer, out).folder)

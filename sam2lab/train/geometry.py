@@ -1,8 +1,8 @@
-"""The decoder's first lesson, before any picture: where a prompt is.
+"""The geometry warm-up: the decoder learns where a prompt is, before it sees any picture.
 
 On noise instead of features, a box must give its rectangle and a click a disc around it. Two
-minutes of this and the decoder knows what coordinates mean; without it, training on pictures
-spends its first thousands of steps there, and the encoder learns nothing meanwhile.
+minutes of this teach the decoder what coordinates mean. Without it, training on pictures spends
+its first thousands of steps on that, and the encoder learns nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sam2lab.train.lessons import BOX_CORNERS, CELL, NOT_A_POINT
-from sam2lab.train.pupil import Levels, Pupil
+from sam2lab.train.batches import BOX_CORNERS, CELL, NOT_A_POINT
+from sam2lab.train.trainable import FeatureMaps, TrainableModel
 
 _STRIDES = (16, 8, 4)
 
 
 def draw_shapes(generator: torch.Generator, count: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Prompts and what they must give: points (K, 2, 2), labels (K, 2), targets (K, h, w).
+    """Draw prompts and their masks: points (K, 2, 2), labels (K, 2), targets (K, h, w).
 
     The first half are boxes, the others single clicks.
     """
@@ -39,10 +39,12 @@ def draw_shapes(generator: torch.Generator, count: int, side: int) -> tuple[Tens
     return torch.cat([corners, clicks]), labels.int(), targets
 
 
-def noise(generator: torch.Generator, pupil: Pupil, count: int, side: int) -> Levels:
-    """Feature maps that say nothing, at the scale of those that do."""
-    widths = [head.in_channels for head in pupil.affinity]
-    return Levels(
+def draw_noise(
+    generator: torch.Generator, model: TrainableModel, count: int, side: int
+) -> FeatureMaps:
+    """Draw feature maps of noise, as large in value as those of pictures."""
+    widths = [head.in_channels for head in model.affinity]
+    return FeatureMaps(
         *(
             torch.randn(count, width, side // stride, side // stride, generator=generator) / 2
             for width, stride in zip(widths, _STRIDES, strict=True)

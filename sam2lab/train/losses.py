@@ -1,4 +1,4 @@
-"""What is asked of an answer, and how far it is from it."""
+"""How far predictions are from their targets."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Scores are easier than masks, and come first where they weigh as much: on noise, the decoder then
-# does not turn within the toy's steps.
+from sam2lab.train.batches import CELL
+
+# Scores are easier to learn than masks. Where they weigh as much, they are learnt first: on noise,
+# the decoder then learns no masks within the steps of TOY.
 _SCORES = 0.1
+_AFFINITY_SHARPNESS = 8.0
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Dice plus balanced cross-entropy, one number a mask: (..., H, W) twice -> (...).
 
-    A plain mean over pixels is smallest for empty masks, since most of a picture is not the
-    object: training sits there for thousands of steps. Here the object's pixels weigh as much
-    together as all the others.
+    A plain mean over pixels is small for empty masks, since most of a picture is not the object:
+    training stays there for thousands of steps. Here the object's pixels together weigh as much
+    as all others together.
 
     >>> perfect = torch.tensor([[[9.0, -9.0]]]), torch.tensor([[[1.0, 0.0]]])
     >>> empty = torch.tensor([[[-9.0, -9.0]]]), torch.tensor([[[1.0, 0.0]]])
     >>> bool(mask_loss(*perfect) < 0.01), bool(mask_loss(*empty) > 5)
     (True, True)
     """
-    return balanced_cross_entropy(logits, targets) + dice(logits, targets)
+    return balanced_cross_entropy(logits, targets) + dice_loss(logits, targets)
 
 
 def balanced_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -34,38 +37,55 @@ def balanced_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return (inside + outside) / 2
 
 
-def dice(logits: Tensor, targets: Tensor) -> Tensor:
-    """One minus the overlap of a soft mask and its target; small objects count as large ones."""
-    guessed = logits.sigmoid()
-    both = (guessed * targets).sum((-2, -1))
-    either = guessed.sum((-2, -1)) + targets.sum((-2, -1))
+def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """One minus the Dice coefficient of a soft mask and its target, whatever the object's size."""
+    predicted = logits.sigmoid()
+    both = (predicted * targets).sum((-2, -1))
+    either = predicted.sum((-2, -1)) + targets.sum((-2, -1))
     return 1 - (2 * both + 1) / (either + 1)
 
 
-def overlap(logits: Tensor, targets: Tensor) -> Tensor:
-    """The Jaccard index of the masks that the logits mean: (..., H, W) twice -> (...).
+def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
+    """The IoU of thresholded logits and their targets, without gradient: (..., H, W) -> (...).
 
-    >>> overlap(torch.tensor([[[1.0, 1.0, -1.0]]]), torch.tensor([[[1.0, 0.0, 0.0]]]))
+    >>> mask_iou(torch.tensor([[[1.0, 1.0, -1.0]]]), torch.tensor([[[1.0, 0.0, 0.0]]]))
     tensor([0.5000])
     """
-    guessed, wanted = logits.detach() > 0, targets > 0.5
-    both = (guessed & wanted).sum((-2, -1))
-    either = (guessed | wanted).sum((-2, -1))
+    predicted, wanted = logits.detach() > 0, targets > 0.5
+    both = (predicted & wanted).sum((-2, -1))
+    either = (predicted | wanted).sum((-2, -1))
     return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
 
-def answer_loss(logits: Tensor, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of a batch of answers, and the overlap of each of their masks, (K, 4).
+def prediction_loss(logits: Tensor, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss of a batch of predictions, and the IoU of each of their masks, (K, 4).
 
     logits are (K, 4, h, w), scores (K, 4) before their sigmoid, targets (K, h, w). The first
-    mask is the lone one and always learns; of the three candidates only the best does, so that
-    they may come to mean different things (a part, the whole). All four learn to say how good
-    they are: cross-entropy is smallest at the mean of the overlaps (an absolute difference at
-    their median, which is near zero for a candidate that is seldom best), and pulls as hard on
-    a score that is stuck at zero as on any other.
+    mask is the single one and always learns. Of the three candidates only the best learns, so
+    that they can come to mean different things (a part, the whole). All four scores learn by
+    cross-entropy, which is smallest at the mean IoU of a mask: an absolute difference would be
+    smallest at the median, which is near zero for a candidate that is seldom best. Before the
+    sigmoid, it pulls as hard on a score that is stuck at zero as on any other.
     """
     wanted = targets[:, None].expand_as(logits)
     losses = mask_loss(logits, wanted)
-    overlaps = overlap(logits, wanted)
-    honest = _SCORES * functional.binary_cross_entropy_with_logits(scores, overlaps)
-    return losses[:, 0].mean() + losses[:, 1:].min(1).values.mean() + honest, overlaps
+    ious = mask_iou(logits, wanted)
+    of_scores = _SCORES * functional.binary_cross_entropy_with_logits(scores, ious)
+    return losses[:, 0].mean() + losses[:, 1:].min(1).values.mean() + of_scores, ious
+
+
+def affinity_loss(embeddings: Tensor, targets: Tensor, points: Tensor, labels: Tensor) -> Tensor:
+    """Make the cell under a first click similar to its object's cells, and to no others.
+
+    embeddings (B, C, h, w) of length one, targets (B, K, h, w), points (B, K, P, 2) in pixels,
+    labels (B, K, P). Prompts that begin with a box have no part in it.
+    """
+    batch, prompts, height, width = targets.shape
+    cells = (points[:, :, 0] / CELL).long()
+    place = cells[..., 1].clamp(0, height - 1) * width + cells[..., 0].clamp(0, width - 1)
+    flat = embeddings.flatten(2)
+    clicked = flat.gather(2, place[:, None].expand(-1, flat.shape[1], -1))
+    similar = torch.einsum("bck,bcp->bkp", clicked, flat).view(batch, prompts, height, width)
+    loss = balanced_cross_entropy(_AFFINITY_SHARPNESS * (similar - 0.5), targets)
+    on_object = (labels[:, :, 0] == 1).float()
+    return (loss * on_object).sum() / on_object.sum().clamp(min=1)

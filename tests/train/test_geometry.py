@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
+from sam2lab.train.batches import CELL
 from sam2lab.train.geometry import draw_shapes
-from sam2lab.train.lessons import CELL
 
 SIDE = 64
 

@@ -4,19 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from sam2lab.train.losses import answer_loss, balanced_cross_entropy, dice, mask_loss, overlap
+from sam2lab.train.losses import (
+    balanced_cross_entropy,
+    dice_loss,
+    mask_iou,
+    mask_loss,
+    prediction_loss,
+)
 
 
-def test_overlap_is_intersection_over_union() -> None:
+def test_mask_iou_is_intersection_over_union() -> None:
     rng = np.random.default_rng(0)
     logits, target = rng.normal(size=(5, 8, 9)), rng.random((5, 8, 9))
-    found = overlap(torch.from_numpy(logits), torch.from_numpy(target)).numpy()
+    found = mask_iou(torch.from_numpy(logits), torch.from_numpy(target)).numpy()
     for value, guess, truth in zip(found, logits > 0, target > 0.5, strict=True):
         assert value == pytest.approx((guess & truth).sum() / (guess | truth).sum())
 
 
 def test_two_empty_masks_agree() -> None:
-    assert overlap(-torch.ones(2, 2), torch.zeros(2, 2)) == 1
+    assert mask_iou(-torch.ones(2, 2), torch.zeros(2, 2)) == 1
 
 
 def test_an_empty_answer_costs_as_much_for_a_small_object_as_for_a_large_one() -> None:
@@ -38,7 +44,7 @@ def test_balance_gives_both_sides_the_same_weight() -> None:
 
 def test_dice_of_a_perfect_answer_is_nothing() -> None:
     target = (torch.rand(6, 6) > 0.5).float()
-    assert dice((target - 0.5) * 200, target) == pytest.approx(0, abs=1e-5)
+    assert dice_loss((target - 0.5) * 200, target) == pytest.approx(0, abs=1e-5)
 
 
 def test_of_three_candidates_only_the_best_learns() -> None:
@@ -47,7 +53,7 @@ def test_of_three_candidates_only_the_best_learns() -> None:
     logits = torch.randn(1, 4, 8, 8)
     logits[:, 2] = target * 4 - 2
     logits.requires_grad_()
-    loss, _ = answer_loss(logits, torch.full((1, 4), 0.5), target)
+    loss, _ = prediction_loss(logits, torch.full((1, 4), 0.5), target)
     loss.backward()
     moved = logits.grad.abs().sum((0, 2, 3)) > 0
     assert moved.tolist() == [True, False, True, False]
@@ -58,19 +64,19 @@ def test_all_scores_learn_how_good_their_masks_are() -> None:
     target[:, :2] = 1
     scores = torch.full((1, 4), 2.0, requires_grad=True)
     logits = torch.stack([target[0], -target[0], target[0] - 0.5, torch.ones(4, 4)])[None]
-    loss, overlaps = answer_loss(logits - 0.25, scores, target)
+    loss, ious = prediction_loss(logits - 0.25, scores, target)
     loss.backward()
-    assert torch.equal(scores.grad.sign(), (scores.detach().sigmoid() - overlaps).sign())
+    assert torch.equal(scores.grad.sign(), (scores.detach().sigmoid() - ious).sign())
 
 
 def test_a_score_that_is_stuck_at_zero_is_still_pulled_up() -> None:
     target = torch.ones(1, 4, 4)
     scores = torch.full((1, 4), -40.0, requires_grad=True)
-    loss, overlaps = answer_loss(torch.ones(1, 4, 4, 4), scores, target)
+    loss, ious = prediction_loss(torch.ones(1, 4, 4, 4), scores, target)
     loss.backward()
-    assert overlaps.min() == 1
+    assert ious.min() == 1
     # One stuck score is pulled as hard as one that knows nothing, and twice as hard: it is further.
     unsure = torch.zeros(1, 4, requires_grad=True)
-    answer_loss(torch.ones(1, 4, 4, 4), unsure, target)[0].backward()
+    prediction_loss(torch.ones(1, 4, 4, 4), unsure, target)[0].backward()
     torch.testing.assert_close(scores.grad, 2 * unsure.grad)
     assert (unsure.grad < 0).all()

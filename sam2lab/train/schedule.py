@@ -1,4 +1,4 @@
-"""How long, how large and how fast: what a training run is made of."""
+"""`Schedule`: how many steps a training run has, on what sizes, at what learning rates."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Phase:
     """Steps that are alike: pictures of `side` pixels, `batch` at a time, `prompts` on each.
 
-    `rounds` is how often a prompt is answered at most: from the second time on with the last
-    answer and one more click where it was wrong.
+    `rounds` is the most often that a prompt is decoded: from the second time on with the last
+    mask and one more click where that was wrong.
     """
 
     side: int
@@ -22,13 +22,13 @@ class Phase:
 
     @property
     def cost(self) -> float:
-        """What a step costs, in arbitrary units: pixels seen."""
+        """What a step costs: the pixels of its pictures."""
         return self.side**2 * self.batch
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A whole run: the decoder's geometry first, then the phases, small pictures first."""
+class Schedule:
+    """A whole run: the decoder's geometry warm-up, then the phases, small pictures first."""
 
     geometry_steps: int
     phases: tuple[Phase, ...]
@@ -39,14 +39,14 @@ class Recipe:
 
     @property
     def steps(self) -> int:
-        """All steps, those on geometry included."""
+        """All steps, with those of the geometry warm-up."""
         return self.geometry_steps + sum(phase.steps for phase in self.phases)
 
     def phase_at(self, step: int) -> tuple[Phase | None, int]:
-        """The phase that a step belongs to, None for geometry, and the phase's first step.
+        """The phase that a step belongs to, None for the warm-up, and the phase's first step.
 
-        >>> recipe = Recipe(10, (Phase(128, 8, 4, 5), Phase(256, 8, 4, 5)))
-        >>> recipe.phase_at(9)[0], recipe.phase_at(14)[0].side, recipe.phase_at(15)[1]
+        >>> schedule = Schedule(10, (Phase(128, 8, 4, 5), Phase(256, 8, 4, 5)))
+        >>> schedule.phase_at(9)[0], schedule.phase_at(14)[0].side, schedule.phase_at(15)[1]
         (None, 128, 15)
         """
         first = self.geometry_steps
@@ -56,12 +56,12 @@ class Recipe:
             if step < first + phase.steps:
                 return phase, first
             first += phase.steps
-        raise ValueError(f"step is {step}, but the recipe ends at {first}")
+        raise ValueError(f"step is {step}, but the schedule ends at {first}")
 
     def rate_at(self, step: int) -> float:
-        """The learning rate: a short climb, then half a cosine over the *cost* of what is left.
+        """The learning rate: a short climb, then half a cosine over the *cost* of the phases.
 
-        Geometry has a climb of its own and stays at the top.
+        The geometry warm-up has a climb of its own and then a constant rate.
         """
         phase, _ = self.phase_at(step)
         into = step if phase is None else step - self.geometry_steps
@@ -76,7 +76,7 @@ class Recipe:
         return self.rate * climb * (1 + math.cos(math.pi * share)) / 2
 
 
-TOY = Recipe(
+TOY = Schedule(
     geometry_steps=650,
     geometry_side=64,
     phases=(Phase(64, 8, 6, 120),),
@@ -85,7 +85,7 @@ TOY = Recipe(
 )
 """A minute on two cores: enough to see the loss fall and unseen scenes improve."""
 
-FULL = Recipe(
+FULL = Schedule(
     geometry_steps=1500,
     phases=(
         Phase(128, 16, 6, 1681),

@@ -1,4 +1,4 @@
-"""The training loop: plain PyTorch, seeded, and restartable at any point."""
+"""`Trainer`: the training loop in plain PyTorch, seeded, and resumable at any step."""
 
 from __future__ import annotations
 
@@ -20,35 +20,37 @@ from sam2lab.reference import zoo
 from sam2lab.reference.engine import checked_device
 from sam2lab.runtime.arguments import path, whole
 from sam2lab.runtime.files import check_place, replacing
-from sam2lab.train.geometry import draw_shapes, noise
-from sam2lab.train.lessons import CELL, Lessons, Scenes
-from sam2lab.train.losses import answer_loss, balanced_cross_entropy
-from sam2lab.train.probe import FIGURES, probe
-from sam2lab.train.pupil import Levels, Pupil
-from sam2lab.train.recipe import Phase, Recipe
+from sam2lab.train.batches import SampleDataset, Scenes
+from sam2lab.train.geometry import draw_noise, draw_shapes
+from sam2lab.train.losses import affinity_loss, prediction_loss
+from sam2lab.train.rounds import add_correction, shown_mask
+from sam2lab.train.schedule import Phase, Schedule
+from sam2lab.train.trainable import FeatureMaps, TrainableModel
+from sam2lab.train.validation import FIGURES, validate
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+# The column of the affinity loss, as the log in models/nano calls it.
+AFFINITY = "likeness"
 
 _GEOMETRY_PICTURES, _GEOMETRY_PROMPTS = 8, 6
 _AVERAGE = 0.999
 _SAVE_EVERY_S = 180.0
-_LIKENESS_SHARPNESS = 8.0
 _LOG_EVERY = 25
-_PROBE_EVERY = 250
-# Answered once, twice or more: a prompt's first answer is worth most practice.
+_VALIDATE_EVERY = 250
+# The chance of another round: a prompt's first mask needs most practice.
 _FURTHER_ROUND = 0.5
 
 
 @dataclass(eq=False)
 class Trainer:
-    """One run: the model, its running average, and how far it has come.
+    """One run: the model, its running average, and its step.
 
-    The average of the last thousand steps' weights is what is used in the end: it answers
-    better than any single step's.
+    The result is the average of the last thousand steps' weights, which predicts better than
+    the weights of any single step.
     """
 
     scenes: Scenes
-    recipe: Recipe
+    schedule: Schedule
     folder: Path | None = None
     unseen: Scenes | None = None
     seed: int = 0
@@ -58,8 +60,8 @@ class Trainer:
     log: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.recipe, Recipe):
-            raise ValueError(f"recipe is {self.recipe!r:.80}; wanted a Recipe, such as TOY")
+        if not isinstance(self.schedule, Schedule):
+            raise ValueError(f"schedule is {self.schedule!r:.80}; wanted a Schedule, such as TOY")
         self.seed = whole("seed", self.seed, 0, 2**63 - 1)
         self.workers = whole("workers", self.workers, 0)
         checked_device(self.device)
@@ -69,29 +71,28 @@ class Trainer:
         self.model = zoo.untrained("nano", self.seed)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            self.pupil = Pupil(self.model).to(self.device).train()
-        self.average = {k: v.detach().clone() for k, v in self.pupil.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.pupil, self.recipe.weight_decay), lr=self.recipe.rate, betas=(0.9, 0.98)
-        )
+            self.trainable = TrainableModel(self.model).to(self.device).train()
+        self.average = {k: v.detach().clone() for k, v in self.trainable.state_dict().items()}
+        groups = _groups(self.trainable, self.schedule.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.schedule.rate, betas=(0.9, 0.98))
         if self.folder is not None and (self.folder / CHECKPOINT).is_file():
             self._load(self.folder / CHECKPOINT)
 
     def run(self) -> None:
-        """Train to the end of the recipe, from wherever it stands; Ctrl-C saves and stops."""
+        """Train from the current step to the end of the schedule; Ctrl-C saves and stops."""
         saved = time.monotonic()
-        bar = tqdm(total=self.recipe.steps, initial=self.step, desc="train", unit="step")
+        bar = tqdm(total=self.schedule.steps, initial=self.step, desc="train", unit="step")
         recent: list[dict[str, float]] = []
         began = time.perf_counter()
         try:
-            while self.step < self.recipe.steps:
+            while self.step < self.schedule.steps:
                 for row in self._phase_rows():
                     now = time.perf_counter()
                     recent.append(row | {"seconds": now - began})
                     began = now
                     bar.update()
-                    if self.step % _LOG_EVERY == 0 or self.step == self.recipe.steps:
-                        self.log.append(_mean(recent) | self._probe())
+                    if self.step % _LOG_EVERY == 0 or self.step == self.schedule.steps:
+                        self.log.append(_mean(recent) | self._validate())
                         bar.set_postfix(
                             loss=f"{self.log[-1]['loss']:.2f}", iou=f"{self.log[-1]['iou']:.2f}"
                         )
@@ -115,14 +116,14 @@ class Trainer:
         return zoo.ZooModel(module, self.model.info)
 
     def save(self) -> None:
-        """Write the checkpoint and the log, beside their places first."""
+        """Write the checkpoint and the log, each beside its place first."""
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "begun_with": self._begun_with(),
             "step": self.step,
-            "pupil": self.pupil.state_dict(),
+            "trainable": self.trainable.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "log": self.log,
@@ -140,8 +141,8 @@ class Trainer:
                 beside.write_text(text.getvalue())
 
     def _begun_with(self) -> dict[str, Any]:
-        """What makes a run this one and no other."""
-        return {"seed": self.seed, "scenes of": self.scenes.contents, **asdict(self.recipe)}
+        """What a run must have in common with one that is resumed."""
+        return {"seed": self.seed, "scenes of": self.scenes.contents, **asdict(self.schedule)}
 
     def _load(self, file: Path) -> None:
         try:
@@ -149,7 +150,7 @@ class Trainer:
             begun_with = state.get("begun_with", {})
         except OSError:
             raise
-        # What a damaged file makes the reader raise is not bounded.
+        # torch raises nearly anything on a damaged file.
         except Exception:
             raise ValueError(
                 f"folder: {file} is damaged, or not the checkpoint of a run; delete it to begin "
@@ -167,85 +168,83 @@ class Trainer:
                 f"is {here}. Ask for what it was begun with to go on, or give another folder to "
                 "begin anew"
             )
-        self.pupil.load_state_dict(state["pupil"])
+        # Older checkpoints have the weights under "pupil".
+        self.trainable.load_state_dict(state.get("trainable") or state["pupil"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.log = state["step"], state["log"]
 
-    def _probe(self) -> dict[str, float]:
-        """The figures on unseen scenes, every so often; empty cells in between."""
-        phase, _ = self.recipe.phase_at(self.step - 1)
-        due = self.step % _PROBE_EVERY == 0 or self.step == self.recipe.steps
+    def _validate(self) -> dict[str, float]:
+        """The figures on unseen scenes, every 250 steps; NaN in between."""
+        phase, _ = self.schedule.phase_at(self.step - 1)
+        due = self.step % _VALIDATE_EVERY == 0 or self.step == self.schedule.steps
         if self.unseen is None or phase is None or not due:
             return dict.fromkeys(FIGURES, math.nan)
-        return probe(self.averaged(), self.unseen, phase.side)
+        return validate(self.averaged(), self.unseen, phase.side)
 
     def _phase_rows(self) -> Iterator[dict[str, float]]:
-        """Take the steps of the phase that is on, one row of figures for each."""
-        phase, first = self.recipe.phase_at(self.step)
+        """Take the remaining steps of the current phase; yield a row of figures for each."""
+        phase, first = self.schedule.phase_at(self.step)
         if phase is None:
-            while self.step < self.recipe.geometry_steps:
-                yield self._update(*self._geometry())
+            while self.step < self.schedule.geometry_steps:
+                yield self._update(*self._geometry_loss())
             return
         left = first + phase.steps - self.step
-        lessons = Lessons(self.scenes, phase.side, phase.prompts, phase.batch, self.step, left)
         loader = DataLoader(
-            lessons,
+            SampleDataset(self.scenes, phase.side, phase.prompts, phase.batch, self.step, left),
             phase.batch,
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
-            # Else it would draw a number from everybody's.
+            # Without one it would draw from torch's global generator.
             generator=torch.Generator(),
         )
         for batch in loader:
-            yield self._update(*self._lesson(phase, *(x.to(self.device) for x in batch)))
+            yield self._update(*self._picture_losses(phase, *(x.to(self.device) for x in batch)))
 
-    def _geometry(self) -> tuple[Tensor, dict[str, float]]:
+    def _geometry_loss(self) -> tuple[Tensor, dict[str, float]]:
         generator = torch.Generator().manual_seed(self.step)
-        side, count = self.recipe.geometry_side, _GEOMETRY_PICTURES * _GEOMETRY_PROMPTS
+        side, count = self.schedule.geometry_side, _GEOMETRY_PICTURES * _GEOMETRY_PROMPTS
         points, labels, targets = (x.to(self.device) for x in draw_shapes(generator, count, side))
-        levels = noise(generator, self.pupil, _GEOMETRY_PICTURES, side)
-        levels = Levels(*(x.to(self.device) for x in (levels.embed, levels.middle, levels.fine)))
-        logits, scores = self.pupil.answer(
-            levels.repeat(_GEOMETRY_PROMPTS), side, points, labels, None
-        )
-        loss, overlaps = answer_loss(logits, scores, targets)
-        return loss, {"side": 0, **_figures(scores, overlaps), "likeness": 0.0}
+        noise = draw_noise(generator, self.trainable, _GEOMETRY_PICTURES, side)
+        maps = FeatureMaps(*(x.to(self.device) for x in noise.all)).repeat(_GEOMETRY_PROMPTS)
+        logits, scores = self.trainable.decode(maps, side, points, labels, None)
+        loss, ious = prediction_loss(logits, scores, targets)
+        return loss, {"side": 0, **_figures(scores, ious), AFFINITY: 0.0}
 
-    def _lesson(
+    def _picture_losses(
         self, phase: Phase, images: Tensor, targets: Tensor, points: Tensor, labels: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
         generator = torch.Generator(self.device).manual_seed(self.step)
-        look = self.pupil.look(images)
-        likeness = _likeness_loss(self.pupil.likeness(look), targets, points, labels)
+        maps = self.trainable.encode(images)
+        affinity = affinity_loss(self.trainable.cell_embeddings(maps), targets, points, labels)
         targets, points, labels = (x.flatten(0, 1) for x in (targets, points, labels))
-        levels = look.repeat(phase.prompts)
+        maps = maps.repeat(phase.prompts)
 
-        previous, total, rounds = None, likeness, 0
+        previous, total, rounds = None, affinity, 0
         while True:
-            logits, scores = self.pupil.answer(levels, phase.side, points, labels, previous)
-            loss, overlaps = answer_loss(logits, scores, targets)
+            logits, scores = self.trainable.decode(maps, phase.side, points, labels, previous)
+            loss, ious = prediction_loss(logits, scores, targets)
             total, rounds = total + loss, rounds + 1
             if rounds == 1:
-                figures = _figures(scores, overlaps)
+                figures = _figures(scores, ious)
             again = torch.rand((), generator=generator, device=self.device) < _FURTHER_ROUND
             if rounds == phase.rounds or not again:
                 break
-            previous = _handed_back(logits, scores, labels, first=rounds == 1)
-            points, labels = _corrected(previous[:, 0], targets, points, labels, generator)
-        return total / rounds, {"side": phase.side, **figures, "likeness": float(likeness.detach())}
+            previous = shown_mask(logits, scores, labels, first=rounds == 1)
+            points, labels = add_correction(previous[:, 0], targets, points, labels, generator)
+        return total / rounds, {"side": phase.side, **figures, AFFINITY: float(affinity.detach())}
 
     def _update(self, loss: Tensor, figures: dict[str, float]) -> dict[str, float]:
-        rate = self.recipe.rate_at(self.step)
+        rate = self.schedule.rate_at(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.pupil.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.trainable.parameters(), 1.0)
         self.optimizer.step()
         keep = min(_AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for key, value in self.pupil.state_dict().items():
+            for key, value in self.trainable.state_dict().items():
                 if value.is_floating_point():
                     self.average[key].lerp_(value, 1 - keep)
         self.step += 1
@@ -257,69 +256,27 @@ class Trainer:
         }
 
 
-def _groups(pupil: Pupil, decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices and kernels only."""
-    parameters = [p for p in pupil.parameters() if p.requires_grad]
+def _groups(model: TrainableModel, decay: float) -> list[dict[str, Any]]:
+    """Parameters in two groups: weight decay is for matrices and kernels only."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
 
 
-def _figures(scores: Tensor, overlaps: Tensor) -> dict[str, float]:
-    """What a user would get: the lone mask, the best-scored candidate, the best there was."""
+def _figures(scores: Tensor, ious: Tensor) -> dict[str, float]:
+    """Mean IoU of what a user may get: the best-scored candidate, the best one, the single mask."""
     scores = scores.detach()
-    chosen = overlaps[:, 1:].gather(1, scores[:, 1:].argmax(1, keepdim=True))
+    chosen = ious[:, 1:].gather(1, scores[:, 1:].argmax(1, keepdim=True))
     return {
         "iou": float(chosen.mean()),
-        "iou_best": float(overlaps[:, 1:].max(1).values.mean()),
-        "iou_lone": float(overlaps[:, 0].mean()),
+        "iou_best": float(ious[:, 1:].max(1).values.mean()),
+        "iou_lone": float(ious[:, 0].mean()),
     }
 
 
-def _handed_back(logits: Tensor, scores: Tensor, labels: Tensor, first: bool) -> Tensor:
-    """The logits of the mask that a user would see, as the next mask prompt, (K, 1, h, w).
-
-    After one click that is the best-scored candidate, otherwise the lone mask.
-    """
-    alone = ((labels != -1).sum(1) == 1) & first
-    best = scores[:, 1:].argmax(1) + 1
-    chosen = torch.where(alone, best, torch.zeros_like(best))
-    return logits.detach()[torch.arange(len(logits)), chosen][:, None]
-
-
-def _corrected(
-    logits: Tensor, targets: Tensor, points: Tensor, labels: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """One more click for each prompt, somewhere in what its answer has wrong."""
-    count, _, width = targets.shape
-    wrong = ((logits > 0) != (targets > 0.5)).float().flatten(1)
-    # A perfect answer is clicked anywhere on its object.
-    weights = torch.where(wrong.any(1, keepdim=True), wrong, targets.flatten(1))
-    cell = torch.multinomial(weights + 1e-9, 1, generator=generator)
-    label = (targets.flatten(1).gather(1, cell) > 0.5).to(labels.dtype)
-    within = torch.rand(count, 2, generator=generator, device=points.device)
-    place = (torch.cat([cell % width, cell // width], 1) + within) * CELL
-    return torch.cat([points, place[:, None]], 1), torch.cat([labels, label], 1)
-
-
-def _likeness_loss(likeness: Tensor, targets: Tensor, points: Tensor, labels: Tensor) -> Tensor:
-    """The cell under a click should be like the cells of its object and unlike all others.
-
-    likeness (B, C, h, w), targets (B, K, h, w), points (B, K, P, 2), labels (B, K, P).
-    """
-    batch, prompts, height, width = targets.shape
-    cells = (points[:, :, 0] / CELL).long()
-    place = cells[..., 1].clamp(0, height - 1) * width + cells[..., 0].clamp(0, width - 1)
-    flat = likeness.flatten(2)
-    clicked = flat.gather(2, place[:, None].expand(-1, flat.shape[1], -1))
-    similar = torch.einsum("bck,bcp->bkp", clicked, flat).view(batch, prompts, height, width)
-    loss = balanced_cross_entropy(_LIKENESS_SHARPNESS * (similar - 0.5), targets)
-    on_object = (labels[:, :, 0] == 1).float()
-    return (loss * on_object).sum() / on_object.sum().clamp(min=1)
-
-
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Figures of several steps as one row: their means, but the last step's number and side."""
+    """One row for several steps: the means of their figures, the last one's number and side."""
     mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
     return mean | {"step": rows[-1]["step"], "side": rows[-1]["side"]}

@@ -9,10 +9,10 @@ import torch
 
 from sam2lab.scenes.mixture import Mixture
 from sam2lab.scenes.scene import Scene
-from sam2lab.train.loop import CHECKPOINT, LOG, Trainer
-from sam2lab.train.recipe import Phase, Recipe
+from sam2lab.train.schedule import Phase, Schedule
+from sam2lab.train.trainer import CHECKPOINT, LOG, Trainer
 
-RECIPE = Recipe(4, (Phase(64, 2, 3, 4, rounds=3), Phase(96, 2, 3, 3)), warm_up=2)
+SCHEDULE = Schedule(4, (Phase(64, 2, 3, 4, rounds=3), Phase(96, 2, 3, 3)), warm_up=2)
 
 
 class Squares:
@@ -54,7 +54,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     torch.set_num_threads(1)
-    trainer = Trainer(Squares(), RECIPE, tmp_path_factory.mktemp("whole"), unseen=Squares())
+    trainer = Trainer(Squares(), SCHEDULE, tmp_path_factory.mktemp("whole"), unseen=Squares())
     trainer.run()
     return trainer
 
@@ -65,8 +65,8 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
     whole: Trainer, scene: int, tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        Trainer(Stops(scene), RECIPE, tmp_path).run()
-    resumed = Trainer(Squares(), RECIPE, tmp_path)
+        Trainer(Stops(scene), SCHEDULE, tmp_path).run()
+    resumed = Trainer(Squares(), SCHEDULE, tmp_path)
     assert resumed.step == scene // 2
     resumed.run()
     for key, value in whole.average.items():
@@ -77,7 +77,7 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
 def begun(tmp_path: Path) -> Path:
     """The folder of a run that was interrupted at its first picture."""
     with pytest.raises(KeyboardInterrupt):
-        Trainer(Stops(8), RECIPE, tmp_path).run()
+        Trainer(Stops(8), SCHEDULE, tmp_path).run()
     return tmp_path
 
 
@@ -85,9 +85,15 @@ def begun(tmp_path: Path) -> Path:
     ("asked", "message"),
     [
         ({"seed": 3}, "begun with seed 0; asked for is seed 3"),
-        ({"recipe": replace(RECIPE, rate=0.5)}, "begun with rate 0.0008; asked for is rate 0.5"),
+        (
+            {"schedule": replace(SCHEDULE, rate=0.5)},
+            "begun with rate 0.0008; .* is rate 0.5",
+        ),
         ({"scenes": Mixture()}, "begun with scenes of squares; asked for is scenes of 0 annotated"),
-        ({"recipe": replace(RECIPE, phases=RECIPE.phases[:1])}, "begun with phases .*96.*; asked"),
+        (
+            {"schedule": replace(SCHEDULE, phases=SCHEDULE.phases[:1])},
+            "begun with phases .*96.*;",
+        ),
     ],
 )
 def test_a_run_is_not_taken_up_as_if_it_were_another(
@@ -95,7 +101,7 @@ def test_a_run_is_not_taken_up_as_if_it_were_another(
 ) -> None:
     before = (begun / CHECKPOINT).read_bytes()
     with pytest.raises(ValueError, match=f"folder is .*{message}.*give another folder"):
-        Trainer(**{"scenes": Squares(), "recipe": RECIPE, "folder": begun} | asked)
+        Trainer(**{"scenes": Squares(), "schedule": SCHEDULE, "folder": begun} | asked)
     assert (begun / CHECKPOINT).read_bytes() == before
 
 
@@ -104,7 +110,7 @@ def test_a_damaged_checkpoint_is_named(begun: Path, content: bytes | str) -> Non
     whole = (begun / CHECKPOINT).read_bytes()
     (begun / CHECKPOINT).write_bytes(whole[:-1000] if isinstance(content, str) else content)
     with pytest.raises(ValueError, match=r"folder: .*checkpoint\.pt is damaged.*delete it"):
-        Trainer(Squares(), RECIPE, begun)
+        Trainer(Squares(), SCHEDULE, begun)
 
 
 @pytest.mark.parametrize(
@@ -113,25 +119,25 @@ def test_a_damaged_checkpoint_is_named(begun: Path, content: bytes | str) -> Non
         ({"device": "nonsense"}, "device is 'nonsense'; this machine has cpu"),
         ({"workers": -1}, "workers is -1; wanted a whole number, 0 or more"),
         ({"seed": -1}, "seed is -1; wanted a whole number from 0"),
-        ({"recipe": "TOY"}, "recipe is 'TOY'; wanted a Recipe"),
+        ({"schedule": "TOY"}, "schedule is 'TOY'; wanted a Schedule"),
         ({"folder": Path(__file__)}, "folder is .*is a file"),
         ({"folder": 7}, "folder is 7; wanted a path"),
     ],
 )
 def test_what_no_run_can_be_made_of_is_refused_before_it_begins(wrong: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Trainer(**{"scenes": Squares(), "recipe": RECIPE} | wrong)
+        Trainer(**{"scenes": Squares(), "schedule": SCHEDULE} | wrong)
 
 
 def test_the_bar_is_not_called_by_the_name_of_a_model(
     whole: Trainer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Trainer(Squares(), RECIPE, whole.folder).run()
+    Trainer(Squares(), SCHEDULE, whole.folder).run()
     assert capsys.readouterr().err.strip().startswith("train: 100%")
 
 
 def test_the_same_seed_begins_with_the_same_weights() -> None:
-    first, second, other = (Trainer(Squares(), RECIPE, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (Trainer(Squares(), SCHEDULE, seed=seed) for seed in (1, 1, 2))
     for key, value in first.average.items():
         assert torch.equal(value, second.average[key])
     assert any(not torch.equal(v, other.average[k]) for k, v in first.average.items())
@@ -141,19 +147,19 @@ def test_the_log_has_a_row_for_the_end(whole: Trainer) -> None:
     assert whole.folder is not None
     header, *rows = (whole.folder / LOG).read_text().splitlines()
     last = dict(zip(header.split(","), rows[-1].split(","), strict=True))
-    assert int(last["step"]) == RECIPE.steps
+    assert int(last["step"]) == SCHEDULE.steps
     assert 0 <= float(last["unseen_box"]) <= 1
 
 
 def test_a_checkpoint_holds_plain_tensors_only(whole: Trainer) -> None:
     assert whole.folder is not None
     state = torch.load(whole.folder / CHECKPOINT, weights_only=True)
-    assert state["step"] == RECIPE.steps
+    assert state["step"] == SCHEDULE.steps
 
 
-def test_what_no_lesson_teaches_is_left_as_it_was(whole: Trainer) -> None:
+def test_weights_that_images_do_not_use_stay_as_they_were(whole: Trainer) -> None:
     """Memory attention has no part in images: nothing may decay it unseen."""
-    begun = Trainer(Squares(), RECIPE).average
+    begun = Trainer(Squares(), SCHEDULE).average
     for key, value in whole.average.items():
         if "memory_attention" in key:
             torch.testing.assert_close(value, begun[key])
@@ -161,17 +167,17 @@ def test_what_no_lesson_teaches_is_left_as_it_was(whole: Trainer) -> None:
 
 def test_training_leaves_the_global_random_state_alone() -> None:
     before = torch.get_rng_state()
-    Trainer(Squares(), Recipe(1, (Phase(64, 2, 3, 1),)), unseen=Squares()).run()
+    Trainer(Squares(), Schedule(1, (Phase(64, 2, 3, 1),)), unseen=Squares()).run()
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_one_scene_can_be_learnt_by_heart() -> None:
+def test_one_scene_can_be_overfitted() -> None:
     """The whole chain, prompts to gradients: a model that cannot do this learns nothing."""
 
     class One(Squares):
         def scene(self, index: int, size: tuple[int, int]) -> Scene:
             return super().scene(7, size)
 
-    trainer = Trainer(One(), Recipe(0, (Phase(64, 1, 8, 100),), rate=2e-3, warm_up=10))
+    trainer = Trainer(One(), Schedule(0, (Phase(64, 1, 8, 100),), rate=2e-3, warm_up=10))
     trainer.run()
     assert trainer.log[-1]["iou_lone"] > 0.8

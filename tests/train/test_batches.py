@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sam2lab.runtime.masks import bounding_box
 from sam2lab.scenes.scene import Scene
-from sam2lab.train.lessons import CELL, Lessons, draw, jittered_box
+from sam2lab.train.batches import BOX_CORNERS, CELL, SampleDataset, draw_sample
 
 SIDE = 64
 seeds = st.integers(0, 2**32)
@@ -32,17 +33,17 @@ class Fixed:
 
 @given(seeds)
 def test_a_click_is_in_a_cell_that_its_object_touches(seed: int) -> None:
-    lesson = draw(np.random.default_rng(seed), scene(seed), 6, "click")
-    assert lesson.labels.tolist() == [[1]] * 6
-    for target, (point,) in zip(lesson.targets, lesson.points, strict=True):
+    sample = draw_sample(np.random.default_rng(seed), scene(seed), 6, "click")
+    assert sample.labels.tolist() == [[1]] * 6
+    for target, (point,) in zip(sample.targets, sample.points, strict=True):
         column, row = (point // CELL).astype(int)
         assert target[row, column] > 0
 
 
 @given(seeds)
 def test_further_clicks_are_on_the_side_that_they_say(seed: int) -> None:
-    lesson = draw(np.random.default_rng(seed), scene(seed), 8, "several")
-    for target, points, labels in zip(lesson.targets, lesson.points, lesson.labels, strict=True):
+    sample = draw_sample(np.random.default_rng(seed), scene(seed), 8, "several")
+    for target, points, labels in zip(sample.targets, sample.points, sample.labels, strict=True):
         for point, label in zip(points, labels, strict=True):
             if label in (0, 1):
                 column, row = (point // CELL).astype(int)
@@ -51,48 +52,47 @@ def test_further_clicks_are_on_the_side_that_they_say(seed: int) -> None:
 
 def test_a_target_is_the_share_of_each_cell() -> None:
     made = scene(3, objects=1)
-    lesson = draw(np.random.default_rng(0), made, 1, "click")
+    sample = draw_sample(np.random.default_rng(0), made, 1, "click")
     for row, column in np.ndindex(SIDE // CELL, SIDE // CELL):
         cell = made.masks[0, row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL]
-        assert lesson.targets[0, row, column] == cell.mean()
+        assert sample.targets[0, row, column] == cell.mean()
 
 
 @given(seeds)
-def test_a_box_is_drawn_near_its_object_and_within_the_picture(seed: int) -> None:
-    mask = scene(seed, objects=1).masks[0]
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    exact = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
-    box = jittered_box(np.random.default_rng(seed), mask)
-    assert (box >= 0).all()
-    assert (box <= SIDE).all()
-    assert (box[0] <= box[1]).all()
-    assert np.abs(box - exact).max() <= 20
+def test_a_box_is_that_of_its_object_but_for_its_jitter(seed: int) -> None:
+    made = scene(seed, objects=1)
+    sample = draw_sample(np.random.default_rng(seed), made, 4, "box")
+    left, top, right, bottom = bounding_box(made.masks[0])
+    assert (sample.labels == BOX_CORNERS).all()
+    # A tenth of the box; a float32 of up to 64 is exact to 4e-6.
+    off = np.abs(sample.points - [[left, top], [right, bottom]])
+    assert (off <= 0.1 * np.array([right - left, bottom - top]) + 1e-5).all()
 
 
 def test_every_object_is_asked_for_before_any_is_asked_for_twice() -> None:
-    lesson = draw(np.random.default_rng(0), scene(1, objects=4), 4, "click")
-    assert len(np.unique(lesson.targets.reshape(4, -1), axis=0)) == 4
+    sample = draw_sample(np.random.default_rng(0), scene(1, objects=4), 4, "click")
+    assert len(np.unique(sample.targets.reshape(4, -1), axis=0)) == 4
 
 
 @pytest.mark.parametrize(("kind", "slots"), [("click", 1), ("pair", 2), ("several", 4)])
 def test_prompts_of_a_step_have_one_width(kind, slots) -> None:
-    lesson = draw(np.random.default_rng(0), scene(0), 5, kind)
-    assert lesson.points.shape == (5, slots, 2)
+    sample = draw_sample(np.random.default_rng(0), scene(0), 5, kind)
+    assert sample.points.shape == (5, slots, 2)
 
 
-def test_going_on_in_the_middle_gives_the_same_lessons() -> None:
-    whole = Lessons(Fixed(), SIDE, prompts=2, batch=3, first_step=10, steps=4)
-    rest = Lessons(Fixed(), SIDE, prompts=2, batch=3, first_step=12, steps=2)
+def test_resuming_in_the_middle_gives_the_same_samples() -> None:
+    whole = SampleDataset(Fixed(), SIDE, prompts=2, batch=3, first_step=10, steps=4)
+    rest = SampleDataset(Fixed(), SIDE, prompts=2, batch=3, first_step=12, steps=2)
     for number in range(6):
         for left, right in zip(whole[6 + number], rest[number], strict=True):
             np.testing.assert_array_equal(left, right)
 
 
-def test_a_scene_without_objects_is_passed_over() -> None:
+def test_a_scene_without_objects_is_skipped() -> None:
     class Sparse(Fixed):
         def scene(self, index: int, size: tuple[int, int]) -> Scene:
             made = super().scene(index, size)
             return Scene(made.image, made.masks[:0]) if index < 2**40 else made
 
-    lessons = Lessons(Sparse(), SIDE, prompts=2, batch=1, first_step=0, steps=3)
-    assert all(lessons[number][1].any((1, 2)).all() for number in range(3))
+    samples = SampleDataset(Sparse(), SIDE, prompts=2, batch=1, first_step=0, steps=3)
+    assert all(samples[number][1].any((1, 2)).all() for number in range(3))

@@ -1,4 +1,4 @@
-"""From a finished run to the files that everybody else uses."""
+"""Writes the model files of a finished run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.bundle_folder import check_free
 from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.files import replacing
-from sam2lab.train.loop import LOG, Trainer
+from sam2lab.train.trainer import LOG, Trainer
 
 CONFIG = "nano.yaml"
 
 
-def ship(trainer: Trainer, folder: Path) -> Bundle:
+def save_model(trainer: Trainer, folder: Path) -> Bundle:
     """Write weights, config, log and the float bundle into `folder`, as models/nano has them.
 
     The weights are kept in half precision, which halves the download. The bundle is made from
-    what was kept, not from what was trained, so that PyTorch and ONNX still agree. A folder that
-    holds a model is refused, as it is.
+    the weights that were kept, not from those that were trained, so that PyTorch and ONNX agree.
+    A folder that holds a model already is refused and left as it is.
     """
     check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     half = {key: value.half() for key, value in trainer.averaged().module.state_dict().items()}
     with replacing(folder / zoo.NANO_WEIGHTS) as beside:
-        # Not save_file: its files can be read by nobody but their owner.
+        # Not save_file: only their owner may read its files.
         beside.write_bytes(save({key: value.contiguous() for key, value in half.items()}))
     with as_file(files("sam2lab.reference") / CONFIG) as config:
         shutil.copyfile(config, folder / CONFIG)

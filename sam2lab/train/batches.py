@@ -1,8 +1,8 @@
-"""What the model is asked: objects of a scene, prompts drawn for them, and what is right.
+"""Draws training samples: objects of a scene, prompts for them, and the masks that are right.
 
-All numpy, so that loader processes prepare lessons while the model learns from others.
-Targets have a quarter of the picture's side, as SAM 2's low-resolution masks have: each cell
-holds the share of its 4 x 4 pixels that belong to the object.
+All in numpy, so that loader processes draw samples while the model trains on others. Targets
+have a quarter of the picture's side, as SAM 2's low-resolution masks have: each cell holds the
+share of its 4 x 4 pixels that belong to the object.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from torch.utils.data import Dataset
 
+from sam2lab.runtime.masks import Mask, bounding_box
+from sam2lab.scenes.clicks import jittered_box
 from sam2lab.scenes.scene import Scene
 
 CELL = 4
@@ -31,9 +33,9 @@ _SLOTS = {"click": 1, "box": 2, "pair": 2, "several": 4}
 
 
 class Scenes(Protocol):
-    """Where scenes come from: the same index gives the same scene.
+    """A source of scenes: the same index gives the same scene.
 
-    `contents` says what they are made of, so that a run is not taken up with others.
+    `contents` describes the source, so that a run is not resumed with another.
     """
 
     @property
@@ -43,7 +45,7 @@ class Scenes(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class Sample:
     """One picture and K prompts on it.
 
     image: uint8 (3, side, side). targets: float32 (K, side / 4, side / 4) in [0, 1].
@@ -57,10 +59,10 @@ class Lesson:
     labels: npt.NDArray[np.int32]
 
 
-class Lessons(Dataset[list[npt.NDArray[np.generic]]]):
-    """The lessons of one phase, in the order of their numbers; each depends on its number only.
+class SampleDataset(Dataset[list[npt.NDArray[np.generic]]]):
+    """The samples of one phase by number; each depends on its number only.
 
-    Every lesson of a step prompts in the same way, because a batch of prompts is one array.
+    All samples of a step have the same kind of prompts, because their prompts are one array.
     """
 
     def __init__(
@@ -80,8 +82,8 @@ class Lessons(Dataset[list[npt.NDArray[np.generic]]]):
         index = self.first_step * self.batch + number
         rng = np.random.default_rng([index, self.side])
         scene = self._scene_with_objects(index, rng)
-        lesson = draw(rng, scene, self.prompts, kind_of(index // self.batch))
-        return [lesson.image, lesson.targets, lesson.points, lesson.labels]
+        sample = draw_sample(rng, scene, self.prompts, kind_of(index // self.batch))
+        return [sample.image, sample.targets, sample.points, sample.labels]
 
     def _scene_with_objects(self, index: int, rng: np.random.Generator) -> Scene:
         scene = self.scenes.scene(index, (self.side, self.side))
@@ -91,16 +93,16 @@ class Lessons(Dataset[list[npt.NDArray[np.generic]]]):
 
 
 def kind_of(step: int) -> Kind:
-    """How the prompts of a step are made."""
+    """The kind of all prompts of a step."""
     rng = np.random.default_rng([step, 1])
     kinds: tuple[Kind, ...] = ("click", "pair", "several")
     return kinds[rng.choice(3, p=[0.35, 0.4, 0.25])]
 
 
-def draw(rng: np.random.Generator, scene: Scene, prompts: int, kind: Kind) -> Lesson:
-    """Choose objects of a scene, small ones as readily as large ones, and prompt for each.
+def draw_sample(rng: np.random.Generator, scene: Scene, prompts: int, kind: Kind) -> Sample:
+    """Choose objects of a scene, small ones as often as large ones, and draw a prompt for each.
 
-    A scene with fewer objects than prompts has each of them several times, prompted anew.
+    In a scene with fewer objects than prompts, each is chosen several times, with other prompts.
     """
     order = rng.permutation(len(scene.masks))
     chosen = np.resize(order, prompts)
@@ -113,16 +115,16 @@ def draw(rng: np.random.Generator, scene: Scene, prompts: int, kind: Kind) -> Le
         points[row, : len(given)] = given
         labels[row, : len(kinds)] = kinds
     image = np.ascontiguousarray(scene.image.transpose(2, 0, 1))
-    return Lesson(image, targets, points, labels)
+    return Sample(image, targets, points, labels)
 
 
 def _prompt(
-    rng: np.random.Generator, mask: npt.NDArray[np.bool_], shares: Floats, kind: Kind
+    rng: np.random.Generator, mask: Mask, shares: Floats, kind: Kind
 ) -> tuple[Floats, list[int]]:
-    """A click, or a box in 6 of 10 cases where there is room; then perhaps further clicks."""
+    """Draw a click, or a box in 6 of 10 cases if there is room; then perhaps further clicks."""
     slots = _SLOTS[kind]
     if kind == "box" or (slots > 1 and rng.random() < 0.6):
-        given, labels = [jittered_box(rng, mask)], list(BOX_CORNERS)
+        given, labels = [jittered_box(rng, mask).reshape(2, 2)], list(BOX_CORNERS)
     else:
         given, labels = [_click(rng, _inside(rng, shares))], [1]
     # Half of them leave the further slots empty: a lone click or box in a wider array.
@@ -134,24 +136,8 @@ def _prompt(
     return np.concatenate(given), labels
 
 
-def jittered_box(rng: np.random.Generator, mask: npt.NDArray[np.bool_]) -> Floats:
-    """The box of a mask as a hand would draw it: each side off by a tenth of the box's length.
-
-    Two corners, (x, y), with the far edge of the last pixel inside; as SAM was trained, a side
-    is never more than 20 pixels off.
-    """
-    rows = np.flatnonzero(mask.any(1))
-    columns = np.flatnonzero(mask.any(0))
-    box = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]], np.float32)
-    noise = rng.normal(0, 0.1, (2, 2)) * (box[1] - box[0])
-    size = np.array(mask.shape[::-1], np.float32)
-    moved = np.clip(box + np.clip(noise, -20, 20), 0, size)
-    result: Floats = np.sort(moved, axis=0).astype(np.float32)
-    return result
-
-
 def _inside(rng: np.random.Generator, shares: Floats) -> Floats:
-    """Where a click on the object may fall: anywhere in it, or, as people click, deep inside."""
+    """Weights of a click on the object: the same everywhere, or, as people click, deep inside."""
     if rng.random() < 0.5:
         return shares
     depth = ndimage.distance_transform_edt(np.pad(shares > 0.5, 1))[1:-1, 1:-1]
@@ -160,21 +146,17 @@ def _inside(rng: np.random.Generator, shares: Floats) -> Floats:
 
 
 def _around(shares: Floats) -> Floats:
-    """Where a click on what is not the object may fall: near it, where mistakes are made."""
-    rows = np.flatnonzero(shares.any(1))
-    columns = np.flatnonzero(shares.any(0))
-    margin = 2 + max(rows[-1] - rows[0], columns[-1] - columns[0]) // 3
-    window = np.zeros_like(shares)
-    window[
-        max(rows[0] - margin, 0) : rows[-1] + margin + 1,
-        max(columns[0] - margin, 0) : columns[-1] + margin + 1,
-    ] = 1
-    weights = window * (shares == 0)
+    """Weights of a click beside the object: near it, where mistakes are made."""
+    left, top, right, bottom = bounding_box(shares > 0)
+    margin = 2 + max(right - left - 1, bottom - top - 1) // 3
+    near = np.zeros_like(shares)
+    near[max(top - margin, 0) : bottom + margin, max(left - margin, 0) : right + margin] = 1
+    weights = near * (shares == 0)
     return weights if weights.any() else 1 - shares
 
 
 def _click(rng: np.random.Generator, weights: Floats) -> Floats:
-    """One point, (1, 2), in a cell drawn by weight, anywhere in that cell."""
+    """Draw one point, (1, 2): a cell by weight, and any place in that cell."""
     total = np.cumsum(weights.ravel(), dtype=np.float64)
     if not total[-1] > 0:
         total = np.arange(1, weights.size + 1, dtype=np.float64)
@@ -184,7 +166,8 @@ def _click(rng: np.random.Generator, weights: Floats) -> Floats:
     return point.astype(np.float32)
 
 
-def _shares(mask: npt.NDArray[np.bool_]) -> Floats:
+def _shares(mask: Mask) -> Floats:
+    """The share of each cell that belongs to a mask."""
     height, width = mask.shape
     cells = mask.reshape(height // CELL, CELL, width // CELL, CELL)
     result: Floats = cells.mean((1, 3), dtype=np.float32)

@@ -8,7 +8,7 @@ from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.runtime.engines.protocol import IMAGENET_MEAN, IMAGENET_STD, PromptBatch
 from sam2lab.runtime.images import preprocess
-from sam2lab.train.pupil import Pupil
+from sam2lab.train.trainable import TrainableModel
 
 SIDE = 64
 
@@ -18,7 +18,7 @@ def model() -> zoo.ZooModel:
     return zoo.load("nano", weights="random", input_size=(SIDE, SIDE))
 
 
-def test_a_pupil_answers_as_the_engine_that_serves_it(model: zoo.ZooModel) -> None:
+def test_a_trainable_model_predicts_as_the_engine_that_serves_it(model: zoo.ZooModel) -> None:
     """What is trained is what is used: features, prompts, previous masks, all four tokens."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -31,11 +31,11 @@ def test_a_pupil_answers_as_the_engine_that_serves_it(model: zoo.ZooModel) -> No
     prompts = PromptBatch(points, labels.astype(np.float32), previous)
     expected = engine.decode(features, prompts)
 
-    pupil = Pupil(model).eval()
+    trainable = TrainableModel(model).eval()
     with torch.no_grad():
-        levels = pupil.look(torch.from_numpy(image.transpose(2, 0, 1).copy())[None]).repeat(3)
-        masks, scores = pupil.answer(
-            levels,
+        maps = trainable.encode(torch.from_numpy(image.transpose(2, 0, 1).copy())[None]).repeat(3)
+        masks, scores = trainable.decode(
+            maps,
             SIDE,
             torch.from_numpy(points),
             torch.from_numpy(labels),
@@ -46,9 +46,9 @@ def test_a_pupil_answers_as_the_engine_that_serves_it(model: zoo.ZooModel) -> No
     np.testing.assert_allclose(scores.sigmoid().numpy(), expected.scores, atol=1e-4)
 
 
-def test_likeness_vectors_have_length_one(model: zoo.ZooModel) -> None:
-    pupil = Pupil(model).eval()
+def test_cell_embeddings_have_length_one(model: zoo.ZooModel) -> None:
+    trainable = TrainableModel(model).eval()
     image = torch.randint(0, 256, (2, 3, SIDE, SIDE), dtype=torch.uint8)
-    likeness = pupil.likeness(pupil.look(image))
-    assert likeness.shape[2:] == (SIDE // 4, SIDE // 4)
-    torch.testing.assert_close(likeness.norm(dim=1), torch.ones(2, SIDE // 4, SIDE // 4))
+    embeddings = trainable.cell_embeddings(trainable.encode(image))
+    assert embeddings.shape[2:] == (SIDE // 4, SIDE // 4)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2, SIDE // 4, SIDE // 4))
