@@ -1,4 +1,4 @@
-"""The questions that two engines are asked: prompt kinds over images, the same for both."""
+"""Random prompts of every kind on given images, the same for every engine."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Case:
     """One prompt on one image, in pixels of the photo, (x, y), origin top left.
 
     `image` is the photo's place in the list. Points are (P, 2) with labels (P,), a box is (4,)
-    as x0, y0, x1, y1; what the kind does not have is None. `refine` begins with its first
-    point alone, and gives all its points together with the logits of that answer.
+    as x0, y0, x1, y1; what the kind lacks is None. `refine` begins with its first point alone,
+    then gives all its points together with the logits of that answer.
     """
 
     image: int
@@ -41,7 +41,7 @@ class Case:
 
     @property
     def first_click(self) -> dict[str, Any]:
-        """The first point alone, which is where `refine` begins."""
+        """The first point alone, with which `refine` begins."""
         if self.point_coordinates is None or self.point_labels is None:
             raise ValueError(f"a case of kind {self.kind!r} has no points to begin with")
         return {
@@ -58,8 +58,8 @@ def draw_cases(
 ) -> list[Case]:
     """Draw prompts for each image and kind: a random box, and clicks in and around it.
 
-    Images are what `images.read` takes. A case depends on the seed, its image's place and size,
-    its kind and its number alone, so that asking for fewer kinds gives the same ones.
+    Images are what `images.read` takes. A case depends only on the seed, its image's place and
+    size, its kind and its number, so that fewer kinds leave the others as they are.
 
     >>> [case.kind for case in draw_cases([np.zeros((40, 60, 3), np.uint8)], ["box", "3 points"])]
     ['box', '3 points']
@@ -90,7 +90,7 @@ def _draw(rng: np.random.Generator, image: int, kind: str, size: tuple[int, int]
     extent = limit * rng.uniform(0.2, 0.6, 2)
     corner = (limit - extent) * rng.uniform(0, 1, 2)
     inside = corner + extent * rng.uniform(0.2, 0.8, (3, 2))
-    # A click that says "not here" lies just beyond one of the box's four corners.
+    # A negative click lies just beyond one of the box's four corners.
     beyond = corner + extent * rng.choice([-0.2, 1.2], 2)
     box = np.concatenate([corner, corner + extent]).round().astype(np.float32)
     points = {

@@ -106,8 +106,8 @@ def this_machine(
     # The first does not count.
     runs = whole("runs", runs, least=2)
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-    question = Workload.with_points(noise, POINTS)
-    asked = {name: latency.Series(engine, question) for name, engine in engines.items()}
+    workload = Workload.with_points(noise, POINTS)
+    asked = {name: latency.Series(engine, workload) for name, engine in engines.items()}
     table = latency.time_in_turn(asked, runs, seed)
     steady = table[table["phase"] == "steady"]
     if set(steady["series"]) != set(engines):

@@ -35,7 +35,6 @@ class Journal:
                 f"{self.path} holds another measurement, with other {', '.join(differing)}; give "
                 "another file, or remove this one to measure anew"
             )
-        self.done: list[Line] = found[1:]
         self._file = self.path.open("a+b")
         self._file.truncate(end)
         if not found:

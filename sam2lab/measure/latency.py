@@ -1,7 +1,7 @@
 """How long an answer takes: engines asked in turn, each answer a row of a table.
 
 Rows stand in the order in which the runs were made. Columns: `series`, `run` (1 is the first
-question, 0 the opening), `phase`, `encode_ms`, `decode_ms`, `pre_ms` (photo and prompt to
+answer, 0 the opening), `phase`, `encode_ms`, `decode_ms`, `pre_ms` (photo and prompt to
 arrays), `post_ms` (logits to masks), `total_ms`, `cpu_ms` (of all threads of this process), and
 `rss_mb` (10^6 bytes that the process holds after the run, whatever else is in it). `phase` is
 what is known beforehand: `open`, `first`, and `steady` for all the rest; `summarise_latency`
@@ -24,9 +24,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from sam2lab import settings
-from sam2lab.measure import machine, workload
+from sam2lab.measure import machine
 from sam2lab.measure.journal import Journal, Line, read_lines
-from sam2lab.measure.workload import Timing, Workload
+from sam2lab.measure.workload import Timing, Workload, time_answer
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
 
@@ -40,15 +40,15 @@ Name = str | int
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """An engine and what it is asked, again and again.
+    """An engine, and the workload that it is timed on again and again.
 
-    A function that opens an engine may stand in its place: then its call is timed too. `ask` is
-    the way from question to masks.
+    A function that opens an engine may stand in its place: then its call is timed too. `ask`
+    answers the workload and times it.
     """
 
     engine: Engine | Callable[[], Engine]
-    question: Workload
-    ask: Callable[[Engine, Workload], Timing] = workload.ask
+    workload: Workload
+    ask: Callable[[Engine, Workload], Timing] = time_answer
 
 
 def time_in_turn(
@@ -59,8 +59,8 @@ def time_in_turn(
 ) -> pd.DataFrame:
     """Ask every series once in each of `runs` rounds, in an order drawn anew for each round.
 
-    So whatever the machine does meanwhile happens to all of them. Before each run the threads of
-    the one before are at rest. 1000 runs, or 20 under the ci budget.
+    So what slows the machine for a while slows all of them. Each run waits until the threads of
+    the one before are at rest. By default 1000 runs, or 20 under the ci budget.
 
     An interrupt returns the table of the runs that were finished. With `save_to`, a name in
     .jsonl, each run is in that file as soon as it is finished; `load_runs` reads it.
@@ -109,9 +109,9 @@ def time_engines(
         raise ValueError(
             f'engines is {engines!r}; wanted at least one by its name: {{"a": engine}}'
         )
-    question = Workload.about(image, prompt)
+    workload = Workload.about(image, prompt)
     return time_in_turn(
-        {name: Series(engine, question) for name, engine in engines.items()}, runs, seed, save_to
+        {name: Series(engine, workload) for name, engine in engines.items()}, runs, seed, save_to
     )
 
 
@@ -141,7 +141,7 @@ def settle() -> None:
 
 
 def default_runs() -> int:
-    """A thousand, as the paper had them; 20 under the ci budget."""
+    """The number of runs by default: 1000, as in the paper, or 20 under the ci budget."""
     return 20 if settings.budget() == "ci" else 1000
 
 
@@ -203,7 +203,7 @@ def _ask_in_turn(
             # The first round as given, so that a table shows the series in that order.
             for name in names if run == 1 else rng.permutation(np.array(names, object)):
                 settle()
-                timing = series[name].ask(engines[name], series[name].question)
+                timing = series[name].ask(engines[name], series[name].workload)
                 phase = "first" if run == 1 else "steady"
                 log.add(**_row(name, run, phase, timing._asdict()))
                 bar.update()

@@ -14,9 +14,9 @@ def summarise_latency(table: pd.DataFrame, column: str = "total_ms") -> pd.DataF
 
     `runs`; `open_ms` and `first_ms` (NaN where that was not measured); `warm_up_runs`, found in
     the data (see `statistics.warm_up_end`). Then, of the runs after the warm-up: `median_ms`
-    with its 95 % interval `median_low_ms` to `median_high_ms`, `p5_ms` … `p99_ms`, and what
-    should make one doubt: `drift_percent` from first to last with its interval, and `outliers`,
-    which are counted and stay in. `column` is the time to look at.
+    with its 95 % interval `median_low_ms` to `median_high_ms`, `p5_ms` … `p99_ms`, and two
+    reasons for doubt: `drift_percent` from first to last with its interval, and the number of
+    `outliers`, which stay in. `column` is the time to look at.
     """
     rows = []
     for name, runs in _runs(table, column).items():
@@ -52,8 +52,8 @@ def latency_ratios(
 ) -> pd.DataFrame:
     """How many times as long as the `baseline` each other series takes, round by round.
 
-    Two runs of one round were made within moments of each other, so whatever slowed the machine
-    slowed both, and goes out of their quotient. Columns: `series`, `baseline`, `rounds` (after
+    Two runs of one round were made within moments of each other, so what slowed the machine
+    slowed both, and cancels in their quotient. Columns: `series`, `baseline`, `rounds` (after
     the later of the two warm-ups), `ratio` (the median of the quotients; below 1 is faster) with
     its 95 % interval `ratio_low` to `ratio_high`. The baseline is the first series by default.
     """
@@ -69,7 +69,7 @@ def latency_ratios(
     for name, series in warm.items():
         if name == baseline:
             continue
-        # Rounds in which both were asked; an interrupt may have come between the two.
+        # Rounds in which both were timed; an interrupt may have come between the two.
         quotients = (series / warm[baseline]).dropna()
         ratio = statistics.median_interval(quotients.to_numpy())
         rows.append(
@@ -86,7 +86,7 @@ def latency_ratios(
 
 
 def steady_runs(table: pd.DataFrame, column: str = "total_ms") -> pd.DataFrame:
-    """The runs after each series' warm-up, as it is found in `column`; all columns, in order."""
+    """The runs after each series' warm-up, as found in `column`; all columns, in order."""
     kept = [
         table[(table["series"] == name) & table["run"].isin(runs.index[end:])]
         for name, runs in _runs(table, column).items()

@@ -1,4 +1,4 @@
-"""What a figure was measured on: without it a time in milliseconds says nothing."""
+"""What a time was measured on, without which it says nothing."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ MB = 1e6
 
 
 def fingerprint(engine: Engine | None = None) -> Facts:
-    """The machine and its software, and with an `engine` what that runs.
+    """The machine and its software, and what an `engine` runs if one is given.
 
-    Holds no user, host or folder name. `cores` are those of the processor, `usable_cores` those
+    It holds no user, host or folder name. `cores` are those of the processor, `usable_cores` those
     that this process may use, in a container too (see `cores.usable`); `memory_mb` counts 10^6
     bytes. See `engine_facts` for the rest.
 
@@ -76,7 +76,7 @@ def engine_facts(engine: Engine) -> Facts:
     """What an engine runs: the model, its weights, and where its work is done.
 
     `engine_key` changes with the weights. An engine that reports its execution providers also
-    has `providers`; `threads` is what it was told, where 0 leaves it to the library.
+    has `providers`; `threads` is what it was given, and 0 leaves the number to the library.
     """
     info = engine.info
     facts: Facts = {
@@ -99,7 +99,7 @@ def engine_facts(engine: Engine) -> Facts:
         facts["threads"] = engine.threads or 0
     if hasattr(engine, "device"):
         facts["device"] = str(engine.device)
-        # Process-wide in torch, so that no engine of its own can be told.
+        # Process-wide in torch: an engine has no number of its own.
         facts["threads"] = sys.modules["torch"].get_num_threads()
     return facts
 

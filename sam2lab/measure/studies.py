@@ -1,8 +1,8 @@
-"""What the time depends on: one thing varied, everything else the same.
+"""What the time depends on: each study varies one thing and keeps everything else the same.
 
-Each study is a table like that of `time_in_turn`, whose `series` is the value that varies.
-All values are asked in turn, so that a slow minute of the machine is not taken for an effect.
-Further arguments (`runs`, `seed`, `save_to`) go to `time_in_turn`.
+A study is a table of `time_in_turn`, whose `series` is the value that varies. All values are
+timed in turn, so that a slow minute of the machine is not mistaken for an effect. Further
+arguments (`runs`, `seed`, `save_to`) go to `time_in_turn`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 
 from sam2lab.measure.latency import Series, time_in_turn
 from sam2lab.measure.machine import fingerprint
-from sam2lab.measure.workload import Workload, by_file
+from sam2lab.measure.workload import Workload, sending_file
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
@@ -34,16 +34,16 @@ def images(
     **options: Any,
 ) -> pd.DataFrame:
     """Different photos, by name; without a prompt a click in the middle of each."""
-    asked = {name: Workload.about(photo, prompt) for name, photo in photos.items()}
     return time_in_turn(
-        {name: Series(engine, question) for name, question in asked.items()}, **options
+        {name: Series(engine, Workload.about(photo, prompt)) for name, photo in photos.items()},
+        **options,
     )
 
 
 def points(
     engine: Engine, image: Any, counts: Sequence[int] = POINTS, **options: Any
 ) -> pd.DataFrame:
-    """One object, asked for with more and more clicks."""
+    """One object with more and more clicks."""
     return time_in_turn(
         {n: Series(engine, Workload.with_points(image, points=n)) for n in _counts(counts)},
         **options,
@@ -73,23 +73,23 @@ def threads(
     if counts is None:
         counts = range(1, int(fingerprint()["usable_cores"]) + 1)
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-    question = Workload.about(image)
+    workload = Workload.about(image)
     return time_in_turn(
-        {n: Series(partial(OnnxEngine, opened, threads=n), question) for n in _counts(counts)},
+        {n: Series(partial(OnnxEngine, opened, threads=n), workload) for n in _counts(counts)},
         **options,
     )
 
 
 def input_sizes(engines: Iterable[Engine], image: Any, **options: Any) -> pd.DataFrame:
     """Engines of one model at different input sizes; the series is `height x width`."""
-    question = Workload.about(image)
+    workload = Workload.about(image)
     named: dict[str, Series] = {}
     for engine in engines:
         height, width = engine.info.input_size
         name = f"{height} x {width}"
         if name in named:
             raise ValueError(f"engines has two of {name}; wanted one for each input size")
-        named[name] = Series(engine, question)
+        named[name] = Series(engine, workload)
     return time_in_turn(named, **options)
 
 
@@ -106,9 +106,11 @@ def local_and_remote(
     `engine` gets has been read before.
     """
     file = Path(photo_file).read_bytes()
-    question = Workload.about(file, prompt)
-    series = {"local": Series(engine, question)}
-    series |= {name: Series(remote, question, by_file(file)) for name, remote in remotes.items()}
+    workload = Workload.about(file, prompt)
+    series = {"local": Series(engine, workload)}
+    series |= {
+        name: Series(remote, workload, sending_file(file)) for name, remote in remotes.items()
+    }
     return time_in_turn(series, **options)
 
 

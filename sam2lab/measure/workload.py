@@ -1,4 +1,4 @@
-"""One question, from photo to masks, with a clock at every step; the caches stay out of it."""
+"""What an engine is timed on: a photo and a prompt, and a clock at every step to the masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32, ModelInfo
 
 
 class Timing(NamedTuple):
-    """How long one question took, in ms; `cpu_ms` is that of all threads of this process."""
+    """How long one answer took, in ms; `cpu_ms` is that of all threads of this process."""
 
     pre_ms: float
     encode_ms: float
@@ -38,7 +38,7 @@ class Workload:
 
     @classmethod
     def about(cls, image: Any, prompt: Mapping[str, Any] | None = None) -> Workload:
-        """Ask about anything that `images.read` takes; without a prompt a click in the middle."""
+        """A prompt on anything that `images.read` takes, by default a click in the middle."""
         photo = images.read(image)
         if prompt is None:
             middle = np.array([[photo.shape[1] / 2, photo.shape[0] / 2]], np.float32)
@@ -48,12 +48,12 @@ class Workload:
 
     @classmethod
     def with_points(cls, image: Any, points: int, objects: int = 1, seed: int = 0) -> Workload:
-        """Ask with drawn positive clicks: so many `points` for each of so many `objects`.
+        """Random positive clicks: so many `points` for each of so many `objects`.
 
-        The clicks of a smaller question are the first of a larger one with the same seed.
+        The clicks of a smaller workload are the first of a larger one with the same seed.
 
-        >>> question = Workload.with_points(np.zeros((40, 60, 3), np.uint8), points=2, objects=3)
-        >>> question.prompt["point_coordinates"].shape
+        >>> workload = Workload.with_points(np.zeros((40, 60, 3), np.uint8), points=2, objects=3)
+        >>> workload.prompt["point_coordinates"].shape
         (3, 2, 2)
         """
         photo = images.read(image)
@@ -66,12 +66,15 @@ class Workload:
         return cls(photo, {"point_coordinates": clicks, "point_labels": labels})
 
 
-def ask(engine: Engine, question: Workload) -> Timing:
-    """Answer a question from the start, as a `Segmenter` does that has never seen the photo."""
-    size = (question.photo.shape[0], question.photo.shape[1])
+def time_answer(engine: Engine, workload: Workload) -> Timing:
+    """Time an answer from the start, as a `Segmenter` gives it that has never seen the photo.
+
+    No cache takes part.
+    """
+    size = (workload.photo.shape[0], workload.photo.shape[1])
     cpu_start, start = process_time_ns(), perf_counter_ns()
-    pixels = prepare(question.photo, engine.info)
-    asked = prompts.encode(size, engine.info, **question.prompt)
+    pixels = prepare(workload.photo, engine.info)
+    asked = prompts.encode(size, engine.info, **workload.prompt)
     prepared = perf_counter_ns()
     features = engine.encode(pixels)
     encoded = perf_counter_ns()
@@ -85,22 +88,22 @@ def ask(engine: Engine, question: Workload) -> Timing:
     return Timing(pre, encode, decode, post, total_ms=(end - start) / 1e6, cpu_ms=cpu)
 
 
-def by_file(file: bytes) -> Callable[[Any, Workload], Timing]:
-    """A way to ask a `RemoteEngine` by sending the photo's file, as cloud services are asked.
+def sending_file(file: bytes) -> Callable[[Any, Workload], Timing]:
+    """A way to time a `RemoteEngine` that is sent the photo's file, as cloud services are.
 
-    Of the question only the prompt is used. The server does all the work, so that its parts are
-    not known here: they are NaN, and `cpu_ms` is that of asking.
+    Only the prompt of the workload is used. The server does all the work, so its parts are not
+    known here: they are NaN, and `cpu_ms` is that of asking.
     """
 
-    def ask_by_file(engine: Any, question: Workload) -> Timing:
+    def time_remote(engine: Any, workload: Workload) -> Timing:
         cpu_start, start = process_time_ns(), perf_counter_ns()
-        engine.segment(file, **question.prompt)
+        engine.segment(file, **workload.prompt)
         end, cpu_end = perf_counter_ns(), process_time_ns()
         unknown = float("nan")
         total, cpu = (end - start) / 1e6, (cpu_end - cpu_start) / 1e6
         return Timing(unknown, unknown, unknown, unknown, total, cpu)
 
-    return ask_by_file
+    return time_remote
 
 
 def prepare(photo: npt.NDArray[Any], info: ModelInfo) -> Float32:

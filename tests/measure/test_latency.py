@@ -161,7 +161,7 @@ class TestKnownSleeps:
         series = Series(
             SleepyEngine(),
             Workload.about(PHOTO),
-            ask=lambda engine, question: Timing(0, 0, 0, 0, next(times), 0),
+            ask=lambda engine, workload: Timing(0, 0, 0, 0, next(times), 0),
         )
         table = time_in_turn({"a": series}, runs=30)
         row = summarise_latency(table).iloc[0]
@@ -397,7 +397,7 @@ def test_what_is_no_engine_is_refused_before_anything_is_measured(engine) -> Non
 
 def test_a_series_may_be_asked_in_a_way_of_its_own() -> None:
     timing = Timing(1, 2, 3, 4, 10, 5)
-    series = Series(SleepyEngine(), Workload.about(PHOTO), ask=lambda engine, question: timing)
+    series = Series(SleepyEngine(), Workload.about(PHOTO), ask=lambda engine, workload: timing)
     assert time_in_turn({"a": series}, runs=2)["total_ms"].tolist() == [10, 10]
 
 
