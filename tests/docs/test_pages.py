@@ -24,7 +24,7 @@ PAGES = sorted(
     ]
 )
 NOTEBOOKS = sorted(REPOSITORY.glob("notebooks/*.ipynb"))
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r'(?:\]\(|<img src=")([^)\s"]+)')
 
 
 def name(path: Path) -> str:
@@ -115,3 +115,11 @@ def test_the_picture_of_the_house_shows_every_folder() -> None:
     names = runpy.run_path(str(REPOSITORY / "docs" / "house.py"))
     folders = {folder.parent.name for folder in (REPOSITORY / "sam2lab").glob("*/__init__.py")}
     assert folders <= set(names["ROOMS"])
+
+
+def test_the_changelog_says_where_things_are_now() -> None:
+    rows = re.findall(r"^\| `(\S+)` \| (.+) \|$", (REPOSITORY / "CHANGELOG.md").read_text(), re.M)
+    assert len(rows) > 100
+    for _, now in rows:
+        for target in now.split(", "):
+            pkgutil.resolve_name(f"sam2lab.{target.strip('`')}")
