@@ -1,26 +1,34 @@
-"""`ImagePredictor`: takes and returns what SAM 2's own `SAM2ImagePredictor` does."""
+"""`ImagePredictor` takes and returns what SAM 2's own `SAM2ImagePredictor` does."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Engine, Float32
+from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.segmenter import Segmenter
 
-Answer = tuple[Float32, Float32, Float32]
+# Masks, scores and low-resolution logits.
+Prediction = tuple[Float32, Float32, Float32]
+
+# A part of a prompt for each image, None where an image has none.
+Batch = Sequence[npt.ArrayLike | None] | None
+
+UPSTREAM = prompting.Spelling("point_coords", "point_labels", "box")
 
 
 class ImagePredictor:
     """Set an image, then ask for masks as often as you like.
 
     `model` is a Segmenter or any engine. Arguments, shapes and results are those of
-    `SAM2ImagePredictor`, masks as float32 included, so that code written for it runs on any
-    engine; what differs is that bad input raises a `ValueError` which says what to do.
+    `SAM2ImagePredictor`, masks as float32 included, so code written for it runs on any engine.
+    Only bad input differs: it raises a `ValueError` that says what to do.
     """
 
     def __init__(
@@ -47,15 +55,15 @@ class ImagePredictor:
         self._embeddings: list[ImageEmbedding] = []
         self._is_batch = False
 
-    def set_image(self, image: Any) -> None:
-        """Encode one RGB image: HxWx3 array, PIL image, path or bytes.
+    def set_image(self, image: ImageLike) -> None:
+        """Encode one RGB image.
 
-        A PIL image is turned as its EXIF orientation says, which upstream ignores.
+        A PIL image is turned by its EXIF orientation, which upstream ignores.
         """
         self.reset_predictor()
         self._embeddings = self._segmenter.embed_images([image])
 
-    def set_image_batch(self, image_list: list[Any]) -> None:
+    def set_image_batch(self, image_list: list[ImageLike]) -> None:
         """Encode several RGB images, of any sizes, for `predict_batch`."""
         self.reset_predictor()
         if not isinstance(image_list, list):
@@ -68,14 +76,14 @@ class ImagePredictor:
 
     def predict(
         self,
-        point_coords: Any = None,
-        point_labels: Any = None,
-        box: Any = None,
-        mask_input: Any = None,
+        point_coords: npt.ArrayLike | None = None,
+        point_labels: npt.ArrayLike | None = None,
+        box: npt.ArrayLike | None = None,
+        mask_input: npt.ArrayLike | None = None,
         multimask_output: bool = True,
         return_logits: bool = False,
         normalize_coords: bool = True,
-    ) -> Answer:
+    ) -> Prediction:
         """Masks for prompts on the image that was set.
 
         Points (N, 2) are (x, y) in pixels, or in 0..1 with `normalize_coords=False`; labels
@@ -86,7 +94,7 @@ class ImagePredictor:
         or 1 with `multimask_output=False`; a first axis of L where L > 1.
         """
         self._require_image("set_image")
-        # Like upstream, the last image answers when a batch was set.
+        # As upstream: after set_image_batch, the last image answers.
         return self._predict(
             -1,
             point_coords,
@@ -100,10 +108,10 @@ class ImagePredictor:
 
     def predict_batch(
         self,
-        point_coords_batch: list[Any] | None = None,
-        point_labels_batch: list[Any] | None = None,
-        box_batch: list[Any] | None = None,
-        mask_input_batch: list[Any] | None = None,
+        point_coords_batch: Batch = None,
+        point_labels_batch: Batch = None,
+        box_batch: Batch = None,
+        mask_input_batch: Batch = None,
         multimask_output: bool = True,
         return_logits: bool = False,
         normalize_coords: bool = True,
@@ -152,27 +160,25 @@ class ImagePredictor:
     def _predict(
         self,
         index: int,
-        point_coords: Any,
-        point_labels: Any,
-        box: Any,
-        mask_input: Any,
+        point_coords: npt.ArrayLike | None,
+        point_labels: npt.ArrayLike | None,
+        box: npt.ArrayLike | None,
+        mask_input: npt.ArrayLike | None,
         multimask_output: bool,
         return_logits: bool,
         normalize_coords: bool,
-    ) -> Answer:
+    ) -> Prediction:
         embedding = self._embeddings[index]
-        try:
-            prompts = prompting.encode(
-                embedding.image_size,
-                self._segmenter.engine.info,
-                point_coordinates=point_coords,
-                point_labels=point_labels,
-                boxes=box,
-                mask_input=mask_input,
-                normalize_coords=normalize_coords,
-            )
-        except ValueError as error:
-            raise ValueError(_in_callers_words(str(error))) from None
+        prompts = prompting.encode(
+            embedding.image_size,
+            self._segmenter.engine.info,
+            point_coordinates=point_coords,
+            point_labels=point_labels,
+            boxes=box,
+            mask_input=mask_input,
+            normalize_coords=normalize_coords,
+            spelling=UPSTREAM,
+        )
         prediction = self._segmenter.answer(
             embedding,
             prompts,
@@ -187,7 +193,7 @@ class ImagePredictor:
         )
 
 
-def _one_each(name: str, batch: Any, count: int) -> list[Any]:
+def _one_each(name: str, batch: Batch, count: int) -> list[npt.ArrayLike | None]:
     """A prompt for each image of a batch, None where there is none."""
     if batch is None:
         return [None] * count
@@ -197,12 +203,3 @@ def _one_each(name: str, batch: Any, count: int) -> list[Any]:
             "None where it has none"
         )
     return list(batch)
-
-
-def _in_callers_words(message: str) -> str:
-    """The Segmenter's argument names, as this class's callers know them.
-
-    >>> _in_callers_words("boxes has shape (3,)")
-    'box has shape (3,)'
-    """
-    return re.sub(r"\bboxes\b", "box", message.replace("point_coordinates", "point_coords"))

@@ -1,9 +1,10 @@
-"""What people point at, checked, as the arrays that a decoder takes."""
+"""Checks prompts, and turns them into the arrays that a decoder takes."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from sam2lab.runtime.engines.protocol import Float32, ModelInfo, PromptBatch
 
 Float64 = npt.NDArray[np.float64]
 
-# What a prompt is made of; `encode` takes one argument more, which says how to read it.
+# The parts of a prompt, as arguments of `encode`.
 NAMES = ("point_coordinates", "point_labels", "boxes", "mask_input")
 
 BOX_CORNER_LABELS = np.array([2, 3], np.float32)
@@ -20,6 +21,17 @@ BOX_CORNER_LABELS = np.array([2, 3], np.float32)
 
 class PromptError(ValueError):
     """A prompt cannot be used; the message names the argument, and says what to pass."""
+
+
+class Spelling(NamedTuple):
+    """What messages call the arguments: a caller may know them by other names."""
+
+    points: str = "point_coordinates"
+    labels: str = "point_labels"
+    boxes: str = "boxes"
+
+
+OURS = Spelling()
 
 
 def encode(
@@ -31,6 +43,7 @@ def encode(
     boxes: npt.ArrayLike | None = None,
     mask_input: npt.ArrayLike | None = None,
     normalize_coords: bool = True,
+    spelling: Spelling = OURS,
 ) -> PromptBatch:
     """Check the prompts for L objects on one image, and scale them to the model's input.
 
@@ -39,7 +52,7 @@ def encode(
     (L, 4) are two opposite corners (x0, y0, x1, y1), in any order. Coordinates are pixels of
     the photo, or with `normalize_coords=False` shares of its width and height, from 0 to 1.
     `mask_input` (h, w), (1, h, w), (1, 1, h, w) or (L, 1, h, w) are logits that an earlier
-    call returned. No points may be None or an empty list.
+    call returned. Without points, they are None or an empty list.
 
     >>> info = ModelInfo(name="tiny", size="tiny", input_size=(1024, 1024), weights="random:0")
     >>> box, click = [160, 0, 480, 240], [[320, 120]]
@@ -47,27 +60,27 @@ def encode(
     >>> batch.point_coords.tolist(), batch.point_labels.tolist()
     ([[[256.0, 0.0], [768.0, 512.0], [512.0, 256.0]]], [[2.0, 3.0, 1.0]])
     """
-    points = _points(point_coordinates, point_labels)
-    corners = _corners(boxes)
+    points = _points(point_coordinates, point_labels, spelling)
+    corners = _corners(boxes, spelling.boxes)
     mask = _mask(mask_input, info.mask_size)
-    objects = _objects(points, corners, mask)
+    objects = _objects(points, corners, mask, spelling)
 
     coords = np.empty((objects, 0, 2), np.float32)
     labels = np.empty((objects, 0), np.float32)
     photo = image_size if normalize_coords else None
     if corners is not None:
-        scaled = _scale("boxes", corners, photo, info.input_size)
+        scaled = _scale(spelling.boxes, corners, photo, info.input_size)
         coords = np.sort(scaled, axis=1)
         labels = np.tile(BOX_CORNER_LABELS, (objects, 1))
     if points is not None:
-        scaled = _scale("point_coordinates", points[0], photo, info.input_size)
+        scaled = _scale(spelling.points, points[0], photo, info.input_size)
         coords = np.concatenate([coords, scaled], axis=1)
         labels = np.concatenate([labels, points[1]], axis=1)
     return PromptBatch(coords, labels, mask)
 
 
 def check_names(prompt: Mapping[str, object]) -> None:
-    """Refuse what is no prompt by arguments of `encode`.
+    """Refuse a prompt that holds anything but arguments of `encode`.
 
     >>> check_names({"boxes": [160, 0, 480, 240]})
     >>> check_names({"box": [160, 0, 480, 240]})
@@ -85,64 +98,66 @@ point_coordinates, point_labels, boxes, mask_input, as in {'boxes': [x0, y0, x1,
 
 
 def _points(
-    point_coordinates: npt.ArrayLike | None, point_labels: npt.ArrayLike | None
+    point_coordinates: npt.ArrayLike | None,
+    point_labels: npt.ArrayLike | None,
+    called: Spelling,
 ) -> tuple[Float64, Float32] | None:
     """Coordinates (L, P, 2) and labels (L, P), or None where there are no points."""
     if point_coordinates is None and point_labels is None:
         return None
     if point_coordinates is None:
-        raise PromptError("point_coordinates is missing; wanted the points point_labels is about")
+        raise PromptError(f"{called.points} is missing; wanted the points of {called.labels}")
     if point_labels is None:
         raise PromptError(
-            "point_labels is missing; wanted one a point, 1 on the object or 0 beside it"
+            f"{called.labels} is missing; wanted one a point, 1 on the object or 0 beside it"
         )
-    coords = _numbers("point_coordinates", point_coordinates, "iuf")
-    labels = _numbers("point_labels", point_labels, "biuf")
+    coords = _numbers(called.points, point_coordinates, "iuf")
+    labels = _numbers(called.labels, point_labels, "biuf")
     if coords.shape == (0,):
         coords = coords.reshape(0, 2)
     if coords.ndim not in (2, 3) or coords.shape[-1] != 2:
         remedy = "; put a single point in a list, [[x, y]]" if coords.shape == (2,) else ""
         raise PromptError(
-            f"point_coordinates has shape {coords.shape}; wanted (P, 2) for one object or "
+            f"{called.points} has shape {coords.shape}; wanted (P, 2) for one object or "
             f"(L, P, 2) for L objects, each point (x, y){remedy}"
         )
     if labels.shape != coords.shape[:-1]:
         raise PromptError(
-            f"point_labels has shape {labels.shape}; wanted {coords.shape[:-1]}, one label for "
-            f"each of point_coordinates of shape {coords.shape}"
+            f"{called.labels} has shape {labels.shape}; wanted {coords.shape[:-1]}, one label for "
+            f"each of {called.points} of shape {coords.shape}"
         )
     if coords.size == 0:
         return None
-    _check_labels(labels)
+    _check_labels(labels, called)
     shape = (-1, *coords.shape[-2:])
     return coords.reshape(shape), labels.reshape(shape[:2]).astype(np.float32)
 
 
-def _check_labels(labels: Float64) -> None:
+def _check_labels(labels: Float64, called: Spelling) -> None:
     strange = labels[(labels != 0) & (labels != 1)]
     if not strange.size:
         return
     label = strange[0]
     remedy = ""
     if label in BOX_CORNER_LABELS:
-        remedy = "; pass a box as boxes=[x0, y0, x1, y1]"
+        remedy = f"; pass a box as {called.boxes}=[x0, y0, x1, y1]"
     elif label == -1:
         remedy = "; leave the point out, no padding is needed"
     raise PromptError(
-        f"point_labels holds {float(label)}; wanted 1 on the object or 0 beside it{remedy}"
+        f"{called.labels} holds {float(label)}; wanted 1 on the object or 0 beside it{remedy}"
     )
 
 
-def _corners(boxes: npt.ArrayLike | None) -> Float64 | None:
+def _corners(boxes: npt.ArrayLike | None, name: str) -> Float64 | None:
     """Two corners (L, 2, 2) for each box."""
     if boxes is None:
         return None
-    array = _numbers("boxes", boxes, "iuf")
+    array = _numbers(name, boxes, "iuf")
     if array.size == 0:
-        raise PromptError(f"boxes is empty, of shape {array.shape}; pass None for no box")
+        raise PromptError(f"{name} is empty, of shape {array.shape}; pass None for no box")
     if array.ndim not in (1, 2) or array.shape[-1] != 4:
         raise PromptError(
-            f"boxes has shape {array.shape}; wanted (4,) for one object or (L, 4) for L objects, "
+            f"{name} has shape {array.shape}; wanted (4,) for one object or (L, 4) for L objects, "
             "each box (x0, y0, x1, y1)"
         )
     return array.reshape(-1, 2, 2)
@@ -183,14 +198,17 @@ def _mask(mask_input: npt.ArrayLike | None, mask_size: tuple[int, int]) -> Float
 
 
 def _objects(
-    points: tuple[Float64, Float32] | None, corners: Float64 | None, mask: Float32 | None
+    points: tuple[Float64, Float32] | None,
+    corners: Float64 | None,
+    mask: Float32 | None,
+    called: Spelling,
 ) -> int:
     """L, on which all prompts must agree."""
     if points is not None and corners is not None and len(points[0]) != len(corners):
         raise PromptError(
-            f"boxes is for {len(corners)} objects and point_coordinates for {len(points[0])}; "
-            "wanted as many: for L objects pass boxes (L, 4), point_coordinates (L, P, 2) and "
-            "point_labels (L, P)"
+            f"{called.boxes} is for {len(corners)} objects and {called.points} for "
+            f"{len(points[0])}; wanted as many: for L objects pass {called.boxes} (L, 4), "
+            f"{called.points} (L, P, 2) and {called.labels} (L, P)"
         )
     if corners is not None:
         objects = len(corners)
@@ -200,8 +218,8 @@ def _objects(
         return len(mask)
     else:
         raise PromptError(
-            "no prompt, or only an empty one; wanted point_coordinates with point_labels, boxes "
-            "or mask_input"
+            f"no prompt, or only an empty one; wanted {called.points} with {called.labels}, "
+            f"{called.boxes} or mask_input"
         )
     if mask is not None and len(mask) not in (1, objects):
         raise PromptError(
@@ -253,10 +271,10 @@ def _numbers(name: str, value: npt.ArrayLike, kinds: str) -> Float64:
 
 
 def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.generic]:
-    """What a user passed as `name`, as an array of whatever it holds."""
+    """The argument `name` as an array, of whatever it holds."""
     try:
         return np.asarray(value)
-    # Any class may refuse to become an array, in its own words.
+    # A class that refuses to become an array may raise anything.
     except Exception as error:
         raise PromptError(
             f"{name} makes no array ({error}); wanted lists of equal length, or a numpy array"

@@ -1,4 +1,4 @@
-"""One Segmenter over any engine: images and prompts in, masks out, nothing computed twice."""
+"""`Segmenter` turns images and prompts into masks, on any engine, and computes nothing twice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.cache import EmbeddingCache, LowResMaskCache
 from sam2lab.runtime.embedding import ImageEmbedding, content_key
 from sam2lab.runtime.engines.protocol import Engine, Float32, PromptBatch
+from sam2lab.runtime.images import RGB, ImageLike
 from sam2lab.runtime.masks import Masks
 
 LOGIT_LIMIT = 32.0
 
+# A part of a prompt for one image, or a list with one for each image.
+PromptLike = npt.ArrayLike | Sequence[npt.ArrayLike | None] | None
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Masks for one image, best read through `best`.
+    """Masks for one image; `best` is the one to use.
 
     With C candidates (3, or 1 where `multi_mask_output=False`): `masks` (C, H, W) at the
     photo's size, boolean unless logits were asked for; `scores` (C,) predicted IoU;
@@ -80,7 +84,7 @@ class Segmenter:
 
     def embed_images(
         self,
-        images: Any,
+        images: ImageLike | list[ImageLike],
         *,
         input_color_format: str = "rgb",
         use_embeddings_cache: bool = True,
@@ -110,12 +114,12 @@ class Segmenter:
 
     def segment_images(
         self,
-        images: Any = None,
+        images: ImageLike | list[ImageLike] | None = None,
         embeddings: ImageEmbedding | list[ImageEmbedding] | None = None,
-        point_coordinates: Any = None,
-        point_labels: Any = None,
-        boxes: Any = None,
-        mask_input: Any = None,
+        point_coordinates: PromptLike = None,
+        point_labels: PromptLike = None,
+        boxes: PromptLike = None,
+        mask_input: PromptLike = None,
         multi_mask_output: bool = True,
         return_logits: bool = False,
         *,
@@ -188,7 +192,7 @@ class Segmenter:
         return_logits: bool = False,
         mask_threshold: float = 0.0,
     ) -> Prediction:
-        """Answer encoded prompts on one embedding: the one way from prompt to mask."""
+        """Answer encoded prompts on one embedding."""
         mask_threshold = number("mask_threshold", mask_threshold)
         chosen = postprocess.choose(
             self.engine.decode(embedding.features, prompts), multi_mask_output
@@ -206,8 +210,8 @@ class Segmenter:
             return Prediction(masks[0], chosen.scores[0], logits[0])
         return Prediction(masks, chosen.scores, logits)
 
-    def _encode(self, by_key: dict[str, npt.NDArray[Any]]) -> Iterator[ImageEmbedding]:
-        """Encode RGB photos in batches, in order; each batch's pixels are let go after it."""
+    def _encode(self, by_key: dict[str, RGB]) -> Iterator[ImageEmbedding]:
+        """Encode RGB photos in batches, in order, with the pixels of one batch in memory."""
         info = self.engine.info
         items = list(by_key.items())
         for start in range(0, len(items), self.max_batch_size):
@@ -226,7 +230,7 @@ class Segmenter:
 
     def _embeddings(
         self,
-        images: Any,
+        images: ImageLike | list[ImageLike] | None,
         embeddings: ImageEmbedding | list[ImageEmbedding] | None,
         input_color_format: str,
         use_embeddings_cache: bool,
@@ -259,7 +263,7 @@ class Segmenter:
         return listed
 
 
-def _per_image(name: str, value: Any, count: int, one: bool, deepest: int) -> Sequence[Any]:
+def _per_image(name: str, value: PromptLike, count: int, one: bool, deepest: int) -> Sequence[Any]:
     """Spread one prompt argument over `count` images; `deepest` is its dimension for L objects."""
     if value is None or not isinstance(value, list):
         return [value] * count
