@@ -1,8 +1,7 @@
-"""`sam2lab accuracy`: how well a model segments what it has never seen."""
+"""`sam2lab accuracy` measures how well a model segments what it was not trained on."""
 
 from __future__ import annotations
 
-import argparse
 import math
 from argparse import ArgumentParser, Namespace
 from collections import Counter
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam2lab.cli.arguments import count
 from sam2lab.runtime.engines.table import ENGINES
 from sam2lab.runtime.files import check_place
 
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 
 SUMMARY = "say how well a model segments"
 TEXT = """\
-Ask a model for every object of pictures whose truth is known, and print the mean IoU
-(Jaccard index) of its masks with 95 % intervals, as a table in Markdown: for one
-click in the centre, the mask that it scores best and the best of its three; for a
-box; and for two more clicks, each on the larger mistake. Random weights are refused.
+Ask a model for every object of pictures whose truth is known, and print the
+mean IoU (Jaccard index) of its masks with 95 % intervals, as a table in
+Markdown: for one click in the centre, the mask that it scores best and the
+best of its three; for a box; and for two more clicks, each on the larger
+mistake. Random weights are refused.
 
 Figures are honest where training never saw the pictures: scenes are drawn from
-numbers, photos and cut-outs that it is kept from, and --held-out does the same for
-the photos of --coco.
+numbers, photos and cut-outs that it is kept from, and --held-out does the same
+for the photos of --coco.
 
 examples:
   {prog} accuracy nano
   {prog} accuracy nano --coco data/tiny_coco --scenes 0
-  {prog} accuracy nano --coco my_photos/instances.json --held-out --cutouts emoji
+  {prog} accuracy nano --coco my_photos --held-out --cutouts emoji
 """
 
 SCENES, COCO = "synthetic scenes and cut-outs", "COCO photos, objects > 32² px"
@@ -43,8 +44,8 @@ SCENES, COCO = "synthetic scenes and cut-outs", "COCO photos, objects > 32² px"
 WIDTHS = (7, 8, *[24] * 4)
 
 
-def add(parser: ArgumentParser) -> None:
-    """What can be typed after `accuracy`."""
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what can be typed after `accuracy`."""
     parser.add_argument("model", metavar="MODEL", help="a size such as nano, or a bundle's folder")
     parser.add_argument(
         "--engine",
@@ -69,7 +70,7 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--scenes",
-        type=_count,
+        type=count,
         default=200,
         metavar="N",
         help="how many drawn scenes to ask about; 200 by default, 0 for none",
@@ -90,7 +91,7 @@ def add(parser: ArgumentParser) -> None:
     )
 
 
-def accuracy(arguments: Namespace) -> None:
+def run(arguments: Namespace) -> None:
     """Measure, and print the table."""
     if arguments.coco is None and not arguments.scenes:
         raise ValueError("nothing to measure on: give --coco PATH, or --scenes above 0")
@@ -157,9 +158,3 @@ def _left_out(name: str, skipped: pd.DataFrame) -> str:
     reasons = Counter(reason.partition(":")[0] for reason in skipped["reason"])
     told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
     return told and f"skipped of {name}: {told}"
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
-    return int(text)

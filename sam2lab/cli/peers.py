@@ -1,20 +1,24 @@
-"""`sam2lab peers`: measure our export and other ways to run SAM 2, by turns."""
+"""`sam2lab peers` measures our export and other ways to run SAM 2, by turns."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from sam2lab.cli.arguments import add_size, add_version
+from sam2lab.runtime.engines.protocol import SIZES
+
 SUMMARY = "measure our export beside others"
 TEXT = """\
 Export one model with every exporter that is here, check that they all give the
-original's masks, and measure them in turn: encoding, one prompt and 64, memory, the
-way to the first mask. Prints tables in Markdown, and how to get the peers that are
-missing.
+original's masks, and measure them in turn: encoding, one prompt and 64,
+memory, the way to the first mask. Prints tables in Markdown, and how to get
+the peers that are missing.
 
-Weights are random by default: they take as long as trained ones, and their masks
-mean nothing, but agree or do not. What is exported and measured is kept in the
-folder, the result as peers.json. After an interrupt the same command goes on.
+Weights are random by default: they take as long as trained ones, and their
+masks mean nothing, but agree or do not. What is exported and measured is kept
+in the folder, the result as peers.json. After an interrupt the same command
+goes on.
 
 examples:
   {prog} peers
@@ -23,28 +27,18 @@ examples:
 """
 
 
-def add(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `peers`."""
     from sam2lab.peers import PEERS
-    from sam2lab.runtime.engines.protocol import SIZES
 
-    parser.add_argument(
-        "size",
-        nargs="?",
-        default="tiny",
-        choices=SIZES,
-        metavar="SIZE",
-        help=f"{', '.join(SIZES)}; tiny by default",
-    )
+    add_size(parser, SIZES, default="tiny")
     parser.add_argument(
         "--weights",
         default="random",
         metavar="WHICH",
         help="'random' (the default), 'auto' for Meta's checkpoint, or the path of a file",
     )
-    parser.add_argument(
-        "--version", default="2.1", choices=("2.1", "2.0"), help="of SAM 2: 2.1 (the default)"
-    )
+    add_version(parser)
     parser.add_argument(
         "--only",
         action="append",
@@ -63,7 +57,7 @@ def add(parser: ArgumentParser) -> None:
     )
 
 
-def peers(arguments: Namespace) -> None:
+def run(arguments: Namespace) -> None:
     """Measure, and print the report."""
     from sam2lab.peers import compare, report
 

@@ -1,4 +1,4 @@
-"""`sam2lab train`: the classroom model, from nothing."""
+"""`sam2lab train` trains the classroom model, from nothing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from sam2lab import settings
 
 SUMMARY = "train nano, the classroom model, from nothing"
 TEXT = """\
-Train SAM 2.1's own classes with a small encoder, on scenes that are drawn and on what
-is given with --coco and --cutouts, and write weights, log and an ONNX bundle. One
-photo and one picture in five are kept out of training, to measure on.
+Train SAM 2.1's own classes with a small encoder, on scenes that are drawn and
+on what is given with --coco and --cutouts, and write weights, log and an ONNX
+bundle. One photo and one picture in five are kept out of training, to measure
+on.
 
-The run saves itself every few minutes and when it is interrupted; the same command
-takes it up again. Two cores need about two hours, a GPU minutes; --toy a minute.
+The run saves itself every few minutes and when it is interrupted; the same
+command takes it up again. Two cores need about two hours, a GPU minutes; --toy
+a minute.
 
 examples:
   {prog} train --toy --out toy
@@ -23,8 +25,8 @@ examples:
 """
 
 
-def add(parser: ArgumentParser) -> None:
-    """What can be typed after `train`."""
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what can be typed after `train`."""
     parser.add_argument(
         "--coco",
         type=Path,
@@ -63,7 +65,7 @@ def add(parser: ArgumentParser) -> None:
     )
 
 
-def train(arguments: Namespace) -> None:
+def run(arguments: Namespace) -> None:
     """Train to the end and write the files; prints their folder."""
     from sam2lab.runtime.bundle_folder import check_free
     from sam2lab.scenes import CocoFolder, Mixture

@@ -1,15 +1,14 @@
-"""The one way to sam2, with its two imports that need care.
+"""Makes torchvision and sam2 importable, and leaves Hydra alone.
 
-torchvision's Linux wheels are CUDA builds. Beside a CPU torch their compiled operators
-cannot load, and `import torchvision` then fails for want of two schemas. Whenever it is
-imported they are declared, where they are missing, and `nms`, which sam2's mask generator calls,
-is replaced by our own; a proper pair of torch and torchvision is not touched.
+torchvision's Linux wheels are CUDA builds. Beside a CPU torch their compiled operators cannot
+load, and `import torchvision` fails because two schemas are missing. Where they are missing, they
+are declared when torchvision is imported, and `nms`, which sam2's mask generator calls, is
+replaced by ours. A matching pair of torch and torchvision is not touched.
 
-`import sam2` sets up Hydra's global state, which belongs to the user. Here the package is
-entered without running its `__init__`, which does nothing else; that runs when someone
-imports `sam2.build_sam`, the only module that needs it. So Hydra is left as it was found,
-and sam2's own `build_sam2` works before and after. Where sam2 was imported first, nothing
-is done at all.
+`import sam2` sets up Hydra's global state, which belongs to the user. So sam2 is entered here
+without running its `__init__`, which does nothing else. It runs when `sam2.build_sam` is imported,
+the only module that needs it, so sam2's own `build_sam2` works before and after. Where sam2 was
+imported before this package, nothing is done.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _library = None
 
 
 class _UnrunPackage(ModuleType):
-    """The package sam2 before its `__init__` has run; importing `build_sam` runs it."""
+    """The package sam2 without its `__init__`, which runs when `build_sam` is imported."""
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
@@ -50,14 +49,17 @@ def _enter_sam2() -> None:
 
 
 class _Mending(MetaPathFinder, Loader):
-    """Stands before torchvision's own loader until that is used: importing it takes a second."""
+    """Loads torchvision with its own loader, and declares what is missing, when it is imported.
+
+    Not earlier, because importing torchvision takes a second.
+    """
 
     def find_spec(
         self, name: str, path: object = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name != "torchvision":
             return None
-        # Who looks for it need not import it.
+        # This only finds torchvision, so that looking for it does not import it.
         sys.meta_path.remove(self)
         try:
             spec = importlib.util.find_spec(name)
@@ -98,7 +100,7 @@ def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> tor
 
 
 def _is_mismatched() -> bool:
-    """A CUDA-built torchvision beside a torch without CUDA, told without the slow import."""
+    """Whether a CUDA-built torchvision stands beside a torch without CUDA, without importing it."""
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None or torch.version.cuda is not None:
         return False

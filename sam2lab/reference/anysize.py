@@ -1,15 +1,13 @@
 """Hiera and its neck for every input size that is a multiple of 16.
 
-Upstream takes multiples of 32. With an odd multiple of 16 (720 = 45 * 16) three places
-break, and each is mended in the way that changes nothing elsewhere: for multiples of 32
-the results are bit-identical to upstream's.
+Upstream takes multiples of 32. With an odd multiple of 16 (720 = 45 * 16) three things break. Each
+is repaired so that for multiples of 32 the results are bit-identical to upstream's:
 
-- the windowed position embedding no longer tiles: it is tiled once more and cropped;
-- a pooling block miscounts the windows where one row or column is left over (752 = 47 * 16
-  does not, 688 = 43 * 16 does): that row sits alone in its window, so nothing else sees it,
-  and pooling drops it; it is dropped one step earlier;
-- the top-down map of the neck (22 rows) doubles to 44, one short of 45: its last row is
-  repeated.
+- The windowed position embedding does not tile. It is tiled once more and cropped.
+- A pooling block miscounts the windows where one row or column is left over (at 688 = 43 * 16, not
+  at 752 = 47 * 16). That row is alone in its window, no other token sees it, and pooling drops it.
+  Here it is dropped one step earlier.
+- The neck's top-down map (22 rows) doubles to 44 rows, one short of 45. Its last row is repeated.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ SMALLEST = 64
 
 
 def check_input_size(input_size: tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width) as plain ints, or say which sizes near it would work.
+    """Return (height, width) as plain ints, or refuse it and name the nearest sizes that work.
 
     >>> check_input_size((720, 1280))
     (720, 1280)

@@ -1,4 +1,4 @@
-"""TorchEngine: the original behind the engine protocol, equal to SAM2ImagePredictor bit for bit."""
+"""`TorchEngine` runs the original, and equals SAM2ImagePredictor bit for bit."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class _OnDevice(NamedTuple):
 class TorchEngine:
     """Runs a zoo model, or any SAM2Base module, on `"cpu"`, `"cuda"` or `"mps"`.
 
-    A module that is on another device is copied, never moved. May be used from several
-    threads. On a device other than the CPU what was encoded stays there beside its numpy
-    copy, for as long as that lives.
+    A module that is on another device is copied, never moved. An engine may be used from several
+    threads. On a device other than the CPU, features stay there as long as their numpy copies
+    live.
 
     >>> from sam2lab.reference import zoo
     >>> engine = TorchEngine(zoo.load("nano", weights="random", input_size=(64, 96)))
@@ -56,12 +56,12 @@ class TorchEngine:
 
     @property
     def info(self) -> ModelInfo:
-        """The model that this engine runs; a bare module's weights are `module:<its own id>`."""
+        """The model that this engine runs; a bare module's weights are `module:<random id>`."""
         return self._info
 
     @property
     def key(self) -> str:
-        """Names the weights, the input size and the kind of device, whose rounding differs."""
+        """Names weights, input size and kind of device, because devices round differently."""
         info = self._info
         size = "x".join(map(str, info.input_size))
         return f"torch:{info.size}:{info.version}:{info.weights}:{size}:{self.device.type}"
@@ -79,7 +79,7 @@ class TorchEngine:
                 for level, size in zip(flat, sizes, strict=True)
             )
             tensors = _OnDevice(embed, fine, middle)
-            # Under autocast, as sam2's own notebooks have it, they are in half precision.
+            # Under autocast, which sam2's own notebooks use, they are in half precision.
             features = Features(*(tensor.float().cpu().numpy() for tensor in tensors))
         self._keep(features, tensors)
         return features
@@ -114,7 +114,7 @@ class TorchEngine:
             kept = self._on_device.get(features)
         if kept is None:
             arrays = (features.image_embed, features.high_res_feats_0, features.high_res_feats_1)
-            # Not made contiguous: decoding rounds otherwise in another memory layout.
+            # The memory layout is kept, because decoding rounds differently in another one.
             kept = _OnDevice(*(self._tensor(array, layout="A") for array in arrays))
             self._keep(features, kept)
         return kept
@@ -125,8 +125,8 @@ class TorchEngine:
                 self._on_device[features] = tensors
 
     def _tensor(self, array: npt.NDArray[np.generic], layout: Literal["A", "C"] = "C") -> Tensor:
-        """The array on the device; on the CPU, where it can be, in the array's own memory."""
-        # torch cannot express read-only memory and warns of it.
+        """The array on the device; on the CPU it shares the array's memory where it can."""
+        # torch warns about read-only memory.
         own = np.require(array, np.float32, ["W"] if layout == "A" else ["C", "W"])
         return torch.from_numpy(own).to(self.device)
 
@@ -152,7 +152,7 @@ def check_options(device: str | torch.device = "cpu") -> None:
 
 
 def checked_device(device: str | torch.device) -> torch.device:
-    """The device, if this machine has it."""
+    """The device, or a `ValueError` where this machine does not have it."""
     available = ["cpu"]
     if torch.cuda.is_available():
         available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
@@ -160,5 +160,5 @@ def checked_device(device: str | torch.device) -> torch.device:
         available += ["mps", "mps:0"]
     if str(device) not in available:
         raise ValueError(f"device is {str(device)!r}; this machine has {', '.join(available)}")
-    # A tensor knows its device with its index, which "cuda" leaves open.
+    # A tensor's device has an index, which "cuda" alone does not.
     return torch.empty(0, device=device).device

@@ -1,10 +1,10 @@
-"""Meta's checkpoints: downloaded on first use, resumed, verified, and only then kept.
+"""Downloads Meta's checkpoints on first use, resumes what broke off, and verifies them.
 
-The hashes are those that others verify Meta's own links against: all eight are in
-micro_sam/v2/util.py of computational-cell-analytics/micro-sam (in its history, since it
-dropped 2.0), the four of 2.0 also in SegmentWithSAM.py of mazurowski-lab/SlicerSegmentWithSAM.
+The hashes are those that other projects verify Meta's links against: all eight are in
+micro_sam/v2/util.py of computational-cell-analytics/micro-sam (in its history, since it dropped
+2.0), the four of 2.0 also in SegmentWithSAM.py of mazurowski-lab/SlicerSegmentWithSAM.
 
-Built on requests, not on pooch: pooch verifies as well, but begins a broken download again.
+This uses requests, not pooch: pooch verifies too, but starts a broken download from the beginning.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FAMILIES = {"2.0": "072824/sam2", "2.1": "092824/sam2.1"}
 _TIMEOUT = (10, 60)
 # A broken connection loses at most this much of what had arrived.
 _CHUNK = 1 << 16
-# How often a connection that broke, but had brought something, is taken up again.
+# How often a download goes on after its connection broke, if something had arrived.
 _RESUMPTIONS = 3
 
 
@@ -74,7 +74,7 @@ class Checkpoint:
 
 
 def checkpoint(size: str, version: str = "2.1") -> Checkpoint:
-    """What Meta published for a size, known by its address and hash; nothing is fetched.
+    """What Meta published for a size, by its address and hash; nothing is fetched.
 
     >>> checkpoint("tiny").url
     'https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_tiny.pt'
@@ -92,8 +92,8 @@ def checkpoint(size: str, version: str = "2.1") -> Checkpoint:
 def download(url: str, path: Path, sha256: str) -> None:
     """Fetch `url` to `path`, which appears whole and verified or not at all.
 
-    What has arrived is kept in `<path>.part`, and the next call goes on from there. One
-    process downloads; others that want the same file wait for it.
+    What has arrived is kept in `<path>.part`, and the next call goes on from there. Only one
+    process downloads a file; others wait for it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,8 @@ def _download_alone(url: str, path: Path, sha256: str) -> None:
     was_pieced = _receive_all(url, part)
     found = sha256_of(part)
     if found != sha256 and was_pieced:
-        # The first piece may be of an older file, or the server's ranges wrong: once more, whole.
+        # The first piece may be of an older file, or the server's ranges may be wrong. So the
+        # whole file is fetched once more.
         part.unlink()
         _receive_all(url, part)
         found = sha256_of(part)
@@ -132,7 +133,7 @@ def _download_alone(url: str, path: Path, sha256: str) -> None:
 
 
 def _receive_all(url: str, part: Path) -> bool:
-    """Receive what is missing of a file; True if it may be pieced together of several answers."""
+    """Receive what is missing of a file; True if it may consist of several answers."""
     was_pieced = _size(part) > 0
     for resumptions_left in reversed(range(_RESUMPTIONS + 1)):
         before = _size(part)
@@ -147,14 +148,14 @@ def _receive_all(url: str, part: Path) -> bool:
 
 
 def _receive(url: str, part: Path) -> None:
-    """Append one answer of the server to `part`, or begin anew where it sends the whole file."""
+    """Append one answer of the server to `part`, or replace it where the whole file is sent."""
     have = _size(part)
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
         if have and answer.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # Nothing is missing, or the hash will tell.
+            return  # Nothing is missing, or the hash will differ.
         answer.raise_for_status()
         is_part = answer.status_code == requests.codes.partial_content
         is_asked = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")

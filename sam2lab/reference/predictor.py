@@ -1,4 +1,4 @@
-"""`SAM2ImagePredictor` under its own name: an existing notebook changes one import."""
+"""`SAM2ImagePredictor` under its own name, so that an existing notebook changes one import."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class SAM2ImagePredictor(ImagePredictor):
-    """Drop-in for `sam2.sam2_image_predictor.SAM2ImagePredictor`: takes sam2's own model.
+    """A drop-in for `sam2.sam2_image_predictor.SAM2ImagePredictor` that takes sam2's own model.
 
-    `from sam2lab.reference.predictor import SAM2ImagePredictor` in place of sam2's import is
-    the one change; for the same code on exported files use `sam2lab.ImagePredictor`.
+    Code changes one line, to `from sam2lab.reference.predictor import SAM2ImagePredictor`. To run
+    it on exported files, use `sam2lab.ImagePredictor`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Putting numbers into a model: from a file, checked before it is trusted, or from a seed."""
+"""Fills a model with numbers from a file, which is checked first, or from a seed."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def read_state(path: Path) -> State:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    # What a damaged or hostile file makes the readers raise is not bounded, and torch's own
-    # message advises to load it unsafely.
+    # A damaged or hostile file can make the readers raise anything, and torch's own message advises
+    # to load it unsafely.
     except Exception:
         raise ValueError(
             f"weights: {path} is damaged, or holds more than plain tensors, which is not loaded "
@@ -55,7 +55,7 @@ def read_state(path: Path) -> State:
 
 
 def differences(model: nn.Module, state: State) -> list[str]:
-    """Say in what a state dict does not fit a model: missing, unknown, other shapes."""
+    """List how a state dict does not fit a model: missing and unknown tensors, other shapes."""
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in state.items()}
     missing = [key for key in wanted if key not in given]
@@ -74,11 +74,11 @@ def differences(model: nn.Module, state: State) -> list[str]:
 
 
 def fill_random(model: nn.Module, seed: int) -> None:
-    """Fill every parameter and buffer from a seed, alike on every machine.
+    """Fill every parameter and buffer from a seed, the same on every machine.
 
-    Nothing is left at zero or one, so that a forgotten tensor shows in any comparison; the
-    scales keep activations near 1 and mask logits between 1 and 10. Uniform numbers, since
-    the last bits of normal ones depend on the processor.
+    Nothing stays zero or one, so that a forgotten tensor shows in any comparison. The scales keep
+    activations near 1 and mask logits between 1 and 10. The numbers are uniform, because the last
+    bits of normal ones depend on the processor.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Every size of SAM 2 from one call: which config, which weights, which input size."""
+"""Builds every size of SAM 2 with its config, weights and input size."""
 
 from __future__ import annotations
 
@@ -48,12 +48,11 @@ def load(
 ) -> ZooModel:
     """Build one size and give it its weights.
 
-    `weights="auto"` are Meta's, downloaded once and verified; for `nano`, which is not
-    Meta's, those that ship with this project. A path, to
-    a `.pt` or `.safetensors` file, loads a fine-tuned model of that size. `"random"` gives
-    the architecture with weights drawn from `seed`: good for time and numeric parity, its
-    masks mean nothing. `input_size` is (height, width), multiples of 16; without it the
-    config's own square.
+    `weights="auto"` are Meta's, downloaded once and verified; for `nano`, which is not Meta's,
+    those that ship with this project. The path of a `.pt` or `.safetensors` file loads a
+    fine-tuned model of that size. `"random"` draws weights from `seed`, for time and numeric
+    parity: their masks mean nothing. `input_size` is (height, width), multiples of 16; without it
+    the config's own square.
 
     >>> model = load("nano", weights="random", input_size=(256, 320))
     >>> model.info.input_size, model.info.weights
@@ -99,7 +98,7 @@ def resize(model: ZooModel, input_size: tuple[int, int]) -> ZooModel:
     encoder.mask_input_size = info.mask_size
 
     module = copy.copy(model.module)
-    # A shallow copy still shares the table of sub-modules, which is about to change.
+    # A shallow copy shares the table of sub-modules, which changes here.
     module._modules = {**module._modules, "sam_prompt_encoder": encoder}
     is_square = height == width
     module.image_size = height if is_square else (height, width)
@@ -108,14 +107,14 @@ def resize(model: ZooModel, input_size: tuple[int, int]) -> ZooModel:
 
 
 def versions_of(size: str) -> tuple[str, ...]:
-    """The versions in which a size exists; nano is a child of 2.1 only."""
+    """The versions in which a size exists; nano is of 2.1 only."""
     return ("2.1",) if size == "nano" else VERSIONS
 
 
 def build(size: str, version: str = "2.1") -> SAM2Base:
-    """The architecture, in evaluation mode, with memory as weights: whatever was there.
+    """The architecture in evaluation mode, its weights uninitialised memory.
 
-    Built from sam2's own YAML as `build_sam2` does, with its post-processing overrides, and
+    It is built from sam2's own YAML as `build_sam2` does, with its post-processing overrides, and
     a trunk and neck that take every multiple of 16. The global random state is not used.
     """
     with _NoInitialisation():
@@ -123,7 +122,7 @@ def build(size: str, version: str = "2.1") -> SAM2Base:
 
 
 def untrained(size: str, seed: int = 0) -> ZooModel:
-    """The architecture as sam2's own constructors initialise it: where training begins."""
+    """The architecture as sam2's own constructors initialise it, to be trained."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = _instantiate(size, "2.1")
@@ -145,7 +144,7 @@ def _instantiate(size: str, version: str) -> SAM2Base:
 
 
 class _NoInitialisation(TorchFunctionMode):
-    """Leaves new parameters as they come from memory: each one is about to be overwritten."""
+    """Leaves new parameters uninitialised, because every one of them is overwritten."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -157,7 +156,7 @@ class _NoInitialisation(TorchFunctionMode):
 
 
 def config_file(size: str, version: str) -> Any:
-    """The YAML file of an architecture: sam2's own, or for nano ours."""
+    """The YAML file of an architecture: sam2's own, or ours for nano."""
     if size == "nano":
         return files("sam2lab.reference") / "nano.yaml"
     family = "sam2" if version == "2.0" else "sam2.1"

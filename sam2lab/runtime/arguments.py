@@ -1,4 +1,4 @@
-"""Numbers and paths that people pass, refused where they cannot be meant."""
+"""Checks numbers and paths that users pass, and words the refusals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def whole(name: str, value: int, least: int, most: float = inf) -> int:
-    """A whole number from `least` to `most`; numpy's do as well, booleans do not.
+    """A whole number from `least` to `most`, which may be numpy's but not a boolean.
 
     >>> whole("threads", 0, least=1)
     Traceback (most recent call last):
@@ -27,7 +27,7 @@ def whole(name: str, value: int, least: int, most: float = inf) -> int:
 
 
 def height_and_width(name: str, value: Iterable[int]) -> tuple[int, int]:
-    """Two whole numbers of pixels, whatever holds them.
+    """Two whole numbers of pixels, from any iterable.
 
     >>> height_and_width("input_size", [720, 1280])
     (720, 1280)
@@ -42,7 +42,7 @@ def height_and_width(name: str, value: Iterable[int]) -> tuple[int, int]:
 
 
 def number(name: str, value: float, least: float = -inf, most: float = inf) -> float:
-    """A finite number from `least` to `most`; neither text nor a boolean, which float() takes.
+    """A finite number from `least` to `most`, not text or a boolean, which float() accepts.
 
     >>> number("share", 2, 0, 1)
     Traceback (most recent call last):
@@ -52,7 +52,7 @@ def number(name: str, value: float, least: float = -inf, most: float = inf) -> f
         given = inf if isinstance(value, (str, bytes, bool)) else float(value)
     except (TypeError, ValueError, OverflowError):
         given = inf
-    # Not the same as outside: NaN is in no interval.
+    # Written so that NaN fails too.
     if not least <= given <= most or abs(given) == inf:
         bounds = "" if least == -inf else f", {least} or more"
         if most < inf:
@@ -62,7 +62,7 @@ def number(name: str, value: float, least: float = -inf, most: float = inf) -> f
 
 
 def path(name: str, value: str | os.PathLike[str], wanted: str = "a path, text or a Path") -> Path:
-    """A path, which need not exist; `wanted` says what else would have done.
+    """A path, which need not exist; `wanted` says what else is accepted.
 
     >>> path("folder", None)
     Traceback (most recent call last):

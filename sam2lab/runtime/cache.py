@@ -1,4 +1,4 @@
-"""Embeddings and low-resolution masks kept by content, least recently used out first."""
+"""Keeps embeddings and low-resolution masks by content; the least recently used leave first."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class EmbeddingCache:
         self._map.count(hits=len(found))
         if missing:
             with self._computing:
-                # Another thread may have made them while this one waited for its turn.
+                # Another thread may have made them while this one waited.
                 made = self._find_all(missing)
                 missing = [key for key in missing if key not in made]
                 self._map.count(hits=len(made), misses=len(missing))
@@ -163,7 +163,7 @@ class LowResMaskCache:
         key = _mask_key(embedding_key, prompts)
         if key is None:
             return
-        # A copy, since the chosen mask is often a view that would keep all four alive.
+        # A copy, because the chosen mask is often a view that keeps all four in memory.
         own = np.array(logits, np.float32, order="C")
         with self._lock:
             self._touch(key)
@@ -203,7 +203,7 @@ class LowResMaskCache:
     def _largest_subset(self, key: MaskKey) -> MaskKey | None:
         wanted = Counter(key.points)
         kept = self._prompts.get(key[:2], {})
-        # Sorting is stable, so turned round it has the latest first among equal lengths.
+        # Sorting is stable, so in reverse the latest comes first among equal lengths.
         for points in sorted(kept, key=len)[::-1]:
             if len(points) < len(key.points) and kept[points] <= wanted:
                 return key._replace(points=points)
@@ -221,7 +221,7 @@ class LowResMaskCache:
 
 
 def _mask_key(embedding_key: str, prompts: PromptBatch) -> MaskKey | None:
-    """The prompt as a key, or None where it does not take part."""
+    """The prompt as a key, or None where it is not kept."""
     if len(prompts.point_coords) != 1 or prompts.mask_input is not None:
         return None
     coords = np.asarray(prompts.point_coords[0], np.float32)

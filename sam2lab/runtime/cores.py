@@ -1,4 +1,4 @@
-"""How many cores this process may use, which in a container are fewer than the machine has."""
+"""Counts the cores that this process may use, which in a container are fewer than there are."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def usable() -> int:
-    """The cores that this process may run on, but no more than it is granted the time of.
+    """The cores that this process may run on, limited by the processor time that it is granted.
 
     On Linux `taskset` gives a process some of the cores. `docker run --cpus 2` and the limits of
-    Kubernetes let it run on all of them, and stop it once it has had the time of two: two threads
-    are then what it has use for. A part of a core counts as one.
+    Kubernetes let it run on all of them, but stop it when it has had the time of two, so it can
+    use two threads. A part of a core counts as one.
 
     >>> 1 <= usable() <= os.cpu_count()
     True
@@ -29,7 +29,7 @@ def usable() -> int:
 
 
 def _granted() -> float:
-    """The cores' worth of time that all control groups around this process leave it."""
+    """The cores' worth of time that the control groups around this process grant it."""
     try:
         groups = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -41,8 +41,8 @@ def _granted() -> float:
         if controllers and "cpu" not in controllers.split(","):
             continue
         root = CGROUPS / "cpu" if controllers else CGROUPS
-        # In a container the place may be told as the host sees it, which is nowhere to be found
-        # inside: there its own group is the root.
+        # In a container the path may be the host's, which does not exist inside. There the
+        # process's own group is the root.
         own = root / place.strip("/")
         around = [folder for folder in (own, *own.parents) if folder.is_relative_to(root)]
         least = min([least, *map(_quota, around)])
@@ -50,7 +50,7 @@ def _granted() -> float:
 
 
 def _quota(group: Path) -> float:
-    """The cores' worth of time that one group has in each period."""
+    """The cores' worth of time that one group is granted."""
     for files in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
         try:
             quota, period = " ".join((group / file).read_text() for file in files).split()

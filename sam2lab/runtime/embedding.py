@@ -1,4 +1,4 @@
-"""`ImageEmbedding`: what a model sees in one image, and the key that names it by content."""
+"""`ImageEmbedding` holds the features of one image and a key made from its content."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sam2lab.runtime.engines.protocol import Features
 
 
 def content_key(array: npt.NDArray[Any], *context: str) -> str:
-    """Name an array by what it holds: 64 hex digits over shape, dtype, bytes and `context`.
+    """Name an array by its content: 64 hex digits over shape, dtype, bytes and `context`.
 
-    `context` is what else the answer depends on, such as the model's key.
+    `context` is what else a result depends on, such as the model's key.
 
     >>> flat, tall = np.zeros((2, 8), np.uint8), np.zeros((8, 2), np.uint8)
     >>> content_key(flat, "tiny") == content_key(flat.copy(), "tiny")
@@ -26,9 +26,9 @@ def content_key(array: npt.NDArray[Any], *context: str) -> str:
     """
     if array.dtype.kind not in "biuf":
         raise ValueError(f"array must hold numbers or booleans, not dtype {array.dtype}.")
-    # JSON ends where it ends, so no two different headers and bodies join to the same bytes.
+    # JSON marks its own end, so no two different headers and bodies join to the same bytes.
     header = json.dumps([array.dtype.str, array.shape, context]).encode()
-    # SHA-256: processors of the last years have instructions for it, twice as fast as BLAKE2.
+    # Recent processors have instructions for SHA-256, which make it twice as fast as BLAKE2.
     digest = hashlib.sha256(header)
     digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
@@ -36,7 +36,7 @@ def content_key(array: npt.NDArray[Any], *context: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
-    """What a model sees in one image: made once, then asked with any number of prompts.
+    """The features of one image, made once and asked with any number of prompts.
 
     `key` is `content_key(photo, model_key)`, the same for the same photo and model. `image_size`
     is the photo's (height, width) in pixels, `model_key` is the key of the engine that encoded it,

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files so that they are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def check_place(name: str, folder: Path) -> None:
-    """Refuse a folder that cannot be made or written into, before the work that is to fill it."""
+    """Refuse a folder that cannot be made or written into, before long work that would fill it."""
     place = folder.absolute()
     there = next(each for each in (place, *place.parents) if os.path.exists(each))
     if not there.is_dir():
@@ -24,10 +24,9 @@ def check_place(name: str, folder: Path) -> None:
 
 @contextmanager
 def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file beside its place; it moves there when all of it is written.
+    """Write a file beside its place, and move it there when it is complete.
 
-    Whoever reads `target` meanwhile finds what was there before, and so does everybody where
-    writing is interrupted.
+    Until then, and where writing is interrupted, `target` stays as it was.
 
     ```python
     with replacing("note.txt") as beside:

@@ -1,4 +1,4 @@
-"""Any picture in, one form out; and from there to the normalised pixels that the model sees."""
+"""Reads any picture into one form, and turns that into the normalised pixels of a model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sam2lab.runtime.resample import antialiased, column_bands, multiply, row_ba
 ImageLike = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 RGB = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
-# How to turn a picture upright, by what its EXIF says. Not `ImageOps.exif_transpose`: that
-# writes the EXIF anew, and fails where it cannot.
+# How to turn a picture upright, by its EXIF orientation. `ImageOps.exif_transpose` also writes the
+# EXIF anew, and fails where it cannot.
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,7 +30,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Modes from which Pillow knows no direct way to RGB.
+# Modes that Pillow does not convert to RGB directly, and a step between.
 STEP_TO_RGB = {"La": "LA", "RGBa": "RGBA"}
 
 
@@ -91,7 +91,7 @@ def preprocess(
     pixels = np.empty((3, *input_size), np.float32)
     down = row_bands(antialiased(height, input_size[0]), height)
     across = column_bands(antialiased(width, input_size[1]), width)
-    # A few target rows at a time, so that no float copy of the photo is ever made.
+    # A few target rows at a time, so that no float copy of the whole photo is made.
     for target, source, weights in down:
         rows = rgb[source].reshape(-1, 3 * width).astype(np.float32, copy=False)
         mixed = multiply(weights, rows, out=np.empty((len(weights), 3 * width), np.float32))
@@ -100,7 +100,7 @@ def preprocess(
         narrow = np.empty((len(planes), input_size[1]), np.float32)
         for band in across:
             multiply(planes[:, band.source], band.weights, out=narrow[:, band.target])
-        # Resizing is linear: scaling its result is the same, and there is less of it.
+        # Resizing is linear, so the smaller result is scaled instead of the photo.
         block = pixels[:, target]
         np.multiply(narrow.reshape(block.shape), scale, out=block)
         block -= offset
@@ -136,7 +136,7 @@ def _from_file(source: str | os.PathLike[str] | bytes) -> RGB:
             f"image: {name} unpacks to more than {Image.MAX_IMAGE_PIXELS} pixels, as a "
             "decompression bomb would; if you trust it, raise PIL.Image.MAX_IMAGE_PIXELS"
         ) from error
-    # On a damaged file Pillow's readers raise nearly anything, struct.error included.
+    # On a damaged file Pillow's readers raise almost anything, even struct.error.
     except Exception as error:
         raise ImageError(f"image: {name} cannot be opened ({error}); save it anew") from error
 
@@ -158,7 +158,7 @@ def _from_pil(image: Image.Image, called: str = "image") -> RGB:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(EXIF_ORIENTATION)
-    # Broken EXIF says nothing against the pixels.
+    # The pixels may be good where the EXIF is broken.
     except Exception:
         return image
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
@@ -169,7 +169,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("RGB", "I", "F") or image.mode.startswith("I;16"):
         return image
     if "transparency" in image.info:
-        # Pillow would warn that it has to drop this, as it should.
+        # Pillow warns when it drops this.
         image = image.copy()
         del image.info["transparency"]
     if image.mode in STEP_TO_RGB:

@@ -1,4 +1,4 @@
-"""The one mechanism of every cache: a map bounded in entries and bytes, safe under threads."""
+"""A map bounded in entries and bytes, safe under threads, which every cache is built on."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ V = TypeVar("V", bound=HasBytes)
 class BoundedMap(Generic[K, V]):
     """A thread-safe map of at most `max_entries` values and `max_bytes` bytes, 0 for none.
 
-    What was used longest ago leaves first. Looking up and counting are two calls, because a
-    cache built on this map may have another place to look before a lookup has failed.
+    The least recently used value leaves first. Counting is a call of its own, because a cache
+    built on this map may look elsewhere before a lookup counts as a miss.
 
     >>> kept = BoundedMap(max_entries=2, max_bytes=100)
     >>> kept.put("a", memoryview(bytes(10))), kept.put("b", memoryview(bytes(20)))
@@ -52,7 +52,7 @@ class BoundedMap(Generic[K, V]):
         self.max_entries = whole("max_entries", max_entries, 0)
         self.max_bytes = whole("max_bytes", max_bytes, 0)
         self._lock = Lock()
-        # Sizes are kept beside values, so that the sum stays right whatever a value says later.
+        # Sizes are kept beside values, so that the sum stays right if a value's size changes.
         self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._bytes = self._hits = self._misses = 0
 
@@ -67,8 +67,8 @@ class BoundedMap(Generic[K, V]):
     def put(self, key: K, value: V) -> list[K]:
         """Keep `value` in place of any earlier one; return the keys no longer kept.
 
-        A value larger than `max_bytes` is not kept and drives nothing else out: then `key`
-        itself is returned.
+        A value larger than `max_bytes` is not kept and removes nothing else: then `key` itself is
+        returned.
         """
         size = value.nbytes
         with self._lock:

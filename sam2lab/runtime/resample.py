@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from sam2lab.runtime.engines.protocol import Float32
 
-# OpenBLAS hands a product of more multiplications than this to several threads. For pieces of
-# this size that gains nothing, and on a busy machine it costs ten times the work.
+# OpenBLAS gives a product of more multiplications than this to several threads. For pieces of this
+# size that gains nothing, and on a busy machine it takes ten times as long.
 PRODUCT_LIMIT = 2**18
 
-# How many outputs one product makes: more waste work on zeros, fewer on calls.
+# How many outputs one product makes. Larger products waste work on zeros, smaller ones on calls.
 ROWS_AT_ONCE = 16
 COLUMNS_AT_ONCE = 32
 
@@ -44,7 +44,7 @@ def interpolated(n_in: int, n_out: int) -> Taps:
     >>> interpolated(2, 4).weights.tolist()
     [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [1.0, 0.0]]
     """
-    # torch computes `scale * (i + 0.5) - 0.5` in float32 but fused, with a single rounding.
+    # torch computes `scale * (i + 0.5) - 0.5` in float32, fused, with a single rounding.
     position = (_scale(n_in, n_out) * (np.arange(n_out) + 0.5) - 0.5).astype(np.float32)
     position = np.maximum(position, 0)
     first = np.minimum(position.astype(np.intp), n_in - 1)
@@ -65,7 +65,7 @@ def antialiased(n_in: int, n_out: int) -> Taps:
     first = np.maximum(((center - support).astype(float) + 0.5).astype(np.intp), 0)
     stop = np.minimum(((center + support).astype(float) + 0.5).astype(np.intp), n_in)
     index = first[:, None] + np.arange(min(2 * int(np.ceil(support)) + 1, n_in))
-    # float32 and float64 alternate as they do in torch, for the sake of its roundings.
+    # float32 and float64 alternate as they do in torch, to round as it does.
     distance = (index.astype(np.float32) - center[:, None]).astype(float) + 0.5
     weights = np.maximum(1 - np.abs((distance * inverse).astype(np.float32)), 0)
     weights[index >= stop[:, None]] = 0
@@ -84,7 +84,7 @@ def column_bands(taps: Taps, n_in: int) -> list[Band]:
 
 
 def multiply(left: Float32, right: Float32, out: Float32) -> Float32:
-    """`np.matmul(left, right, out)` in pieces that stay on this thread."""
+    """`np.matmul(left, right, out)` in pieces so small that they stay on this thread."""
     step = max(1, PRODUCT_LIMIT // left.size)
     for start in range(0, right.shape[1], step):
         piece = slice(start, start + step)
@@ -97,7 +97,7 @@ def _scale(n_in: int, n_out: int) -> np.float64:
 
 
 def _bands(taps: Taps, n_in: int, step: int) -> list[Band]:
-    """Cut the matrix that the taps stand for, almost all zeros, into dense pieces."""
+    """Cut the matrix of the taps, which is almost all zeros, into dense pieces."""
     made = []
     for start in range(0, len(taps.first), step):
         first, weights = (tap[start : start + step] for tap in taps)
@@ -105,7 +105,7 @@ def _bands(taps: Taps, n_in: int, step: int) -> list[Band]:
         reads = first[:, None] + np.arange(weights.shape[1]) - source.start
         dense = np.zeros((len(first), reads.max() + 1), np.float32)
         np.put_along_axis(dense, reads, weights, axis=1)
-        # What is cut off are the zeros of taps that reach beyond the last input.
+        # Taps that reach beyond the last input are zero, and are cut off.
         width = source.stop - source.start
         made.append(Band(slice(start, start + len(first)), source, dense[:, :width]))
     return made

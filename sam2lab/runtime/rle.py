@@ -34,7 +34,7 @@ class RunLengths(NamedTuple):
         return {"size": list(self.size), "counts": self.counts.tolist()}
 
     def compressed(self) -> dict[str, Any]:
-        """COCO's compressed form, ready for JSON; made by pycocotools, which must be there."""
+        """COCO's compressed form, ready for JSON; pycocotools makes it."""
         from pycocotools import mask as coco
 
         runs = coco.frPyObjects(self.uncompressed(), *self.size)
@@ -54,7 +54,7 @@ def encode(
     [2, 1, 1]
     """
     height, width = size or mask.shape
-    # Where a run begins or ends, looking down each column: at its first pixel, or below it.
+    # Where a run begins or ends in each column: at its first pixel, or below its last.
     edges = np.empty((len(mask) + 1, mask.shape[1]), bool)
     edges[0], edges[-1] = mask[0], mask[-1]
     np.not_equal(mask[1:], mask[:-1], out=edges[1:-1])

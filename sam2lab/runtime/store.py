@@ -1,4 +1,4 @@
-"""Embeddings on disk, so that a classroom need not encode the same photo twice."""
+"""Keeps embeddings on disk, so that a classroom encodes a photo once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Engines: the protocol they share, the table that lists them, and those that need no torch."""
+"""The protocol that engines share, the table that lists them, and engines without torch."""

@@ -1,4 +1,4 @@
-"""`BundleEngine`: what goes into a bundle's graphs and comes out, whichever library runs them."""
+"""`BundleEngine` feeds a bundle's graphs; a subclass runs them with some library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 
-# Of each token's logits. That is 16 prompts of tiny; 64 at once need three times the memory.
+# The logits of each token, at most: 16 prompts of tiny. 64 at once need three times the memory.
 _PIXELS_AT_ONCE = 2**20
 
 
@@ -26,9 +26,9 @@ def check_threads(threads: int | None) -> int | None:
 class BundleEngine(ABC):
     """Encode and decode with the graphs of a bundle; a subclass runs them.
 
-    `threads` are those that one operator may use, None leaves it to the library. A bundle is taken
-    as it is; the graphs of a folder are compared with their seals while a subclass opens them,
-    which it does within `self._verified`.
+    `threads` are those that one operator may use; None leaves it to the library. A `Bundle` is
+    used as it is. The graphs of a folder are compared with their digests while a subclass opens
+    them, which it must do within `self._verified`.
     """
 
     def __init__(self, bundle: Bundle | str | os.PathLike[str], threads: int | None) -> None:
@@ -59,9 +59,9 @@ class BundleEngine(ABC):
         return Features(*self._run("encoder", names, {"image": pixels}))
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        """Answer L prompts on one image, or on L, one each, by the batch of `features`.
+        """Answer L prompts on one image, or one on each of L images, by the batch of `features`.
 
-        Many are asked in parts, which takes as long and less memory.
+        Many prompts are asked in parts, which takes as long and less memory.
         """
         mask = self._no_mask if prompts.mask_input is None else prompts.mask_input
         inputs = {

@@ -1,4 +1,4 @@
-"""`OnnxEngine`: a bundle served by onnxruntime."""
+"""`OnnxEngine` runs a bundle with onnxruntime."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PREFERRED = ("CUDAExecutionProvider", "DmlExecutionProvider", CPU)
 
 
 class ProviderWarning(UserWarning):
-    """An execution provider was asked for and runs nothing."""
+    """An execution provider that was asked for runs nothing."""
 
 
 @dataclass(frozen=True)
 class ProviderReport:
     """Which execution providers were asked for, which the library has, and what runs where.
 
-    `nodes` counts, for each graph, the nodes that each provider took when the graph was divided.
+    `nodes` counts the nodes of each graph by provider.
     """
 
     asked: tuple[str, ...]
@@ -58,20 +58,19 @@ class ProviderReport:
 class OnnxEngine(BundleEngine):
     """Encode and decode with the graphs of a bundle, on the CPU or what onnxruntime offers.
 
-    `providers` are onnxruntime's execution providers, most wanted first; the CPU takes what they
-    leave. Without them the first of CUDA and DirectML that is there is used, or else the CPU; see
-    `report`. `threads` is for one operator on the CPU, all cores of the process without it.
+    `providers` are onnxruntime's execution providers, most wanted first; the CPU runs what they
+    leave. Without `providers`, CUDA or DirectML is used if it is there, or else the CPU; see
+    `report`. `threads` are those of one operator on the CPU, by default all cores of the process.
 
-    Memory is not planned ahead, but taken from the arena and given back as tensors come and go.
-    It runs as fast, and an encode of tiny peaks a third lower. The plan is also half of what
-    opening tiny's encoder takes: for each tensor it looks at all before it.
+    onnxruntime's memory plan is switched off. Without it an encode of tiny is as fast and its peak
+    of memory a third lower, and opening tiny's encoder takes half the time.
 
-    All else is left as onnxruntime has it, since on two cores, tiny and nano, nothing measured
-    better. Threads that wait by spinning are the one close call: without, a decode takes 1.1 to
-    1.3 times as long on an idle machine, and 0.7 times as long on one that others keep busy, where
-    `threads=1` helps as much. Without the memory arena an encode takes 1.1 to 1.2 times as long
-    and peaks higher. Optimisation levels change nothing beyond noise. Keeping the optimised graph
-    saves a few hundredths of a second of opening, which is not worth a second copy of the weights.
+    Every other option is onnxruntime's default; on two cores, with tiny and nano, nothing measured
+    better. Threads that do not spin while they wait make a decode take 1.1 to 1.3 times as long on
+    an idle machine and 0.7 times as long on a busy one, where `threads=1` helps as much. Without
+    the memory arena an encode takes 1.1 to 1.2 times as long and its peak is higher. Optimisation
+    levels change nothing beyond noise. A kept copy of the optimised graph would save a few
+    hundredths of a second of opening, which is not worth a second copy of the weights.
 
     One engine may be used from several threads at once.
 
@@ -161,10 +160,10 @@ def _options(threads: int | None) -> ort.SessionOptions:
 
 
 def _fewer_cores() -> int:
-    """The cores that this process may use where it may not use all, or else 0.
+    """The cores that this process may use, or 0 where it may use all of the machine's.
 
-    onnxruntime starts a thread for each of the machine's; two that share a core take half as long
-    again as one alone.
+    onnxruntime starts a thread for each core of the machine, and two threads that share a core
+    take 1.5 times as long as one.
     """
     usable = cores.usable()
     return 0 if usable == os.cpu_count() else usable

@@ -1,4 +1,4 @@
-"""`OpenVinoEngine`: a bundle served by OpenVINO, whose encoder may work in bfloat16."""
+"""`OpenVinoEngine` runs a bundle with OpenVINO, whose encoder may compute in bfloat16."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ DEVICE = "CPU"
 class OpenVinoEngine(BundleEngine):
     """Encode and decode with the graphs of a bundle, on the CPU, by OpenVINO.
 
-    `encoder_precision` says in what the encoder multiplies: `"preferred"` is what OpenVINO takes
-    for this processor, bfloat16 (8 significant bits) where that is fastest, and `"f32"` is
-    float32; the attribute of that name holds what it came to. The decoder, where a mask's edge
-    is decided, always works in float32. `threads` is for one operator, OpenVINO's own choice
-    without it. `report` counts the nodes of each number format.
+    `encoder_precision` is the number format of the encoder's products: `"preferred"` is OpenVINO's
+    choice for this processor, bfloat16 (8 significant bits) where that is fastest, and `"f32"` is
+    float32; the attribute of that name holds the format that is used. The decoder, which decides
+    about a mask's edge, always computes in float32. `threads` are those of one operator, by
+    default OpenVINO's choice. `report` counts the nodes of each number format.
 
     In bfloat16 an encode of tiny takes half of OnnxEngine's time, in float32 nine tenths; a decode
-    takes a quarter longer. Points may come and go freely, but the first answer takes a third of a
-    second longer, and the first for another number of objects a third longer.
+    takes a quarter longer. The number of points may change freely. The first answer takes a third
+    of a second longer, and the first for another number of objects a third longer.
 
-    Bundles in float and in fp16 are served, of which the latter's weights alone are rounded.
-    Those in 8 bits are not: OpenVINO answers some of our graphs with nonsense, without a word.
+    Bundles in float and in fp16 are served; of the latter only the weights are rounded. Bundles in
+    8 bits are refused, because OpenVINO computes some of our graphs wrong, without any error.
 
-    One engine may be used from several threads at once; their questions are answered in turn.
+    One engine may be used from several threads at once; they are answered in turn.
 
     ```python
     engine = OpenVinoEngine("models/nano")
@@ -88,7 +88,7 @@ class OpenVinoEngine(BundleEngine):
     def _run(
         self, graph: str, outputs: Sequence[str], inputs: Mapping[str, Float32]
     ) -> list[Float32]:
-        # A request of its own for each call costs microseconds, and leaves the arrays theirs.
+        # A new request for each call costs microseconds, and its arrays are not used again.
         request = self._compiled[graph].create_infer_request()
         answer = request.infer(inputs, share_inputs=True, share_outputs=True)
         return [answer[name] for name in outputs]
@@ -105,7 +105,7 @@ def check_options(threads: int | None = None, encoder_precision: str = "preferre
 
 
 def _formats(compiled: Any) -> dict[str, int]:
-    """How many nodes compute in each number format; constants and the graph's ends do not."""
+    """How many nodes compute in each number format, without constants, inputs and outputs."""
     taken: Counter[str] = Counter()
     for node in compiled.get_runtime_model().get_ops():
         facts = node.get_rt_info()
@@ -117,8 +117,8 @@ def _formats(compiled: Any) -> dict[str, int]:
 def _without_telemetry() -> ModuleType | None:
     """OpenVINO, or None where it is not installed.
 
-    Its import tells a server of its makers about itself and writes an identity into the user's
-    home, but does neither where `openvino_telemetry` is missing; so that seems missing meanwhile.
+    Its import reports to a server of its makers and writes an identity into the user's home, but
+    does neither where `openvino_telemetry` is missing. So that is hidden during the import.
     """
     name = "openvino_telemetry"
     before = sys.modules.get(name)

@@ -1,4 +1,8 @@
-"""What every engine speaks: pixels in, features out; features and prompts in, masks out."""
+"""The protocol of engines: pixels to features, and features with prompts to masks.
+
+What only some engines can do, such as the memory of video, belongs into another protocol that
+extends `Engine`; callers ask for it with `isinstance`.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ class ModelInfo:
         return 4 * height, 4 * width
 
     def check_pixels(self, pixels: Float32) -> None:
-        """Refuse what is no batch of pixels (B, 3, H, W) of `input_size`."""
+        """Refuse anything but a batch of pixels (B, 3, H, W) of `input_size`."""
         wanted = (3, *self.input_size)
         if pixels.ndim != 4 or pixels.shape[1:] != wanted:
             expected = ", ".join(map(str, wanted))
@@ -60,13 +64,13 @@ class ModelInfo:
 
     @property
     def has_random_weights(self) -> bool:
-        """True where masks mean nothing: only time and numeric parity can be measured."""
+        """Whether masks mean nothing, so that only time and numeric parity can be measured."""
         return self.weights.startswith("random:")
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the encoder says about B images.
+    """The encoder's output for B images.
 
     With (h, w) the embedding's size and C its channels: `image_embed` is (B, C, h, w),
     `high_res_feats_0` is (B, C/8, 4h, 4w), `high_res_feats_1` is (B, C/4, 2h, 2w).
@@ -93,7 +97,7 @@ class Features:
             return [self]
         return [
             Features(
-                # In the memory layout they came in, which decides how a decoder rounds.
+                # In the same memory layout, because that changes how a decoder rounds.
                 self.image_embed[i : i + 1].copy(order="K"),
                 self.high_res_feats_0[i : i + 1].copy(order="K"),
                 self.high_res_feats_1[i : i + 1].copy(order="K"),
@@ -109,7 +113,7 @@ class PromptBatch:
     `point_coords` (L, P, 2) is (x, y) in model-input pixels. `point_labels` (L, P) is 1 for
     a positive click, 0 for a negative one, 2 and 3 for a box's top-left and bottom-right
     corner, which come first. P may be 0 where only a mask is given. `mask_input`
-    (L or 1, 1, 4h, 4w) holds previous logits. The padding point is the decoder's business.
+    (L or 1, 1, 4h, 4w) holds previous logits. The decoder adds the padding point itself.
     """
 
     point_coords: Float32

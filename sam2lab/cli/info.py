@@ -1,8 +1,8 @@
-"""What the commands do. Torch is met only where a command needs it."""
+"""`sam2lab info` says what a bundle is, or what is here."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,42 +10,23 @@ from sam2lab import settings
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, BundleError
 from sam2lab.runtime.engines.protocol import SIZES
 
+SUMMARY = "say what a bundle is, or what is here"
+TEXT = """\
+With a folder: say what that bundle is, and compare every byte with its seal.
+Without: list the weights and the bundles that are here. Takes no torch.
 
-def export(arguments: Namespace) -> None:
-    """Write a bundle and print its folder."""
-    from sam2lab.export.onnx import check_export
-    from sam2lab.export.onnx import export as write
-    from sam2lab.opening import bundle_name
-    from sam2lab.reference import zoo
-
-    name = bundle_name(
-        arguments.size,
-        arguments.precision,
-        arguments.weights,
-        arguments.version,
-        arguments.input_size,
-    )
-    folder = arguments.out or settings.models_folder() / name
-    # Now, not when a checkpoint has been fetched.
-    check_export(folder, arguments.precision, arguments.calibration)
-    model = zoo.load(
-        arguments.size,
-        weights=arguments.weights,
-        version=arguments.version,
-        input_size=arguments.input_size,
-    )
-    bundle = write(model, folder, precision=arguments.precision, calibration=arguments.calibration)
-    print(bundle.folder)
+examples:
+  {prog} info
+  {prog} info models/tiny
+"""
 
 
-def fetch(arguments: Namespace) -> None:
-    """Make sure that a checkpoint is here and print where."""
-    from sam2lab.reference.fetch import checkpoint
-
-    print(checkpoint(arguments.size, arguments.version).fetch())
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what can be typed after `info`."""
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the folder of a bundle")
 
 
-def info(arguments: Namespace) -> None:
+def run(arguments: Namespace) -> None:
     """Print what a bundle is, or what is here."""
     if arguments.folder is not None:
         print(Bundle.open(arguments.folder).describe())

@@ -1,0 +1,52 @@
+"""Arguments that several commands take, and what text they accept."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+
+VERSIONS = ("2.1", "2.0")
+
+
+def add_size(parser: ArgumentParser, sizes: Sequence[str], default: str | None = None) -> None:
+    """Add SIZE; with a default it may be left out."""
+    usual = {} if default is None else {"nargs": "?", "default": default}
+    parser.add_argument(
+        "size",
+        choices=sizes,
+        metavar="SIZE",
+        help=", ".join(sizes) + (f"; {default} by default" if default else ""),
+        **usual,  # type: ignore[arg-type]
+    )
+
+
+def add_version(parser: ArgumentParser) -> None:
+    """Add --version, of SAM 2."""
+    parser.add_argument(
+        "--version",
+        choices=VERSIONS,
+        default="2.1",
+        help="of SAM 2: 2.1 (the default) or 2.0",
+    )
+
+
+def height_and_width(text: str) -> tuple[int, int]:
+    """
+    >>> height_and_width("720x1280")
+    (720, 1280)
+    """
+    sides = re.fullmatch(r"(\d+)[x×](\d+)", text.lower())
+    if sides is None:
+        raise ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 720x1280")
+    return int(sides[1]), int(sides[2])
+
+
+def count(text: str) -> int:
+    """
+    >>> count("12")
+    12
+    """
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)

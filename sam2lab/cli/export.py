@@ -1,0 +1,93 @@
+"""`sam2lab export` writes a model as ONNX files."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from sam2lab import settings
+from sam2lab.cli.arguments import add_size, add_version, height_and_width
+from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES
+
+SUMMARY = "write a model as ONNX files"
+TEXT = """\
+Write a model as a bundle: a folder with encoder.onnx, decoder.onnx and
+bundle.json, which says what they are. ONNX Runtime serves them without torch,
+and tools that load samexporter's files load them. Prints the folder.
+
+Exporting itself takes torch. An interrupted export leaves nothing behind.
+
+examples:
+  {prog} export tiny
+  {prog} export tiny --input-size 720x1280
+  {prog} export large --precision fp16
+  {prog} export tiny --precision w8a8 --calibration my/photos
+  {prog} export small --weights my.pt --out models/mine
+  {prog} export base_plus --weights random
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what can be typed after `export`."""
+    add_size(parser, SIZES)
+    parser.add_argument(
+        "--weights",
+        default="auto",
+        metavar="WHICH",
+        help="'auto' (the default) is Meta's checkpoint, fetched on first use, and for nano the "
+        "weights that were trained here; 'random' is the real architecture for time and numeric "
+        "parity, whose masks mean nothing; else the path of a fine-tuned model's .pt or "
+        ".safetensors file",
+    )
+    add_version(parser)
+    parser.add_argument(
+        "--input-size",
+        type=height_and_width,
+        metavar="HxW",
+        help="height and width that every photo is resized to, in pixels and multiples of 16; "
+        "by default the model's own, 1024x1024, for nano 512x512",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float",
+        help="'float' (the default), 'fp16' for accelerators: half the bytes, while inputs and "
+        "outputs stay float32, or 'w8a8' for processors: weights and activations in 8 bits",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="FOLDER",
+        help="for w8a8: photos like those that the model will see, in a folder or in COCO's "
+        "format; by default those that ship, and drawn scenes",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="where to write; by default models/ and a name that says what it is, where "
+        "open_segmenter looks too",
+    )
+
+
+def run(arguments: Namespace) -> None:
+    """Write a bundle and print its folder."""
+    from sam2lab.export import check_export, export
+    from sam2lab.opening import bundle_name
+    from sam2lab.reference import zoo
+
+    name = bundle_name(
+        arguments.size,
+        arguments.precision,
+        arguments.weights,
+        arguments.version,
+        arguments.input_size,
+    )
+    folder = arguments.out or settings.models_folder() / name
+    # Now, not when a checkpoint has been fetched.
+    check_export(folder, arguments.precision, arguments.calibration)
+    model = zoo.load(
+        arguments.size,
+        weights=arguments.weights,
+        version=arguments.version,
+        input_size=arguments.input_size,
+    )
+    bundle = export(model, folder, precision=arguments.precision, calibration=arguments.calibration)
+    print(bundle.folder)
