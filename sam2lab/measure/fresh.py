@@ -158,7 +158,7 @@ class _Processes:
 
 
 def _arguments(name: str, opening: Opening) -> dict[str, Any]:
-    given = {"model": opening} if isinstance(opening, str | os.PathLike) else opening
+    given: Any = {"model": opening} if isinstance(opening, str | os.PathLike) else opening
     is_mapping = isinstance(given, Mapping) and "model" in given
     exports_nothing = is_mapping and CHECKPOINT in row_of(str(given.get("engine", "onnx"))).reads
     # A size that was never exported would be exported by the first process, and timed.
