@@ -123,3 +123,12 @@ def test_the_changelog_says_where_things_are_now() -> None:
     for _, now in rows:
         for target in now.split(", "):
             pkgutil.resolve_name(f"sam2lab.{target.strip('`')}")
+
+
+def test_the_architecture_names_modules_that_exist() -> None:
+    package = REPOSITORY / "sam2lab"
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    for named in re.findall(r"`([a-z_]+(?:/[a-z_]*)+)`", page):
+        places = [package / named, package / f"{named}.py", REPOSITORY / named]
+        places += [package / "widgets" / named, package / "widgets" / f"{named}.py"]
+        assert any(place.exists() for place in places), named
