@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -69,13 +70,18 @@ ONE_PANEL = (
 )
 
 
+@cache
+def drawn(name: str) -> Figure:
+    return FIGURES[name]()
+
+
 def test_no_figure_is_left_out() -> None:
     assert sorted(FIGURES) == plots.__all__
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_draws_itself_as_png_and_leaves_pyplot_alone(name: str) -> None:
-    figure = FIGURES[name]()
+    figure = drawn(name)
     assert isinstance(figure, Figure)
     assert figure._repr_png_().startswith(b"\x89PNG")
     pyplot = sys.modules.get("matplotlib.pyplot")
@@ -84,7 +90,7 @@ def test_a_figure_draws_itself_as_png_and_leaves_pyplot_alone(name: str) -> None
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_legend_lies_on_what_is_drawn(name: str) -> None:
-    assert [axes.get_legend() for axes in FIGURES[name]().axes if axes.get_legend()] == []
+    assert [axes.get_legend() for axes in drawn(name).axes if axes.get_legend()] == []
 
 
 @pytest.mark.parametrize("missing", ["matplotlib", "pandas"])
@@ -101,7 +107,7 @@ def test_without_the_extra_it_is_said_what_to_install(
 
 @pytest.mark.parametrize("name", ONE_PANEL)
 def test_a_panel_has_a_title_and_says_what_its_axes_are(name: str) -> None:
-    (axes,) = FIGURES[name]().axes
+    (axes,) = drawn(name).axes
     assert axes.get_title() or axes.get_title("left")
     assert axes.get_xlabel()
     assert axes.get_ylabel()
