@@ -1,4 +1,4 @@
-"""An engine whose every answer is known: rectangles cut to a share of the true ones.
+"""An engine whose answers are known: each is a share of the true rectangle.
 
 A photo is 64 x 64 pixels of one grey, which is its number times ten; the model's input is
 256 x 256, so that its low-resolution masks have the photo's size and no resizing blurs them.

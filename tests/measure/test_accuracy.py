@@ -1,4 +1,4 @@
-"""The table of a study: figures that are known beforehand, whoever did the work and how often."""
+"""A study gives the figures that the masks were made to have, in one process or in many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Means, intervals, differences and clicks: on tables whose figures are known beforehand."""
+"""Means, intervals, differences and clicks of tables whose figures are known."""
 
 from __future__ import annotations
 

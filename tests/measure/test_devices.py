@@ -1,4 +1,4 @@
-"""Published figures are the files' own, broken rows are refused, and this machine fits in."""
+"""Published figures are those of the files, broken rows are refused, this machine has the form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases are chosen by rank, and asked again they give the answers that the table is about."""
+"""Examples are chosen by rank, and asked for again they are the answers of the table."""
 
 from __future__ import annotations
 

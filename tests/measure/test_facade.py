@@ -1,4 +1,4 @@
-"""What `sam2lab.measure` offers is there, and nothing is loaded before it is asked for."""
+"""`sam2lab.measure` offers its names, and loads nothing before it is used."""
 
 from __future__ import annotations
 

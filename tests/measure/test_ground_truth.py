@@ -1,4 +1,4 @@
-"""Photos one at a time; what cannot be measured is told, and never in silence."""
+"""Photos come one at a time, and what cannot be measured is skipped and counted."""
 
 from __future__ import annotations
 

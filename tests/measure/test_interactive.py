@@ -1,4 +1,4 @@
-"""How every object is asked for: what upstream would give the decoder, and all at once."""
+"""Prompts are those that upstream would give the decoder, for all objects in one call."""
 
 from __future__ import annotations
 

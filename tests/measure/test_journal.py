@@ -1,4 +1,4 @@
-"""What is finished stays, whatever happens to the process."""
+"""Finished pieces stay in the file when a process is killed."""
 
 from __future__ import annotations
 

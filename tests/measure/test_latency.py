@@ -1,4 +1,4 @@
-"""The runner: every run a row, in turn, nothing lost; known sleeps come out as they are."""
+"""Every run is a row, engines take turns, no run is lost, and known sleeps are measured."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ class TestStudies:
             (1, n, 2) for n in studies.POINTS
         ]
 
-    def test_a_larger_question_begins_with_the_smaller_one(self) -> None:
+    def test_a_larger_workload_begins_with_the_smaller_one(self) -> None:
         engine = SleepyEngine()
         studies.points(engine, PHOTO, counts=(2, 5), runs=1)
         few, many = (prompts.point_coords for prompts in engine.asked)

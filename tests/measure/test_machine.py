@@ -1,4 +1,4 @@
-"""The fingerprint says what was measured on, and nothing about whose machine it is."""
+"""The fingerprint describes the machine and its software, and names no user, host or folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy drawn: each engine and prompt is there, at the height that the table says."""
+"""Figures of accuracy show each engine and prompt, at the height that the table has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices drawn: every row once, this machine set apart, precision by colour and by shape."""
+"""Figures of devices show every row once, and set this machine apart."""
 
 from __future__ import annotations
 

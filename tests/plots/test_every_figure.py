@@ -1,4 +1,4 @@
-"""What holds for each figure: it draws itself, touches nothing global, says what its axes are."""
+"""Each figure draws itself, touches nothing global, and names its axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times drawn: every run is there, the warm-up is marked, the axes say what they are."""
+"""Figures of times show every run, mark the warm-up, and name their axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two engines drawn: every tensor, kind of prompt and layer, and each pixel that flips."""
+"""Figures of parity show every tensor, kind of prompt and layer, and each flipped pixel."""
 
 from __future__ import annotations
 

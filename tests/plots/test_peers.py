@@ -1,4 +1,4 @@
-"""Peers drawn: everybody has a place, whoever has a number has a mark."""
+"""Figures of peers have a place for each, and a mark for each that has a number."""
 
 from __future__ import annotations
 

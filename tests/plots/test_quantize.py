@@ -1,4 +1,4 @@
-"""Damage and recipes drawn: every part and recipe is there, in an order that can be read."""
+"""Figures of quantising show every part and recipe, in an order that can be read."""
 
 from __future__ import annotations
 
