@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from sam2lab.cli import main
 from tests.conftest import REPOSITORY
 from tests.docs.markdown import anchors, code_blocks, prose
 
@@ -132,3 +133,11 @@ def test_the_architecture_names_modules_that_exist() -> None:
         places = [package / named, package / f"{named}.py", REPOSITORY / named]
         places += [package / "widgets" / named, package / "widgets" / f"{named}.py"]
         assert any(place.exists() for place in places), named
+
+
+def test_the_command_line_has_the_commands_of_its_page(capsys: pytest.CaptureFixture) -> None:
+    page = (REPOSITORY / "docs" / "command_line.md").read_text()
+    commands = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert commands == re.findall(r"^    ([a-z]+) {2,}", capsys.readouterr().out, re.MULTILINE)
