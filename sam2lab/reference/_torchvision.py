@@ -77,8 +77,8 @@ class _Mending(MetaPathFinder, Loader):
         module.__spec__.loader = module.__loader__ = self._real
         try:
             self._real.exec_module(module)
-        except RuntimeError as error:
-            if "torchvision::nms does not exist" not in str(error):
+        except RuntimeError:
+            if hasattr(torch.ops.torchvision, "nms"):
                 raise
             # The declarations live as long as the library object does.
             _library = torch.library.Library("torchvision", "FRAGMENT")

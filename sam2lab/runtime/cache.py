@@ -27,6 +27,7 @@ class EmbeddingCache:
     them. `max_entries=0` keeps nothing in memory. What the store finds counts as a hit. A store
     that cannot be written to is reported by a warning, and the work goes on.
 
+    >>> from sam2lab.runtime.engines.protocol import Features
     >>> cache = EmbeddingCache()
     >>> sizes = [(1, 8, 4, 4), (1, 1, 16, 16), (1, 2, 8, 8)]
     >>> features = Features(*(np.zeros(size, np.float32) for size in sizes))
