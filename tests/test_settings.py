@@ -32,7 +32,7 @@ def test_without_it_the_budget_is_small_in_ci_only(
     assert settings.budget() == expected
 
 
-def test_budget_is_full_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_budget_is_full_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SAM2LAB_BUDGET")
     monkeypatch.delenv("CI", raising=False)
     assert settings.budget() == "full"
@@ -70,7 +70,7 @@ class TestAMovedFolder:
         assert folder() == tmp_path / "moved"
 
 
-def test_the_cache_is_the_users_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_in_the_users_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SAM2LAB_CACHE")
     assert settings.cache_folder().is_relative_to(Path.home())
     assert "sam2lab" in settings.cache_folder().parts
@@ -91,7 +91,7 @@ def test_the_nano_that_ships_is_found_wherever_bundles_go(
     assert settings.nano_folder() == repository / "models" / "nano"
 
 
-def test_a_nano_of_ones_own_goes_before_the_one_that_ships(
+def test_a_nano_in_the_models_folder_is_preferred_to_the_one_that_ships(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -45,31 +45,53 @@ class _Found:
     crop: Crop
 
 
+class Record(TypedDict):
+    """A mask that was found, in the original's form.
+
+    - `segmentation`: (H, W) boolean, or run lengths, depending on `output_mode`
+    - `area`: pixels in it
+    - `bbox`: [x, y, width, height], from the centre of its first pixel to that of its last, so
+      that a single pixel's is 0 wide
+    - `predicted_iou`: the model's own score
+    - `point_coords`: [[x, y]], the point it answers
+    - `stability_score`: see `stability_score_thresh`
+    - `crop_box`: [x, y, width, height] of the crop it was found in
+    """
+
+    segmentation: Any
+    area: int
+    bbox: list[float]
+    predicted_iou: float
+    point_coords: list[list[float]]
+    stability_score: float
+    crop_box: list[float]
+
+
 class AutomaticMaskGenerator:
     """Finds the masks of everything in a photo.
 
     `model` is a Segmenter or any engine; all other arguments are those of SAM 2's
     `SAM2AutomaticMaskGenerator`, and so are the answers.
 
-    `points_per_side` squared points are asked, `points_per_batch` at a time, which matters for
-    time and memory only: on a processor the original's 64 are no faster than 16 and take twice
-    the memory. A candidate stays if the model's own score is above `pred_iou_thresh`
-    and its stability at least `stability_score_thresh`: the IoU of the masks at
-    `mask_threshold` ± `stability_score_offset`. Of two whose boxes overlap by an IoU above
-    `box_nms_thresh` the better scored stays.
+    A grid of `points_per_side` squared points is asked, `points_per_batch` at a time. The batch
+    changes time and memory only: on a processor the original's 64 are no faster than 16 and take
+    twice the memory. A candidate is kept if the model's own score is above `pred_iou_thresh` and
+    its stability, the IoU of the masks at `mask_threshold` ± `stability_score_offset`, is at least
+    `stability_score_thresh`. Of two whose boxes overlap by an IoU above `box_nms_thresh`, the one
+    with the better score is kept.
 
-    `crop_n_layers` asks again in 2 x 2 crops of the photo, then in 4 x 4 and so on, for what is
-    small; neighbours overlap by `crop_overlap_ratio` of the shorter side, layer n has
-    `crop_n_points_downscale_factor` ** n times fewer points a side, and of two crops' masks
-    that overlap by more than `crop_nms_thresh` the smaller crop's stays. `point_grids`, one
-    (N, 2) a layer, of (x, y) from 0 to 1, take the place of `points_per_side=None`.
+    With `crop_n_layers` the photo is asked again in 2 x 2 crops, then in 4 x 4 and so on, to find
+    small things. Neighbours overlap by `crop_overlap_ratio` of the shorter side, layer n has
+    `crop_n_points_downscale_factor` ** n times fewer points a side, and of two crops' masks that
+    overlap by more than `crop_nms_thresh` that of the smaller crop is kept. `point_grids` are used
+    with `points_per_side=None`: one array (N, 2) for each layer, of (x, y) from 0 to 1.
 
     `min_mask_region_area`, in low-resolution pixels, fills holes and drops islands up to this
-    area, which the original does only where its CUDA kernel was compiled. `use_m2m` shows the
-    model each mask again, to be refined. `multimask_output=False` takes one mask a point.
+    area, which the original does only where its CUDA kernel was compiled. `use_m2m` gives each
+    mask to the model again, to refine it. `multimask_output=False` takes one mask for each point.
 
-    Beside the answer no more is held than one batch of low-resolution logits, one mask at the
-    photo's size, and run lengths.
+    Beside the answer, memory holds one batch of low-resolution logits, one mask at the photo's
+    size, and run lengths.
 
     ```python
     generator = AutomaticMaskGenerator(segmenter, points_per_side=16)
@@ -122,21 +144,10 @@ class AutomaticMaskGenerator:
         )
         self.output_mode = _output_mode(output_mode)
 
-    def generate(self, image: images.ImageLike) -> list[dict[str, Any]]:
-        """Every mask in a photo, one record each, as the original makes them.
+    def generate(self, image: images.ImageLike) -> list[Record]:
+        """Every mask in a photo, the best score first; with crops, those of small crops first.
 
-        `image` is a path, encoded bytes, a PIL image or an RGB array (H, W, 3). A record has:
-
-        - `segmentation`: (H, W) boolean, or run lengths, as `output_mode` says
-        - `area`: pixels in it
-        - `bbox`: [x, y, width, height], from the centre of its first pixel to that of its last,
-          so that a single pixel's is 0 wide
-        - `predicted_iou`: the model's own score
-        - `point_coords`: [[x, y]], the point it answers
-        - `stability_score`: see `stability_score_thresh`
-        - `crop_box`: [x, y, width, height] of the crop it was found in
-
-        They come best score first; with crops those of small crops first.
+        `image` is a path, encoded bytes, a PIL image or an RGB array (H, W, 3).
         """
         photo = images.read(image)
         size = photo.shape[0], photo.shape[1]
@@ -158,7 +169,7 @@ class AutomaticMaskGenerator:
         return [self._record(each) for each in found]
 
     def _in_crop(self, photo: images.RGB, crop: Crop, bar: Any) -> list[_Found]:
-        """What is found in one crop, without doubles."""
+        """The masks in one crop, without doubles."""
         x0, y0, x1, y1 = crop.box
         # With other thresholds the whole photo is asked again. Crops are many, and would push
         # everything else out of the cache.
@@ -190,7 +201,7 @@ class AutomaticMaskGenerator:
     def _candidates(
         self, embedding: ImageEmbedding, points: Float32
     ) -> Iterator[tuple[Float32, np.float32, Float32]]:
-        """Logits (h, w), score and point of each candidate whose score will do."""
+        """Logits (h, w), score and point of each candidate with a good score."""
         answered = self._ask(embedding, points, self.multimask_output)
         if not self.use_m2m:
             yield from self._well_scored(answered, points)
@@ -210,7 +221,7 @@ class AutomaticMaskGenerator:
         multimask_output: bool,
         hints: Float32 | None = None,
     ) -> Decoded:
-        """What the model answers to each point (L, 2) alone."""
+        """The model's answer to each of the points (L, 2) alone."""
         batch = prompts.encode(
             embedding.image_size,
             self._segmenter.engine.info,
@@ -227,10 +238,10 @@ class AutomaticMaskGenerator:
         logits, scores = answered
         well = (scores > self.pred_iou_thresh) | (self.pred_iou_thresh == 0)
         for at in zip(*np.nonzero(well), strict=True):
-            # Holes are those of the mask at 0 whatever `mask_threshold` is, as in the original.
+            # Holes are those of the mask at 0 with any `mask_threshold`, as in the original.
             yield postprocess.clean(logits[at], 0.0, *self._small_areas), scores[at], points[at[0]]
 
-    def _record(self, found: _Found) -> dict[str, Any]:
+    def _record(self, found: _Found) -> Record:
         segmentation: Any
         if self.output_mode == "binary_mask":
             segmentation = decode(found.runs)

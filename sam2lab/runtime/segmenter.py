@@ -54,7 +54,7 @@ class Prediction:
 
 
 class Segmenter:
-    """Embed images once, then answer prompts on them; safe to share between threads.
+    """Embeds images once, then answers prompts on them; may be used from several threads.
 
     `max_hole_area` and `max_sprinkle_area`, in low-resolution pixels, fill small holes and
     drop small islands. Both caches key by content, so they may be shared by Segmenters.
@@ -138,9 +138,9 @@ class Segmenter:
         each prompt is a list with one entry an image (None where it has none); an array, or
         a list of one, goes to every image.
 
-        `save_to_mask_input_cache` keeps the best low-resolution logits of a single object;
-        `load_from_mask_input_cache` feeds those of the largest smaller prompt on the same
-        image as `mask_input`, so that clicks refine each other.
+        `save_to_mask_input_cache` keeps the best low-resolution logits of a single object.
+        `load_from_mask_input_cache` gives those of the largest subset of the prompt on the same
+        image to the model as `mask_input`, so that clicks refine each other.
         """
         one = not isinstance(embeddings if images is None else images, list)
         embedded = self._embeddings(images, embeddings, input_color_format, use_embeddings_cache)
@@ -264,7 +264,7 @@ class Segmenter:
 
 
 def _per_image(name: str, value: PromptLike, count: int, one: bool, deepest: int) -> Sequence[Any]:
-    """Spread one prompt argument over `count` images; `deepest` is its dimension for L objects."""
+    """One prompt argument for each of `count` images; `deepest` is its dimension for L objects."""
     if value is None or not isinstance(value, list):
         return [value] * count
     if one:
