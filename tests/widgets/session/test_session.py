@@ -362,7 +362,7 @@ def test_an_engine_that_fails_changes_nothing(
     session.use_engine("fragile")
     before, timings = session.state, session.timings
     fragile.broken = True
-    session._engines.answers._kept.clear()
+    session._engines.answers.kept.clear()
     heard: list[frozenset[str]] = []
     session.subscribe(heard.append)
     with pytest.raises(EngineFailed, match=r"'fragile' failed \(RuntimeError: the line is dead\)"):
