@@ -1,4 +1,4 @@
-"""Models and what they were exported to, each made once."""
+"""Export models with random weights, and run their graphs as a foreign client would."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Exported:
         )
 
     def pixels(self, batch: int = 1) -> np.ndarray:
-        """As bright as normalised photos are."""
+        """Random pixels, as bright as those of normalised photos."""
         rng = np.random.default_rng(batch)
         return rng.standard_normal((batch, 3, *self.model.info.input_size)).astype(np.float32)
 

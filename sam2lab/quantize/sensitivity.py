@@ -27,6 +27,7 @@ from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Decoded, Engine
 from sam2lab.runtime.masks import iou
 
+# Quantises every part.
 ALL = Recipe(keep_float=())
 
 
@@ -121,5 +122,5 @@ def blocks(bundle: Bundle) -> list[str]:
 
 def damage_of(calibrated: Calibrated, recipe: Recipe, judge: Judge) -> Damage:
     """Measure what a recipe does to the answers; nothing is left on disk."""
-    with tempfile.TemporaryDirectory() as workshop:
-        return judge.damage(OnnxEngine(calibrated.write(recipe, Path(workshop) / "bundle")))
+    with tempfile.TemporaryDirectory() as scratch:
+        return judge.damage(OnnxEngine(calibrated.write(recipe, Path(scratch) / "bundle")))

@@ -69,13 +69,13 @@ def pareto(
 ) -> pd.DataFrame:
     """Write a bundle by each recipe, time all of them in turn, and compare their masks.
 
-    There is a row for each recipe and one for the float model. Columns: `recipe`, `encoder_mb` and
-    `size_mb` of both graphs (10^6 bytes), `size_ratio`, `encode_ratio` with its 95 % interval
-    `encode_low` to `encode_high` and `time_ratio` (encoding and a click; paired, see
-    `latency_ratios`), all as multiples of the float model's; `iou`, `iou_p5` and `sqnr_db` (see
-    `sensitivity.Damage`); `jaccard`, the mean against the truth, where `ground_truth` is given (see
-    `measure.accuracy.evaluate`); and `best`, where no other is at least as good in time, size and
-    iou, and better in one. `runs` is how often each is timed.
+    There is a row for each recipe and one for the float model. Columns: `recipe`; `encoder_mb` and
+    `size_mb` of both graphs (10^6 bytes); `size_ratio`, `encode_ratio` with its 95 % interval
+    `encode_low` to `encode_high`, and `time_ratio` (encoding and a click; paired, see
+    `measure.latency_ratios`), all as multiples of the float model's; `iou`, `iou_p5` and `sqnr_db`,
+    see `Damage`; `jaccard`, the mean IoU with the truth, if `ground_truth` is given (see
+    `measure.evaluate`); and `best`, true if no other is as good in time, size and iou, and better
+    in one. Each is timed `runs` times.
     """
     if not recipes:
         raise ValueError("recipes is empty; wanted some by their names, as recipes(bundle) gives")
@@ -87,10 +87,10 @@ def pareto(
     rows: list[dict[str, Any]] = [
         {"recipe": FLOAT, **_sizes(bundle), **judge.damage(exact)._asdict()}
     ]
-    with tempfile.TemporaryDirectory() as workshop:
+    with tempfile.TemporaryDirectory() as scratch:
         calibrated = _calibrated(bundle, recipes.values(), images, count)
         for number, (name, recipe) in enumerate(tqdm(recipes.items(), desc="recipes", leave=False)):
-            written = calibrated[recipe.smoothing].write(recipe, Path(workshop) / str(number))
+            written = calibrated[recipe.smoothing].write(recipe, Path(scratch) / str(number))
             engines[name] = OnnxEngine(written)
             damage = judge.damage(engines[name])._asdict()
             rows.append({"recipe": name, **_sizes(written), **damage})

@@ -1,4 +1,4 @@
-"""The decoder's wiring in float64, where upstream's own calls leave nothing to rounding."""
+"""The decoder computes what upstream's does, in float64, where only wiring can differ."""
 
 from __future__ import annotations
 

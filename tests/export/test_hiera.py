@@ -1,4 +1,4 @@
-"""A block as the graph has it is upstream's block: in float64, where only wiring can differ."""
+"""The graph's blocks compute what upstream's do, in float64, where only wiring can differ."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_block_in_bands_is_upstreams(
 
 
 def test_bands_are_split_at_run_time_whatever_the_batch() -> None:
-    """The number of rows is open in the graph: a batch of 3 is cut into as many parts as of 1."""
+    """The number of rows is free in the graph: a batch of 3 is cut into as many parts as of 1."""
 
     class Sums(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -232,7 +232,7 @@ def test_an_unknown_precision_is_refused(small: ZooModel, tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_that_are_not_there_are_missed_before_anything_is_traced(
+def test_images_that_are_not_there_are_missed_before_anything_is_traced(
     small: ZooModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(exporting.torch.onnx, "export")

@@ -10,7 +10,7 @@ import pytest
 from tests.export import original
 from tests.exporting import Export, Exported, export_anew
 
-# The issue of the matter: float32 rounding leaves about 5e-6 of a tensor's standard deviation.
+# float32 rounding leaves about 5e-6 of a tensor's standard deviation.
 CLOSE = 1e-4
 
 NANO = {"nano 512": ("nano", None), "nano 208x336": ("nano", (208, 336))}

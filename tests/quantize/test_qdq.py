@@ -57,7 +57,7 @@ def makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
 
 
 def optimised(path: Path, tmp_path: Path) -> list[str]:
-    """The operators that onnxruntime really runs."""
+    """The operators that onnxruntime runs."""
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3
@@ -82,7 +82,7 @@ def test_the_recipe_comes_back_from_the_bundle(calibrated: Calibrated, tmp_path:
     assert Recipe.from_json(read) == recipe
 
 
-def test_a_bundle_without_a_recipe_is_as_before(exact: Bundle) -> None:
+def test_a_float_bundle_has_no_recipe(exact: Bundle) -> None:
     assert Bundle.open(exact.folder).recipe is None
     assert "recipe" not in json.loads((exact.folder / BUNDLE_FILE).read_text())
 
@@ -193,7 +193,7 @@ def test_everything_can_be_quantised_and_served(calibrated: Calibrated, tmp_path
     assert prediction.masks.shape == (2, 3, 90, 70)
 
 
-def test_the_same_pictures_give_the_same_bytes(exact: Bundle, tmp_path: Path) -> None:
+def test_the_same_images_give_the_same_bytes(exact: Bundle, tmp_path: Path) -> None:
     first, second = (quantize(exact, tmp_path / name, count=2) for name in ("a", "b"))
     assert first.key == second.key
 
@@ -207,7 +207,7 @@ def test_a_graph_without_anything_to_smooth_is_quantised_all_the_same(
     assert written.graphs["decoder"].bytes < exact.graphs["decoder"].bytes
 
 
-def test_a_smoothing_of_numpy_s_can_be_written_down() -> None:
+def test_a_smoothing_may_be_one_of_numpys_numbers() -> None:
     assert json.dumps(Recipe(smoothing=np.float32(0.5)).to_json()).endswith('"smoothing": 0.5}')
 
 

@@ -1,4 +1,4 @@
-"""The sweep finds the block that 8 bits ruin, and the recipes that follow from it."""
+"""The sweep finds the block that 8 bits ruin, and recipes that spare it keep the masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGES = [np.random.default_rng(n).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """nano, one channel of one block a thousand times as large and its weights as much smaller."""
+    """nano with a channel of one block a thousand times as large, its weights as much smaller."""
     model = zoo.load("nano", weights="random", input_size=(64, 96))
     block = model.module.image_encoder.trunk.blocks[PLANTED]
     with torch.no_grad():
