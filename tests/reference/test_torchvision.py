@@ -1,4 +1,4 @@
-"""How sam2 is entered: torchvision mended only where broken, Hydra left as it was found."""
+"""torchvision is repaired only where it is broken, and Hydra is left as it was."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_torchvision_can_be_imported_and_is_mended_only_if_it_has_no_operators()
     assert (_torchvision._library is None) == _has_ops()
 
 
-def test_torchvision_is_imported_by_whoever_needs_it_only(tmp_path):
+def test_torchvision_is_not_imported_before_it_is_needed(tmp_path):
     script = """
 import sys
 from sam2lab.reference.engine import TorchEngine

@@ -239,7 +239,7 @@ def test_metas_checkpoint_is_loaded_from_the_cache(monkeypatch, tmp_path):
 
 def test_offline_one_error_says_what_can_be_done(monkeypatch, tmp_path):
     monkeypatch.setenv("SAM2LAB_CACHE", str(tmp_path))
-    # Nobody listens on port 9 of a machine that answers at once.
+    # Port 9 of this machine refuses connections at once.
     monkeypatch.setattr(fetch, "_BASE", "http://127.0.0.1:9")
     with pytest.raises(OSError, match=r"sam2\.1_hiera_large\.pt") as error:
         zoo.load("large")

@@ -24,7 +24,7 @@ INFO = ModelInfo("mine", "tiny", (720, 1280), "random:3", precision="fp16", vers
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A sealed bundle; what its graphs compute is nobody's business here."""
+    """A sealed bundle, whose graphs are not run."""
     folder = tmp_path / "mine"
     folder.mkdir()
     graphs = {}

@@ -292,7 +292,7 @@ class TestLowResMaskCache:
         cache.save("image", prompt((1, 1, 1)), logits(5))
         assert cache.best_subset("image", prompt((1, 1, 1), (2, 2, 1), **odd)) is None
 
-    def test_what_is_kept_is_nobody_elses_memory(self) -> None:
+    def test_what_is_kept_is_a_copy(self) -> None:
         cache = LowResMaskCache()
         candidates = np.zeros((4, 2, 2), np.float32)
         cache.save("image", prompt((1, 1, 1)), candidates[1:2])

@@ -57,7 +57,7 @@ def test_a_file_in_the_way_of_a_folder_is_found_beforehand(tmp_path: Path, below
 def test_a_folder_that_may_not_be_written_into_is_found_beforehand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # By chmod it would not be kept from whoever runs the tests as root.
+    # chmod does not stop root, who may run the tests.
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(ValueError, match=r"^out is .*you may not write into .*; choose another"):
         check_place("out", tmp_path / "new" / "deeper")

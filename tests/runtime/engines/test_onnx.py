@@ -71,7 +71,7 @@ def test_a_changed_graph_is_told_of_whatever_onnxruntime_says_to_it(
 
 
 @pytest.mark.parametrize("wish", [None, "0"])
-def test_nobody_is_told_unless_the_user_says_so(tmp_path: Path, wish: str | None) -> None:
+def test_nothing_is_reported_unless_the_user_asks_for_it(tmp_path: Path, wish: str | None) -> None:
     """onnxruntime keeps a number for the device in the user's home, and sends it with what ran."""
     said = {} if wish is None else {"ORT_DISABLE_TELEMETRY": wish}
     done = subprocess.run(

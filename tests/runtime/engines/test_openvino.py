@@ -288,7 +288,7 @@ assert "openvino_telemetry" not in sys.modules
 """
 
 
-def test_it_needs_no_torch_and_tells_nobody(nano_bundle: Path, tmp_path: Path) -> None:
+def test_it_needs_no_torch_and_reports_nothing(nano_bundle: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ALONE, str(nano_bundle)],
         capture_output=True,

@@ -57,7 +57,7 @@ register(EngineRow("toy", "toy_engine", (ONNX,), "discs, for a test", options=("
 
 @pytest.fixture(autouse=True)
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineRow]:
-    """The toy engine, which registers itself when it is imported, as somebody's package would."""
+    """The toy engine, which registers itself when it is imported, as an installed package would."""
     (tmp_path / "toy_engine.py").write_text(TOY)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "toy_engine", raising=False)
