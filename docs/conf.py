@@ -77,6 +77,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+# These pages have no others beside them.
+html_sidebars: dict[str, list[str]] = {"README": [], "CONTRIBUTING": [], "CHANGELOG": []}
 html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["_static"]
