@@ -18,7 +18,7 @@ EXECUTED := $(patsubst %,build/%,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test docs slow bench bench-peers bench-clicks clean
+.PHONY: help lab test docs gallery slow bench bench-peers bench-clicks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ docs: $(READY) $(EXECUTED) ## build the site in build/site; runs only notebooks 
 	@rm -rf build/site
 	@$(BIN)/python -m sphinx -q -W --keep-going -E -b html -c docs -d build/doctrees . build/site
 	@echo "The site is in build/site/index.html"
+
+gallery: $(READY) $(EXECUTED) ## make the pictures of notebooks/README.md anew
+	$(BIN)/python -m tests.notebooks.gallery
 
 # pytest runs a copy of a notebook, and leaves it with its outputs in build/notebooks.
 build/notebooks/%.ipynb: notebooks/%.ipynb | $(READY)

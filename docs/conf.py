@@ -22,7 +22,7 @@ import sam2lab
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXECUTED = REPOSITORY / "build" / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-CLICKER = """![The clicker: a photo, masks on it, buttons](figures/clicker.png)
+CLICKER = """![The clicker: a photo, masks on it, buttons](figures/clicker.webp)
 
 *A picture. The clicker itself needs a running notebook.*"""
 

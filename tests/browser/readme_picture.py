@@ -5,7 +5,10 @@ python -m pytest tests/browser/readme_picture.py
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+
+from PIL import Image
 
 from tests.browser.clicking import ClickerPage
 
@@ -37,4 +40,6 @@ def test_picture(open_notebook, repository: Path) -> None:
     lab.ask("clicker.session.rename(clicker.objects[-1].id, 'cup')")
     page.wait_for_rest()
     widget = lab.page.locator(".sam2lab-clicker").first
-    widget.screenshot(path=repository / "notebooks" / "figures" / "clicker.png")
+    with Image.open(io.BytesIO(widget.screenshot())) as picture:
+        file = repository / "notebooks" / "figures" / "clicker.webp"
+        picture.convert("RGB").save(file, quality=92, method=6)
