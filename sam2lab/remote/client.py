@@ -18,7 +18,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError
 
 from sam2lab.remote import wire
-from sam2lab.remote.features import Kept, RemoteFeatures
+from sam2lab.remote.features import Bytes, RemoteFeatures
 from sam2lab.remote.network import SimulatedNetwork
 from sam2lab.remote.wire import HOST, Arrays, FeaturesGone, RefusedError, RemoteError
 from sam2lab.runtime import prompts as prompting
@@ -31,7 +31,7 @@ MOST_KEPT_OPEN = 64
 
 @dataclass(frozen=True)
 class Trip:
-    """What one request took: bytes of the two bodies, and seconds.
+    """The cost of one request: bytes of the two bodies, and seconds.
 
     `total_s` was measured here and includes the other two: `server_s`, which the server measured
     from the last byte in to the answer being ready, and `simulated_s`, the wait for a simulated
@@ -47,12 +47,12 @@ class Trip:
 
     @property
     def transport_s(self) -> float:
-        """The rest, for sockets, HTTP and packing: the real cost of asking another process."""
+        """The seconds for sockets, HTTP and packing: the real cost of asking another process."""
         return self.total_s - self.server_s - self.simulated_s
 
 
 class Segmented(NamedTuple):
-    """What `RemoteEngine.segment` returns.
+    """The answer of `RemoteEngine.segment`.
 
     With C candidates (3, or 1): `masks` (C, H, W) boolean at the photo's size, `scores` (C,)
     predicted IoU. Where prompts for L > 1 objects were given, each has a first axis of L.
@@ -129,19 +129,11 @@ class RemoteEngine:
         """The last request that this thread made, None before the first."""
         return getattr(self._last, "trip", None)
 
-    def describe(self) -> str:
-        """Which model answers, where, and over which line."""
-        line = "loopback, as it is" if self.network is None else f"loopback, with {self.network}"
-        return f"{self.info.name} at {self.url} over {line}"
-
     def encode(self, pixels: Float32) -> RemoteFeatures:
         """Encode normalised pixels (B, 3, H, W) in RGB order; the features stay there."""
         reply = self._ask("/encode", {"pixels": np.asarray(pixels, np.float32)})
         answer = _unpacked(reply, {"handles": "uint8", "nbytes": "int64"})
-        kept = zip(answer["handles"], answer["nbytes"], strict=True)
-        return RemoteFeatures(
-            self.url, [Kept(handle.tobytes(), int(size)) for handle, size in kept], self._fetch
-        )
+        return RemoteFeatures(self.url, answer["handles"], answer["nbytes"], self._fetch)
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
         """Answer L prompts on one image (`features` of batch 1).
@@ -199,7 +191,8 @@ class RemoteEngine:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<RemoteEngine: {self.describe()}>"
+        line = "" if self.network is None else f", with {self.network}"
+        return f"<RemoteEngine: {self.info.name} at {self.url}{line}>"
 
     def _named(self, features: Features) -> Arrays:
         if not isinstance(features, RemoteFeatures):
@@ -209,14 +202,14 @@ class RemoteEngine:
                 f"features are kept by the server at {features.url}, this engine asks "
                 f"{self.url}; encode the image again with this engine"
             )
-        if len(features.kept) != 1:
+        if len(features.handles) != 1:
             raise ValueError(
-                f"features are of {len(features.kept)} images; wanted one: features.split()"
+                f"features are of {len(features.handles)} images; wanted one: features.split()"
             )
-        return {"handle": np.frombuffer(features.kept[0].handle, np.uint8)}
+        return {"handle": features.handles[0]}
 
-    def _fetch(self, handle: bytes) -> Features:
-        reply = self._ask("/features", {"handle": np.frombuffer(handle, np.uint8)})
+    def _fetch(self, handle: Bytes) -> Features:
+        reply = self._ask("/features", {"handle": handle})
         return Features(**_unpacked(reply, dict.fromkeys(wire.FEATURES, "float32")))
 
     def _ask(self, route: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -234,13 +227,9 @@ class RemoteEngine:
         simulated = self._wait(len(body), crossing)
         reply = self._exchange("POST", route, body)
         simulated += self._wait(len(reply.data), crossing + 1)
+        total = perf_counter() - started
         self._last.trip = Trip(
-            route,
-            len(body),
-            len(reply.data),
-            perf_counter() - started,
-            _server_s(reply),
-            simulated,
+            route, len(body), len(reply.data), total, _server_s(reply), simulated
         )
         _raise_for_status(reply, self.url + route)
         return reply.data

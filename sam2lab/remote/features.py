@@ -2,65 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from sam2lab.remote.wire import FEATURES
 from sam2lab.runtime.engines.protocol import Features, Float32
 
-
-class Kept(NamedTuple):
-    """One image's features on a server: their name there, and the bytes they take."""
-
-    handle: bytes
-    nbytes: int
+Bytes = npt.NDArray[np.uint8]
 
 
 class RemoteFeatures(Features):
-    """Features that stay on the server at `url` until their arrays are read.
+    """Features of B images that stay on the server at `url` until one of their arrays is read.
 
-    `nbytes` is what they take there, so a cache with a bound in bytes holds as many images as
-    it would of local features.
+    `handles` (B, 32) are their names there. `sizes` (B,) and `nbytes` are what they take there,
+    so a cache with a bound in bytes holds as many images as it would of local features.
     """
 
-    def __init__(self, url: str, kept: Sequence[Kept], fetch: Callable[[bytes], Features]) -> None:
+    def __init__(
+        self,
+        url: str,
+        handles: Bytes,
+        sizes: npt.NDArray[np.int64],
+        fetch: Callable[[Bytes], Features],
+    ) -> None:
         self.url = url
-        self.kept = tuple(kept)
+        self.handles = handles
+        self.sizes = sizes
         self._fetch = fetch
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the three arrays take on the server."""
-        return sum(one.nbytes for one in self.kept)
-
-    @property
-    def image_embed(self) -> Float32:
-        """(B, C, h, w), fetched once."""
-        return self._here.image_embed
-
-    @property
-    def high_res_feats_0(self) -> Float32:
-        """(B, C/8, 4h, 4w), fetched once."""
-        return self._here.high_res_feats_0
-
-    @property
-    def high_res_feats_1(self) -> Float32:
-        """(B, C/4, 2h, 2w), fetched once."""
-        return self._here.high_res_feats_1
+        """Bytes that the arrays take on the server."""
+        return int(self.sizes.sum())
 
     def split(self) -> list[Features]:
         """One `RemoteFeatures` per image."""
-        return [RemoteFeatures(self.url, [one], self._fetch) for one in self.kept]
+        return [
+            RemoteFeatures(self.url, self.handles[i : i + 1], self.sizes[i : i + 1], self._fetch)
+            for i in range(len(self.handles))
+        ]
+
+    def __getattr__(self, name: str) -> Float32:
+        """Fetch all arrays when the first of them is read."""
+        if name not in FEATURES:
+            raise AttributeError(f"RemoteFeatures has no {name!r}")
+        each = [self._fetch(handle) for handle in self.handles]
+        for array in FEATURES:
+            self.__dict__[array] = np.concatenate([getattr(one, array) for one in each])
+        found: Float32 = self.__dict__[name]
+        return found
 
     def __repr__(self) -> str:
-        return f"<RemoteFeatures of {len(self.kept)} images at {self.url}>"
-
-    @cached_property
-    def _here(self) -> Features:
-        each = [self._fetch(one.handle) for one in self.kept]
-        return Features(
-            *(np.concatenate([getattr(one, name) for one in each]) for name in FEATURES)
-        )
+        return f"<RemoteFeatures of {len(self.handles)} images at {self.url}>"

@@ -70,7 +70,7 @@ class Server:
 
     @property
     def features(self) -> CacheInfo:
-        """How often the features kept for clients were found, and what they take."""
+        """Hits, misses and bytes of the features that are kept for clients."""
         return self._service.features.info()
 
     def stop(self) -> None:
@@ -116,7 +116,7 @@ class Handler(RequestHandler):
     """One request: checks its token before anything is kept of it, and answers in a worker."""
 
     def initialize(self, service: Service, token: str, workers: dict[str, Executor]) -> None:
-        """Take what all requests share; tornado calls this in place of a constructor."""
+        """Store what all requests share; tornado calls this in place of a constructor."""
         self._service = service
         self._token = token
         self._workers = workers
@@ -126,13 +126,13 @@ class Handler(RequestHandler):
         self.set_header("Server", "sam2lab")
 
     def prepare(self) -> None:
-        """Look at the token, before the body arrives."""
+        """Check the token before the body arrives."""
         shown = self.request.headers.get("Authorization", "").encode()
         self._known = hmac.compare_digest(shown, f"Bearer {self._token}".encode())
         self._body: list[bytes] = []
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep a part of the body, of a client that may ask; others are heard out and refused."""
+        """Keep a part of the body if the token is right; else drop it, and refuse at its end."""
         if self._known:
             self._body.append(chunk)
 

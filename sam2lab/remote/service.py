@@ -1,11 +1,11 @@
-"""What the server does for a request, without HTTP: a body of arrays in, arrays out."""
+"""Answers requests, without HTTP: a body of arrays in, arrays out."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ LOG = logging.getLogger("sam2lab.remote")
 
 MIB = 2**20
 
-# These two tell their size before anything is unpacked, and run no code.
+# Files of these formats tell their size before anything is unpacked, and run no code.
 PHOTO_FORMATS = ("JPEG", "PNG")
 LABELS = (0, 1, 2, 3)
 
@@ -41,7 +41,7 @@ PHOTO = {"photo": "uint8", "multi_mask_output": "bool"}
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server gives to all its clients together, and to one request.
+    """Bounds on what a server gives to all its clients together, and to one request.
 
     Features of `features_bytes` are kept; those used longest ago leave first. A request has
     at most `body_bytes`, a photo at most `photo_pixels`, prompts are for at most `objects` with
@@ -90,7 +90,7 @@ class Service:
         self._segmenter = Segmenter(engine)
 
     def greeting(self) -> bytes:
-        """What a client must know before it asks."""
+        """Tell what a client must know before it asks."""
         return wire.pack_greeting(self.engine.info, self.engine.key, self.limits.body_bytes)
 
     def encode(self, body: bytes) -> Arrays:
@@ -99,12 +99,11 @@ class Service:
         It encodes even what it has, so that its time can be measured. Equal pixels get the same
         handle, so encoding them again takes no more room.
         """
-        pixels = wire.unpack(body, {"pixels": "float32"})["pixels"]
+        pixels = _arrays(body, {"pixels": "float32"})["pixels"]
         with _refusing():
             self.engine.info.check_pixels(pixels)
         if not len(pixels):
             raise RefusedError(f"pixels has shape {pixels.shape}; wanted one image or more")
-        _check_finite("pixels", pixels)
         made = self.engine.encode(pixels).split()
         handles = [content_key(one, self.engine.key) for one in pixels]
         for handle, features in zip(handles, made, strict=True):
@@ -120,12 +119,12 @@ class Service:
 
     def fetch(self, body: bytes) -> Arrays:
         """Return the features that a handle names."""
-        features = self._kept(wire.unpack(body, HANDLE)["handle"])
+        features = self._kept(_arrays(body, HANDLE)["handle"])
         return {name: getattr(features, name) for name in FEATURES}
 
     def decode(self, body: bytes) -> Arrays:
         """Answer prompts on kept features, or on those sent along: all logits and scores."""
-        asked = wire.unpack(body, HANDLE | GIVEN | BATCH, (*HANDLE, *GIVEN, "mask_input"))
+        asked = _arrays(body, HANDLE | GIVEN | BATCH, (*HANDLE, *GIVEN, "mask_input"))
         prompts = self._prompts(asked)
         if "handle" in asked:
             answer = self.engine.decode(self._kept(asked["handle"]), prompts)
@@ -142,20 +141,13 @@ class Service:
 
     def segment(self, body: bytes) -> Arrays:
         """Answer prompts in a photo's pixels: packed masks at the photo's size, and scores."""
-        asked = wire.unpack(body, PHOTO | PROMPTS, tuple(PROMPTS))
+        asked = _arrays(body, PHOTO | PROMPTS, PROMPTS)
+        given: dict[str, Any] = {name: asked.get(name) for name in PROMPTS}
         with _refusing():
             multi_mask = bool(asked["multi_mask_output"])
-        rgb = read_photo(asked["photo"].tobytes(), self.limits.photo_pixels)
-        height, width = rgb.shape[:2]
-        with _refusing():
-            prompts = prompting.encode(
-                (height, width),
-                self.engine.info,
-                point_coordinates=asked.get("point_coordinates"),
-                point_labels=asked.get("point_labels"),
-                boxes=asked.get("boxes"),
-                mask_input=asked.get("mask_input"),
-            )
+            rgb = read_photo(asked["photo"].tobytes(), self.limits.photo_pixels)
+            height, width = rgb.shape[:2]
+            prompts = prompting.encode((height, width), self.engine.info, **given)
         self._check_amount(prompts, (3 if multi_mask else 1) * height * width)
         (embedding,) = self._segmenter.embed_images([rgb], use_embeddings_cache=False)
         prediction = self._segmenter.answer(embedding, prompts, multi_mask_output=multi_mask)
@@ -171,7 +163,7 @@ class Service:
         return found
 
     def _given_features(self, arrays: Arrays) -> Features:
-        """One image's features; only the engine knows how many channels they should have."""
+        """Check one image's features; only the engine knows how many channels they should have."""
         missing = [name for name in FEATURES if name not in arrays]
         if missing:
             raise RefusedError(f"the body lacks handle, or else {', '.join(missing)}")
@@ -180,7 +172,6 @@ class Service:
             height, width = (scale * side for side in self.engine.info.embed_size)
             if len(shape) != 4 or shape[0] != 1 or shape[2:] != (height, width):
                 raise RefusedError(f"{name} has shape {shape}; wanted (1, C, {height}, {width})")
-            _check_finite(name, arrays[name])
         return Features(**{name: arrays[name] for name in FEATURES})
 
     def _prompts(self, arrays: Arrays) -> PromptBatch:
@@ -201,11 +192,8 @@ class Service:
         prompts = PromptBatch(coords, labels, mask)
         # The answer has four low-resolution masks of float32 for each object.
         self._check_amount(prompts, 4 * 4 * height * width)
-        _check_finite("point_coords", coords)
         if not np.isin(labels, LABELS).all():
             raise RefusedError(f"point_labels holds others than {LABELS}")
-        if mask is not None:
-            _check_finite("mask_input", mask)
         return prompts
 
     def _check_amount(self, prompts: PromptBatch, bytes_per_object: int) -> None:
@@ -233,9 +221,9 @@ def read_photo(file: bytes, most_pixels: int) -> photos.RGB:
                     f"{most_pixels} in all; send it smaller"
                 )
             return photos.read(opened)
-    except (RefusedError, photos.ImageError) as error:
-        raise RefusedError(str(error)) from error
-    # Pillow raises nearly anything on a damaged file.
+    except (RefusedError, photos.ImageError):
+        raise
+    # Pillow may raise any error on a damaged file.
     except Exception as error:
         wanted = f"wanted a file in {' or '.join(PHOTO_FORMATS)} that can be read"
         raise RefusedError(f"photo is no picture or damaged; {wanted}") from error
@@ -250,6 +238,10 @@ def _refusing() -> Iterator[None]:
         raise RefusedError(str(error)) from error
 
 
-def _check_finite(name: str, array: npt.NDArray[Any]) -> None:
-    if not np.isfinite(array).all():
-        raise RefusedError(f"{name} holds NaN or infinity; wanted finite numbers")
+def _arrays(body: bytes, dtypes: Mapping[str, str], optional: Collection[str] = ()) -> Arrays:
+    """Read a request's arrays; all their numbers must be finite."""
+    arrays = wire.unpack(body, dtypes, optional)
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise RefusedError(f"{name} holds NaN or infinity; wanted finite numbers")
+    return arrays

@@ -1,4 +1,4 @@
-"""What client and server send each other: named arrays as safetensors, which runs no code."""
+"""Packs what client and server send each other: named arrays as safetensors, which runs no code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def unpack(body: bytes, dtypes: Mapping[str, str], optional: Collection[str] = (
     """Read a body that holds arrays of these names and dtypes; those in `optional` may lack."""
     try:
         arrays: Arrays = load(body)
-    # A sound header may still have a dtype or a shape that numpy lacks: nearly anything is raised.
+    # A sound header may have a dtype or a shape that numpy lacks, and then any error is raised.
     except Exception as error:
         raise RefusedError(f"the body is not safetensors that numpy can hold: {error}") from error
     for name, array in arrays.items():

@@ -35,11 +35,11 @@ class CocoObject:
 
 
 class CocoFolder:
-    """Photos and their objects, read when asked for: of 5,000 photos none stays in memory.
+    """Photos and their objects, read when asked for; none stays in memory.
 
     `annotations` is the path of an instances.json, and photos lie in `images` (without it, in
     the folder images/ beside the file, or beside the file itself). `annotations` may also be a
-    folder that holds both. What turns out broken is skipped and noted in `problems`.
+    folder that holds both. Broken records and photos are skipped and noted in `problems`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class CocoFolder:
 
     @property
     def problems(self) -> list[str]:
-        """What was found broken until now and skipped, one line each."""
+        """The broken records and photos found until now, which are skipped, one line each."""
         return list(self._problems.values())
 
     def file_name(self, image_id: int) -> str:
@@ -118,7 +118,7 @@ class CocoFolder:
                 if lacks:
                     raise ValueError(f"it has no {' and no '.join(lacks)}")
                 found.append(self._object(record, size))
-            # pycocotools raises nearly anything on a damaged segmentation.
+            # pycocotools may raise any error on a damaged segmentation.
             except Exception as error:
                 self._problems["annotation", (image_id, number)] = (
                     f"annotation {record.get('id')} of image {image_id} is skipped: {error}"

@@ -51,7 +51,7 @@ class CutoutFolder:
         try:
             with Image.open(self.folder / name) as opened:
                 picture = np.asarray(opened.convert("RGBA"))
-        # Pillow raises nearly anything on a damaged file.
+        # Pillow may raise any error on a damaged file.
         except Exception as error:
             raise ImageError(f"image: {name} cannot be opened ({error}); save it anew") from error
         return trim(picture, name)

@@ -42,8 +42,8 @@ V = TypeVar("V", bound=HasBytes)
 class Shelf(Generic[V]):
     """Draws what `read` gives for a name, and keeps those used last in memory, up to a bound.
 
-    `families` groups the names: a family is drawn first, then one of its names. What is broken
-    is noted once in `problems`, and another is drawn in its place. A copy in another process
+    `families` groups the names: a family is drawn first, then one of its names. A broken
+    one is noted once in `problems`, and another is drawn in its place. A copy in another process
     starts with nothing in memory.
     """
 

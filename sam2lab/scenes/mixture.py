@@ -68,7 +68,7 @@ class Mixture:
 
     @property
     def problems(self) -> list[str]:
-        """What was found broken until now; others were drawn in its place."""
+        """The broken pictures found until now; others were drawn in their place."""
         found = [problem for folder in self._annotated.folders for problem in folder.problems]
         found += self._pictures.problems.values()
         if self._photos is not self._annotated:

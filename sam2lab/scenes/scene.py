@@ -10,7 +10,7 @@ import numpy.typing as npt
 RGB = npt.NDArray[np.uint8]
 Masks = npt.NDArray[np.bool_]
 
-# A click on less is ambiguous.
+# A click on a smaller object is ambiguous.
 LEAST_SHARE = 0.001
 LEAST_PIXELS = 20
 

@@ -16,7 +16,7 @@ FINER = 3
 def draw(rng: np.random.Generator, side: int) -> Coverage:
     """Draw a random shape, turned at random, uint8 (h, w): 255 inside, 0 outside, between at edges.
 
-    Its longer side is `side` pixels, and it touches all four borders.
+    Its longer side is `side` pixels, and no border is more than a pixel away from it.
 
     >>> max(draw(np.random.default_rng(0), 40).shape)
     40

@@ -11,8 +11,9 @@ ONE_IN = 5
 def held_out(name: int | str) -> bool:
     """Whether a photo (by its COCO image id) or a picture (by its file name) is kept from training.
 
-    One in five is. A hash chooses, so the choice is the same on every machine, whatever else
-    lies in the folder. A file name counts by its `family`: variants of a picture stay together.
+    One in five is. A hash chooses, so the choice is the same on every machine and does not
+    depend on other files in the folder. A file name counts by its `family`: variants of a
+    picture stay together.
 
     >>> [image_id for image_id in range(10) if held_out(image_id)]
     [0, 7, 8, 9]

@@ -33,7 +33,7 @@ SEED = 20_000
 
 
 @dataclass(frozen=True, eq=False)
-class Outlined:
+class OutlinedObject:
     """An object: polygons (K, 2) as (x, y), or a mask (H, W) where polygons cannot describe it.
 
     `behind` names the categories of the same picture that hide it where they overlap.
@@ -47,12 +47,12 @@ class Outlined:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class OutlinedPicture:
     """A picture of the set: its name without number and ending, its pixels, its objects."""
 
     name: str
     image: RGB
-    objects: list[Outlined]
+    objects: list[OutlinedObject]
 
 
 def make(folder: Path) -> Path:
@@ -96,7 +96,7 @@ def make(folder: Path) -> Path:
     return file
 
 
-def pictures() -> Iterator[Picture]:
+def pictures() -> Iterator[OutlinedPicture]:
     """All pictures, in order; always the same."""
     outlined = outlined_photos()
     for photo in outlined:
@@ -115,16 +115,16 @@ def pictures() -> Iterator[Picture]:
         yield _masked("drawn", synthetic.draw(rng, SIZES[number % len(SIZES)]))
 
 
-def outlined_photos() -> list[Picture]:
+def outlined_photos() -> list[OutlinedPicture]:
     """The photos of data/photos with their objects from outlines.json."""
     data = settings.data_folder()
     outlines = json.loads((data / "tiny_coco" / "outlines.json").read_text(encoding="utf-8"))
     return [
-        Picture(
+        OutlinedPicture(
             name,
             photos.read(data / "photos" / f"{name}.jpg").astype(np.uint8, copy=False),
             [
-                Outlined(
+                OutlinedObject(
                     each["category"],
                     [np.array(polygon, float) for polygon in each["polygons"]],
                     crowd=each.get("crowd", False),
@@ -137,7 +137,7 @@ def outlined_photos() -> list[Picture]:
     ]
 
 
-def mask_of(each: Outlined, beside: Iterable[Outlined], size: tuple[int, ...]) -> Mask:
+def mask_of(each: OutlinedObject, beside: Iterable[OutlinedObject], size: tuple[int, ...]) -> Mask:
     """The visible part of an object on a picture of size (height, width)."""
     if each.mask is not None:
         return each.mask
@@ -148,7 +148,7 @@ def mask_of(each: Outlined, beside: Iterable[Outlined], size: tuple[int, ...]) -
     return mask
 
 
-def _view(photo: Picture, number: int) -> Picture:
+def _view(photo: OutlinedPicture, number: int) -> OutlinedPicture:
     """View 0 is the whole width or height of a photo, view 1 its mirror image, view 2 closer."""
     rng = np.random.default_rng([SEED, 0, number, len(photo.name)])
     height, width = SIZES[number]
@@ -168,21 +168,25 @@ def _view(photo: Picture, number: int) -> Picture:
             if number == 1:
                 moved[:, 0] = width - moved[:, 0]
             polygons.append(np.clip(moved, 0, [width, height]).round(1))
-        objects.append(Outlined(each.category, polygons, crowd=each.crowd, behind=each.behind))
-    return Picture(photo.name, image[:, ::-1] if number == 1 else image, objects)
+        objects.append(
+            OutlinedObject(each.category, polygons, crowd=each.crowd, behind=each.behind)
+        )
+    return OutlinedPicture(photo.name, image[:, ::-1] if number == 1 else image, objects)
 
 
-def _scene(photo: Picture) -> Scene:
+def _scene(photo: OutlinedPicture) -> Scene:
     size = photo.image.shape
     masks = [mask_of(each, photo.objects, size) for each in photo.objects if not each.crowd]
     return Scene(photo.image, np.stack(masks))
 
 
-def _masked(name: str, scene: Scene) -> Picture:
-    return Picture(name, scene.image, [Outlined("object", [], mask) for mask in scene.masks])
+def _masked(name: str, scene: Scene) -> OutlinedPicture:
+    return OutlinedPicture(
+        name, scene.image, [OutlinedObject("object", [], mask) for mask in scene.masks]
+    )
 
 
-def _segmentation(each: Outlined, mask: Mask) -> list[list[float]] | dict[str, Any]:
+def _segmentation(each: OutlinedObject, mask: Mask) -> list[list[float]] | dict[str, Any]:
     """Polygons where they suffice, plain run lengths for crowds as in COCO, else packed ones."""
     if each.crowd:
         down_columns = mask.ravel(order="F")

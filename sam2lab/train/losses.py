@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from sam2lab.train.batches import CELL
 
-# Scores are easier to learn than masks. Where they weigh as much, they are learnt first: on noise,
-# the decoder then learns no masks within the steps of TOY.
+# Scores are easier to learn than masks. With equal weight they are learnt first: on noise, the
+# decoder then learns no masks within the steps of TOY.
 _SCORES = 0.1
 _AFFINITY_SHARPNESS = 8.0
 
@@ -57,11 +57,17 @@ def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
     return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
 
+def user_ious(scores: Tensor, ious: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """IoU (K,) of the masks a user may get: best-scored candidate, best candidate, single mask."""
+    chosen = scores[:, 1:].argmax(1, keepdim=True)
+    return ious[:, 1:].gather(1, chosen)[:, 0], ious[:, 1:].max(1).values, ious[:, 0]
+
+
 def prediction_loss(logits: Tensor, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The loss of a batch of predictions, and the IoU of each of their masks, (K, 4).
 
     logits are (K, 4, h, w), scores (K, 4) before their sigmoid, targets (K, h, w). The first
-    mask is the single one and always learns. Of the three candidates only the best learns, so
+    mask is the single one and always learns. Only the best of the three candidates learns, so
     that they can come to mean different things (a part, the whole). All four scores learn by
     cross-entropy, which is smallest at the mean IoU of a mask: an absolute difference would be
     smallest at the median, which is near zero for a candidate that is seldom best. Before the

@@ -1,4 +1,4 @@
-"""What a prompt gets in its next round: the last mask, and a click where it was wrong."""
+"""Gives a prompt its next round: the last mask, and a click where that was wrong."""
 
 from __future__ import annotations
 

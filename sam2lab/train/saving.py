@@ -31,7 +31,7 @@ def save_model(trainer: Trainer, folder: Path) -> Bundle:
     folder.mkdir(parents=True, exist_ok=True)
     half = {key: value.half() for key, value in trainer.averaged().module.state_dict().items()}
     with replacing(folder / zoo.NANO_WEIGHTS) as beside:
-        # Not save_file: only their owner may read its files.
+        # safetensors' save_file makes files that only their owner may read.
         beside.write_bytes(save({key: value.contiguous() for key, value in half.items()}))
     with as_file(files("sam2lab.reference") / CONFIG) as config:
         shutil.copyfile(config, folder / CONFIG)

@@ -22,7 +22,7 @@ class Phase:
 
     @property
     def cost(self) -> float:
-        """What a step costs: the pixels of its pictures."""
+        """The cost of a step: the pixels of its pictures."""
         return self.side**2 * self.batch
 
 
@@ -95,7 +95,7 @@ FULL = Schedule(
         Phase(512, 4, 6, 1050),
     ),
 )
-"""What models/nano was trained with: a first run of three phases, and two more to carry it on.
+"""The schedule of models/nano: a first run of three phases, and two more to carry it on.
 
 The log has the rates as they were: the first run was planned without the second, so its rate
 had fallen to nothing before the second began.

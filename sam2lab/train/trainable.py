@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,22 +13,16 @@ from sam2lab.reference import zoo
 _AFFINITY_WIDTH = 32
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureMaps:
+class FeatureMaps(NamedTuple):
     """The three feature maps of a batch of pictures: strides 16, 8 and 4."""
 
     stride_16: Tensor
     stride_8: Tensor
     stride_4: Tensor
 
-    @property
-    def all(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The coarsest first."""
-        return self.stride_16, self.stride_8, self.stride_4
-
     def repeat(self, times: int) -> FeatureMaps:
         """Repeat each picture's maps for each of its prompts."""
-        return FeatureMaps(*(maps.repeat_interleave(times, 0) for maps in self.all))
+        return FeatureMaps(*(maps.repeat_interleave(times, 0) for maps in self))
 
 
 class TrainableModel(nn.Module):
@@ -86,7 +80,7 @@ class TrainableModel(nn.Module):
         `losses.affinity_loss` makes the cells of one object alike: a short way from the loss to
         the encoder, whose gradients otherwise all come through the decoder.
         """
-        coarse, middle, fine = (head(x) for head, x in zip(self.affinity, maps.all, strict=True))
+        coarse, middle, fine = (head(x) for head, x in zip(self.affinity, maps, strict=True))
         size = fine.shape[-2:]
         summed = fine + sum(
             functional.interpolate(x, size, mode="bilinear", align_corners=False)

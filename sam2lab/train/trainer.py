@@ -22,7 +22,7 @@ from sam2lab.runtime.arguments import path, whole
 from sam2lab.runtime.files import check_place, replacing
 from sam2lab.train.batches import SampleDataset, Scenes
 from sam2lab.train.geometry import draw_noise, draw_shapes
-from sam2lab.train.losses import affinity_loss, prediction_loss
+from sam2lab.train.losses import affinity_loss, prediction_loss, user_ious
 from sam2lab.train.rounds import add_correction, shown_mask
 from sam2lab.train.schedule import Phase, Schedule
 from sam2lab.train.trainable import FeatureMaps, TrainableModel
@@ -141,7 +141,7 @@ class Trainer:
                 beside.write_text(text.getvalue())
 
     def _begun_with(self) -> dict[str, Any]:
-        """What a run must have in common with one that is resumed."""
+        """List what a run must have in common with the run that it resumes."""
         return {"seed": self.seed, "scenes of": self.scenes.contents, **asdict(self.schedule)}
 
     def _load(self, file: Path) -> None:
@@ -150,7 +150,7 @@ class Trainer:
             begun_with = state.get("begun_with", {})
         except OSError:
             raise
-        # torch raises nearly anything on a damaged file.
+        # torch may raise any error on a damaged file.
         except Exception:
             raise ValueError(
                 f"folder: {file} is damaged, or not the checkpoint of a run; delete it to begin "
@@ -195,7 +195,7 @@ class Trainer:
             phase.batch,
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
-            # Without one it would draw from torch's global generator.
+            # Without its own generator it would draw from torch's global one.
             generator=torch.Generator(),
         )
         for batch in loader:
@@ -206,7 +206,7 @@ class Trainer:
         side, count = self.schedule.geometry_side, _GEOMETRY_PICTURES * _GEOMETRY_PROMPTS
         points, labels, targets = (x.to(self.device) for x in draw_shapes(generator, count, side))
         noise = draw_noise(generator, self.trainable, _GEOMETRY_PICTURES, side)
-        maps = FeatureMaps(*(x.to(self.device) for x in noise.all)).repeat(_GEOMETRY_PROMPTS)
+        maps = FeatureMaps(*(x.to(self.device) for x in noise)).repeat(_GEOMETRY_PROMPTS)
         logits, scores = self.trainable.decode(maps, side, points, labels, None)
         loss, ious = prediction_loss(logits, scores, targets)
         return loss, {"side": 0, **_figures(scores, ious), AFFINITY: 0.0}
@@ -248,12 +248,7 @@ class Trainer:
                 if value.is_floating_point():
                     self.average[key].lerp_(value, 1 - keep)
         self.step += 1
-        return {
-            "step": self.step,
-            "loss": float(loss.detach()),
-            **figures,
-            "rate": rate,
-        }
+        return {"step": self.step, "loss": float(loss.detach()), **figures, "rate": rate}
 
 
 def _groups(model: TrainableModel, decay: float) -> list[dict[str, Any]]:
@@ -266,14 +261,8 @@ def _groups(model: TrainableModel, decay: float) -> list[dict[str, Any]]:
 
 
 def _figures(scores: Tensor, ious: Tensor) -> dict[str, float]:
-    """Mean IoU of what a user may get: the best-scored candidate, the best one, the single mask."""
-    scores = scores.detach()
-    chosen = ious[:, 1:].gather(1, scores[:, 1:].argmax(1, keepdim=True))
-    return {
-        "iou": float(chosen.mean()),
-        "iou_best": float(ious[:, 1:].max(1).values.mean()),
-        "iou_lone": float(ious[:, 0].mean()),
-    }
+    names = "iou", "iou_best", "iou_lone"
+    return {n: float(x.mean()) for n, x in zip(names, user_ious(scores, ious), strict=True)}
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How well a model does on scenes that it never trains on: the curve to watch meanwhile."""
+"""Measures a model on scenes that it never trains on: the curve to watch meanwhile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from sam2lab.reference import zoo
 from sam2lab.train.batches import Scenes, draw_sample
-from sam2lab.train.losses import mask_iou
+from sam2lab.train.losses import mask_iou, user_ious
 from sam2lab.train.trainable import TrainableModel
 
 PICTURES, PROMPTS = 24, 4
@@ -38,10 +38,10 @@ def validate(model: zoo.ZooModel, scenes: Scenes, side: int) -> dict[str, float]
                 logits, scores = trainable.decode(maps, side, points, labels, None)
                 wanted = torch.from_numpy(sample.targets)[:, None].expand_as(logits)
                 ious = mask_iou(logits, wanted)
+                chosen, best, single = user_ious(scores, ious)
                 if name == "box":
-                    found["unseen_box"] += ious[:, 0].tolist()
+                    found["unseen_box"] += single.tolist()
                 else:
-                    chosen = scores[:, 1:].argmax(1, keepdim=True)
-                    found["unseen_click"] += ious[:, 1:].gather(1, chosen)[:, 0].tolist()
-                    found["unseen_best"] += ious[:, 1:].max(1).values.tolist()
+                    found["unseen_click"] += chosen.tolist()
+                    found["unseen_best"] += best.tolist()
     return {name: float(np.mean(values)) for name, values in found.items()}

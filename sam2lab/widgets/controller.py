@@ -1,4 +1,4 @@
-"""Turns what a user does into actions of the session, and shows what has become of it."""
+"""Turns what a user does into actions of the session, and shows the result."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Controller:
         self.screen.show(self._session, self.encoding, known, self._preview)
         self._publish(known)
 
-    # The `canvas.stage.Pointing`.
+    # The methods of `canvas.stage.Pointing`.
 
     def point(self, x: int, y: int, opposite: bool, reach: float) -> None:
         session = self._session
@@ -112,7 +112,7 @@ class Controller:
     def end_preview(self) -> None:
         self._show_preview(None)
 
-    # The `panels.object_list.ObjectActions`.
+    # The methods of `panels.object_list.ObjectActions`.
 
     def select(self, object_id: int) -> None:
         self._do_in_row(object_id, self._session.select)
@@ -130,7 +130,7 @@ class Controller:
     def delete(self, object_id: int) -> None:
         self._do_in_row(object_id, self._session.delete)
 
-    # The other panels, and keys.
+    # What the other panels and keys call.
 
     def act(self, name: str) -> None:
         """Do one of the toolbar's `ACTIONS`."""
@@ -231,7 +231,7 @@ class Controller:
         self._do(act)
 
     def _take_keys(self) -> None:
-        # From here on the photo gets the keys, which JupyterLab would use for its cells.
+        # The photo then gets the keys, which JupyterLab would use for its cells.
         self._stage.layers.canvas.focus()
 
     def _show_preview(self, preview: PackedMask | None) -> None:

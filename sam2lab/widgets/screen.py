@@ -120,7 +120,7 @@ class Screen:
         elif difference is not None:
             active = difference.masks(inside)
         else:
-            active = overlay.active_object(session, known, inside)
+            active = overlay.mask_of(session.active, known, inside)
         has_changed = self.stage.draw(
             overlay.other_objects(session, known, inside),
             active,

@@ -1,4 +1,4 @@
-"""Requests written by hand, right or wrong."""
+"""Writes sound and unsound requests by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def request(
     token: str | None = None,
     length: str | None = None,
 ) -> bytes:
-    """A right request, but for the part that is passed."""
+    """Write a sound request, except for the parts that are passed."""
     token = server.token if token is None else token
     length = str(len(body)) if length is None else length
     head = (
@@ -38,9 +38,9 @@ def request(
 
 
 def send(server: Server, data: bytes, *, half_close: bool = False) -> bytes:
-    """Send, perhaps say that this was all, and take everything that comes back."""
+    """Send data, perhaps close the sending side, and return everything that comes back."""
     with connect(server) as connection:
-        # A server that has heard enough may hang up while we still send.
+        # A server that refuses may hang up while we still send.
         with contextlib.suppress(ConnectionError):
             connection.sendall(data)
             if half_close:
@@ -49,7 +49,7 @@ def send(server: Server, data: bytes, *, half_close: bool = False) -> bytes:
 
 
 def received(connection: socket.socket) -> bytes:
-    """Everything until the server hangs up."""
+    """Return everything that arrives until the server hangs up."""
     parts = []
     with contextlib.suppress(ConnectionError):
         while part := connection.recv(1 << 16):
@@ -58,7 +58,7 @@ def received(connection: socket.socket) -> bytes:
 
 
 def answer(reply: bytes) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of the first answer in what came back."""
+    """Return status and JSON of the first answer in a reply."""
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1."), reply[:200]
     (length,) = [
@@ -68,7 +68,7 @@ def answer(reply: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def click(**changed: Any) -> bytes:
-    """The arrays of a right question to /decode, about features that nobody has."""
+    """The body of a sound request to /decode, about features that the server does not keep."""
     arrays = {
         "handle": np.zeros(32, np.uint8),
         "point_coords": np.full((1, 1, 2), 5, np.float32),

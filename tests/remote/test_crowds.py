@@ -17,7 +17,7 @@ CLIENTS = 8
 
 
 def ask(server: Server, client: int, rounds: int = 5) -> bool:
-    """One client's own photos and clicks; True where every mask is what a local engine gives."""
+    """Ask about one client's own photos; return whether all masks equal a local engine's."""
     rng = np.random.default_rng(client)
     local = Segmenter(FakeEngine())
     same = []
@@ -53,7 +53,7 @@ def test_eight_threads_may_share_one_engine(server: Server, photo_file: bytes) -
                 np.testing.assert_array_equal(ours, theirs)
 
 
-def test_clients_that_say_nothing_or_stop_halfway_block_nobody(server: Server) -> None:
+def test_clients_that_send_nothing_or_stop_halfway_block_no_other_client(server: Server) -> None:
     quiet = [connect(server) for _ in range(40)]
     for connection in quiet[20:]:
         connection.sendall(request(server, bytes(10), length="1000"))
@@ -63,7 +63,7 @@ def test_clients_that_say_nothing_or_stop_halfway_block_nobody(server: Server) -
 
 
 def malformed(server: Server, rng: np.random.Generator) -> bytes:
-    """A right request with something wrong about it, or nothing right at all."""
+    """Make a damaged request, or bytes that are no request at all."""
     body = click()
     right = request(server, body)
     kind = rng.integers(8)

@@ -1,4 +1,4 @@
-"""`Segmenter(RemoteEngine(...))` is `Segmenter(engine)`, elsewhere."""
+"""`Segmenter(RemoteEngine(...))` gives what `Segmenter(engine)` gives."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_one_thread_asks_over_one_connection(remote: RemoteEngine, server: Serve
 
 
 def test_a_client_sends_at_once(remote: RemoteEngine) -> None:
-    """With Nagle's algorithm a request waits up to 40 ms; tornado sees to the other end."""
+    """With Nagle's algorithm a request waits up to 40 ms; tornado disables it on its side."""
     connection = remote._pool._get_conn()
     assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -393,12 +393,12 @@ def test_a_photo_in_memory_is_not_sent(remote: RemoteEngine, photo: np.ndarray) 
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf, 1e12, None, "3"])
-def test_a_time_that_nobody_can_wait_is_refused_by_name(server: Server, timeout_s: object) -> None:
+def test_a_time_limit_out_of_range_is_refused_by_name(server: Server, timeout_s: object) -> None:
     with pytest.raises(ValueError, match=r"^timeout_s is .*; wanted a number from 0\.001 to 86400"):
         RemoteEngine(server.url, server.token, timeout_s=timeout_s)
 
 
-def test_the_name_of_a_line_is_not_the_line(server: Server) -> None:
+def test_the_name_of_a_network_in_its_place_is_refused(server: Server) -> None:
     with pytest.raises(ValueError, match=r"^network is '4G \(assumed\)'; .*ASSUMED_NETWORKS"):
         RemoteEngine(server.url, server.token, network="4G (assumed)")
 
@@ -411,7 +411,7 @@ def test_an_address_may_end_in_a_slash(server: Server, remote: RemoteEngine) -> 
 
 
 @pytest.mark.parametrize("port", [-1, 70000, "80", True])
-def test_a_port_that_is_none_is_refused(engine: FakeEngine, port: object) -> None:
+def test_a_port_out_of_range_is_refused(engine: FakeEngine, port: object) -> None:
     with pytest.raises(ValueError, match=r"^port is"):
         serve(engine, port=port)
 

@@ -112,10 +112,10 @@ def test_a_remote_engine_waits_what_the_arithmetic_says(
 def test_everything_that_a_simulated_line_touches_says_so(server: Server) -> None:
     line = ASSUMED_NETWORKS["4G (assumed)"]
     with RemoteEngine(server.url, server.token, network=line) as remote:
-        for text in (remote.key, remote.info.name, remote.describe(), repr(remote)):
+        for text in (remote.key, remote.info.name, repr(remote)):
             assert "simulated 4G (assumed)" in text
     with RemoteEngine(server.url, server.token) as plain:
-        for text in (plain.key, plain.info.name, plain.describe(), repr(plain)):
+        for text in (plain.key, plain.info.name, repr(plain)):
             assert "simulated" not in text
 
 

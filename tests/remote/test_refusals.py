@@ -131,7 +131,7 @@ def test_a_wrong_request_is_refused_with_a_reason(
             400,
             "2000 points",
         ),
-        # As many objects as memory has no room for take no room in the request.
+        # An empty array in the request can announce more objects than memory holds.
         (
             click(
                 point_coords=np.empty((2**40, 0, 2), np.float32),
@@ -235,7 +235,7 @@ def test_a_failing_engine_is_reported_without_its_insides(
 ) -> None:
     class Broken(FakeEngine):
         def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-            raise RuntimeError("secret in /home/somebody/model.onnx")
+            raise RuntimeError("secret in /home/owner/model.onnx")
 
     prompts = PromptBatch(np.zeros((1, 1, 2), np.float32), np.ones((1, 1), np.float32))
     with serve(Broken()) as server, RemoteEngine(server.url, server.token) as remote:
@@ -337,9 +337,9 @@ def test_a_client_that_does_not_take_its_answer_is_hung_up_on(photo_file: bytes)
 
     with serve(Wide(), limits=Limits(request_s=0.3)) as server:
         with RemoteEngine(server.url, server.token) as remote:
-            kept = remote.encode(np.zeros((1, 3, 64, 96), np.float32)).kept[0]
+            (handle,) = remote.encode(np.zeros((1, 3, 64, 96), np.float32)).handles
         with connect(server) as connection:
-            connection.sendall(request(server, click(handle=np.frombuffer(kept.handle, np.uint8))))
+            connection.sendall(request(server, click(handle=handle)))
             time.sleep(1)
             # A part waits in the sockets of both ends; the rest of 32 MiB never comes.
             assert len(received(connection)) < 2**25

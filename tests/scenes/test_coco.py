@@ -211,7 +211,7 @@ def test_records_that_lead_nowhere_are_told(write_coco: WriteCoco) -> None:
 def test_of_two_photos_with_one_number_the_second_is_skipped_and_told(
     write_coco: WriteCoco,
 ) -> None:
-    """As in two sets that were joined without being numbered anew."""
+    """Two sets that were joined without new numbers have such ids."""
     folder = write_coco()
     file = folder / "instances.json"
     content = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""What lies on top hides what lies below, pixel by pixel."""
+"""Upper layers hide lower ones, pixel by pixel."""
 
 from __future__ import annotations
 

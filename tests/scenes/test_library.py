@@ -1,4 +1,4 @@
-"""What is kept in memory is small, bounded, and equal to what was read."""
+"""Kept scenes are small, bounded in number, and equal to those that were read."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sam2lab.scenes import augment, shapes, synthetic, textures
@@ -41,11 +41,13 @@ def test_a_pixel_is_covered_by_the_share_that_lies_inside() -> None:
     assert (abs(cover[np.diag_indices(8)].astype(int) - 255 * 6 / 9) <= 1).all()
 
 
+# The last column of this shape holds so little of it that none of its pixels is covered.
+@example(seed=87879554, side=18)
 @given(seed=st.integers(0, 2**32), side=st.integers(6, 80))
-def test_a_shape_is_as_large_as_asked_and_touches_its_borders(seed: int, side: int) -> None:
+def test_a_shape_is_as_large_as_asked_and_reaches_its_borders(seed: int, side: int) -> None:
     cover = shapes.draw(np.random.default_rng(seed), side)
     assert max(cover.shape) == side
-    for border in (cover[0], cover[-1], cover[:, 0], cover[:, -1]):
+    for border in (cover[:2], cover[-2:], cover[:, :2], cover[:, -2:]):
         assert border.any()
 
 
@@ -83,7 +85,7 @@ def test_masks_are_where_the_shapes_are(seed: int, monkeypatch: pytest.MonkeyPat
     )
     anywhere = scene.masks.any(0)
     assert (scene.image[anywhere] >= 128).all()
-    # What is white without a mask was an object too small to keep.
+    # White pixels without a mask were objects too small to keep.
     left_out = np.count_nonzero(~anywhere & (scene.image[..., 0] == 255))
     assert left_out < synthetic.MOST_OBJECTS * LEAST_SHARE * size[0] * size[1] + LEAST_PIXELS
 

@@ -19,7 +19,7 @@ def model() -> zoo.ZooModel:
 
 
 def test_a_trainable_model_predicts_as_the_engine_that_serves_it(model: zoo.ZooModel) -> None:
-    """What is trained is what is used: features, prompts, previous masks, all four tokens."""
+    """Training computes what inference does: features, prompts, masks, all four tokens."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     points = rng.uniform(0, SIDE, (3, 2, 2)).astype(np.float32)

@@ -438,7 +438,7 @@ def test_the_kernel_stays_free_while_a_photo_is_encoded(
             await asyncio.sleep(0.01)
             if clicker.prompts:
                 break
-        assert clicker.masks[1].any(), "nobody called wait"
+        assert clicker.masks[1].any(), "the event loop finished it without wait"
 
     asyncio.run(work())
 
@@ -708,7 +708,7 @@ def test_without_widgets_the_rest_of_the_package_works_and_the_clicker_says_what
 
 
 def three_objects(robot: Robot) -> Any:
-    """The rows of three objects, the first of them active."""
+    """Click three objects, make the first active, and return their rows."""
     for x in (20, 40, 60):
         robot.click(x, 30)
         robot.press("next")
@@ -718,5 +718,5 @@ def three_objects(robot: Robot) -> Any:
 
 
 def drawn(clicker: Clicker) -> Any:
-    """What the stage last showed."""
+    """Return the last drawing of the stage."""
     return clicker.screen.stage._drawing

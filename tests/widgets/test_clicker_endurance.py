@@ -72,7 +72,7 @@ def test_two_thousand_clicks_make_a_clicker_neither_slower_nor_larger() -> None:
     # In a process of its own, because other tests leave memory that may be freed at any time.
     with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
         seconds, held = fresh.submit(click_on).result()
-    # What can be undone grows, by a few hundred bytes a click. One mask that is held
+    # The history grows, by a few hundred bytes a click. One mask that is held
     # unpacked, by mistake, would be 76,800.
     growth = (held[-1] - held[0]) / (CLICKS - ROUND)
     assert growth < 10_000, f"{growth:,.0f} bytes a click"

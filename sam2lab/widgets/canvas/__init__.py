@@ -1,1 +1,1 @@
-"""The photo on its canvas: where it lies, what is drawn over it, what points at it."""
+"""The photo on its canvas: its place, the drawings over it, and pointer and keys."""

@@ -15,7 +15,7 @@ CORNER = "e"
 # but at least by one. With Shift it moves LEAP times as far, as in drawing programs.
 STEP_PX = 4.0
 LEAP = 10
-# Its place is announced once it has rested this long: screen readers would else talk at each step.
+# Its place is announced once it rests this long: else screen readers would talk at each step.
 RESTED_S = 0.4
 
 HELP = (

@@ -1,4 +1,4 @@
-"""What helps to point: a box that is begun, and a crosshair for keys."""
+"""Aids to point at the photo: a box that is begun, and a crosshair for keys."""
 
 from __future__ import annotations
 

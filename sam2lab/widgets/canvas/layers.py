@@ -18,7 +18,7 @@ from sam2lab.widgets.canvas.viewport import Viewport
 from sam2lab.widgets.session.packed import PackedMask
 
 PHOTO, OTHERS, ACTIVE, MARKS = range(4)
-# What screen readers say. The mouse never meets it: the style sheet lets events pass through.
+# Screen readers say this. The mouse never meets it: the style sheet lets events pass through.
 NAME = "Photo to segment; arrow keys move a crosshair, Enter clicks there"
 
 # Photo pixels larger than this, in canvas pixels, are shown as the squares they are.
@@ -37,7 +37,7 @@ class Drawing:
     others: Masks = ()
     active: Masks = ()
     marks: tuple[Mark, ...] = ()
-    # While the photo moves, the pixels that the browser has already must do.
+    # While the photo moves, only the pixels that the browser has already are shown.
     is_moving: bool = False
 
 
@@ -106,7 +106,9 @@ class Layers:
         whole = Viewport.fitted(view.image_size, view.size)
         resolution = min(1.0, whole.scale)
         if self._stocked != (drawing.photo_key, resolution):
-            self._fill_stock(drawing, whole)
+            self._stock.height = max(1, round(height * resolution))
+            self._stock.width = max(1, round(width * resolution))
+            _put(self._stock, Painted(painting.photo(drawing.photo, whole).data, 0, 0))
             self._stocked = drawing.photo_key, resolution
         layer = self.canvas[PHOTO]
         layer.clear()
@@ -115,14 +117,6 @@ class Layers:
         layer.draw_image(self._stock, *corner, width * view.scale, height * view.scale)
         if view.scale > resolution and resolution < 1 and not drawing.is_moving:
             _put(layer, painting.photo(drawing.photo, view))
-
-    def _fill_stock(self, drawing: Drawing, whole: Viewport) -> None:
-        painted = painting.photo(drawing.photo, whole)
-        height, width = whole.image_size
-        resolution = min(1.0, whole.scale)
-        self._stock.height = max(1, round(height * resolution))
-        self._stock.width = max(1, round(width * resolution))
-        _put(self._stock, Painted(painted.data, 0, 0))
 
     def _draw_masks(self, layer: int, view: Viewport, masks: Masks) -> None:
         self.canvas[layer].clear()
@@ -147,7 +141,7 @@ def held(canvas: MultiCanvas) -> Iterator[None]:
     """
     manager = canvas._canvas_manager
     before = manager._caching
-    # So that every message names its canvas. ipycanvas omits what it told earlier clients, and
+    # This makes every message name its canvas. ipycanvas omits what it told earlier clients, and
     # after one command without a canvas a page obeys no further ones.
     manager._current_canvas = None
     manager._caching = True

@@ -1,4 +1,4 @@
-"""What of a session is shown over the photo."""
+"""Picks the masks and marks of a session that are drawn over the photo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sam2lab.widgets.session.objects import Box, Item, Prompt
 from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.session import Session
 
-# The colours of where only A, only B, and both say "object"; every eye tells A and B apart.
+# The colours of pixels that only A, only B and both call object; every eye tells A and B apart.
 ONLY_A, ONLY_B, BOTH = "#0072b2", "#e69f00", "#ffffff"
 
 
@@ -28,12 +28,14 @@ def other_objects(session: Session, known: Mapping[int, Answer], inside: float) 
     """The masks of all visible objects except the active one."""
     active = session.active.id
     others = (item for item in session.objects if item.id != active)
-    return tuple(mask for item in others for mask in _mask(item, known, inside))
+    return tuple(mask for item in others for mask in mask_of(item, known, inside))
 
 
-def active_object(session: Session, known: Mapping[int, Answer], inside: float) -> Masks:
-    """The active object's mask, if it is visible."""
-    return _mask(session.active, known, inside)
+def mask_of(item: Item, known: Mapping[int, Answer], inside: float) -> Masks:
+    """The object's mask, if it has one and is visible."""
+    if item.hidden or item.id not in known or not known[item.id].area:
+        return ()
+    return ((known[item.id].chosen_packed, Paint(item.colour, inside)),)
 
 
 def marks(session: Session) -> tuple[Mark, ...]:
@@ -80,9 +82,3 @@ def difference(session: Session, other: str) -> Difference:
         PackedMask.of(found.only_b),
         PackedMask.of(ours & ~found.only_a),
     )
-
-
-def _mask(item: Item, known: Mapping[int, Answer], inside: float) -> Masks:
-    if item.hidden or item.id not in known or not known[item.id].area:
-        return ()
-    return ((known[item.id].chosen_packed, Paint(item.colour, inside)),)

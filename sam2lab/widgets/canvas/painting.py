@@ -88,15 +88,14 @@ def sample(packed: PackedMask, view: Viewport) -> tuple[npt.NDArray[np.bool_], i
     down = _span(y0, y1, view.top, view.scale, view.size[0])
     if packed.area == 0 or across is None or down is None:
         return None
-    columns, from_x = _nearest(across, view.left, view.scale)
-    rows, from_y = _nearest(down, view.top, view.scale)
+    columns, rows = _under(across, view.left, view.scale), _under(down, view.top, view.scale)
     # Rows are picked while they are bits, so that a large mask is never unpacked as a whole.
     wanted = np.unpackbits(packed.bits[np.clip(rows - y0, 0, y1 - y0 - 1)], axis=1, count=x1 - x0)
     # Indexing would lay the result out column by column in memory, and what follows reads rows.
     inside = np.take(wanted, np.clip(columns - x0, 0, x1 - x0 - 1), axis=1).view(bool)
     inside[(rows < y0) | (rows >= y1)] = False
     inside[:, (columns < x0) | (columns >= x1)] = False
-    return inside, from_x, from_y
+    return inside, across[0], down[0]
 
 
 def small(rgb: RGB, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], Viewport]:
@@ -141,12 +140,9 @@ def _span(low: int, high: int, start: float, scale: float, most: int) -> tuple[i
     return (first, last) if first < last else None
 
 
-def _nearest(
-    span: tuple[int, int], start: float, scale: float
-) -> tuple[npt.NDArray[np.int64], int]:
-    """Return the photo's pixel under the centre of each canvas pixel of a span, and its start."""
-    centres = np.arange(*span) + 0.5
-    return np.floor(centres / scale + start).astype(np.int64), span[0]
+def _under(span: tuple[int, int], start: float, scale: float) -> npt.NDArray[np.int64]:
+    """Return the photo's pixel under the centre of each canvas pixel of a span."""
+    return np.floor((np.arange(*span) + 0.5) / scale + start).astype(np.int64)
 
 
 def _with_outline(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:

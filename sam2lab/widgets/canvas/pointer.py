@@ -22,7 +22,7 @@ LEFT, MIDDLE, RIGHT = range(3)
 
 
 class Gestures(Protocol):
-    """What the pointer calls. Places are (x, y) in canvas pixels, perhaps beside the canvas."""
+    """The methods that the pointer calls. Places are (x, y) in canvas pixels, perhaps outside."""
 
     def clicked(self, x: float, y: float, opposite: bool) -> None:
         """A click or tap; `opposite` with the right button, Shift, or Control on a Mac."""

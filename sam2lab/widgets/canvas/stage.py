@@ -28,7 +28,7 @@ SETTLED_S = 0.15
 
 
 class Pointing(Protocol):
-    """What the stage calls when a user points at the photo; all in pixels of the photo."""
+    """The methods that the stage calls when a user points; all in pixels of the photo."""
 
     def point(self, x: int, y: int, opposite: bool, reach: float) -> None:
         """Add a point, or remove a prompt within `reach`; `opposite` reverses its sign."""
@@ -145,7 +145,7 @@ class Stage:
         """Show the whole photo."""
         self._look(lambda view: Viewport.fitted(view.image_size, view.size))
 
-    # The `pointer.Gestures`, and what keys do in their place.
+    # The methods of `pointer.Gestures`, which keys call too.
 
     def clicked(self, x: float, y: float, opposite: bool) -> None:
         if not self.view.shows(x, y):

@@ -17,7 +17,7 @@ register(Format("areas", "Areas as CSV", areas))
 Then *Take away* in a new clicker offers it, and `session.export("areas")` makes it.
 """
 
-import lazy_loader
+from sam2lab.runtime.facade import facade
 
 # What is offered stands in __init__.pyi; each name is imported when it is first used.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = facade(__name__, __file__)

@@ -1,4 +1,4 @@
-"""What every take-away format is made from: a photo and the labelled objects on it."""
+"""`AnnotatedPhoto`, from which every take-away format is made: a photo and labelled objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from sam2lab.runtime.images import RGB
 from sam2lab.runtime.masks import Mask
 
-# What a format makes: the bytes of each file by its name.
+# A format makes these: the bytes of each file by its name.
 Files = dict[str, bytes]
 
 

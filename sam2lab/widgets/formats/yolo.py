@@ -11,7 +11,7 @@ from sam2lab.widgets.formats.polygons import one_polygon, polygons
 def yolo(annotated: AnnotatedPhoto) -> Files:
     """Make a label file, and beside it the class names, one on each line from class 0 on.
 
-    An object is one line: its class, then x y of each corner as shares of the photo. So its
+    An object is one line: its class, then x y of each corner as shares of the photo. Its
     parts are joined by lines of no width, which readers paint one pixel wide: an object of one
     part is read back exactly, holes included, others are that much off.
     """

@@ -1,4 +1,4 @@
-"""What all panels are made of: named widgets, buttons, sections, and the style sheet."""
+"""The parts of all panels: named widgets, buttons, sections, and the style sheet."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from sam2lab.widgets.session.objects import Item
 
 
 class ObjectActions(Protocol):
-    """What the list calls when a user changes an object."""
+    """The methods that the list calls when a user changes an object."""
 
     def select(self, object_id: int) -> None:
         """Make it the active object."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ipywidgets import Dropdown, FileUpload, Text
 
@@ -15,20 +15,15 @@ from sam2lab.widgets.session.pictures import Picture
 Source = ImageLike | Picture
 
 
-class Open(Protocol):
-    """Opens a photo; `name` is for one that has no file name."""
-
-    def __call__(self, image: Source, name: str | None = None) -> None:
-        """Open it."""
-
-
 class PhotoPanel:
-    """Calls `open_photo` with the photo that a user chooses."""
+    """Calls `open_photo` with the photo that a user chooses, and the name of an uploaded one."""
 
-    def __init__(self, offered: Iterable[ImageLike], open_photo: Open) -> None:
+    def __init__(
+        self, offered: Iterable[ImageLike], open_photo: Callable[[Source, str | None], None]
+    ) -> None:
         self._open = open_photo
         self._changes = UserChanges()
-        # By their place in the list, because two photos may have the same name.
+        # Photos are told apart by their place here, because two may have the same name.
         self._sources: list[tuple[str, Source]] = [
             (_name(source, number), source) for number, source in enumerate(offered, 1)
         ]
@@ -79,18 +74,18 @@ class PhotoPanel:
 
     def _open_listed(self, number: int | None) -> None:
         if number is not None:
-            self._open(self._sources[number][1])
+            self._open(self._sources[number][1], None)
 
     def _open_path(self, path: str) -> None:
         if path.strip():
-            self._open(os.path.expanduser(path.strip()))
+            self._open(os.path.expanduser(path.strip()), None)
             self.path.value = ""
 
     def _open_uploads(self, files: tuple[dict[str, Any], ...]) -> None:
         for file in files:
             self._open(bytes(file["content"]), file["name"])
         if files:
-            # So that the same file can be uploaded once more.
+            # The same file can then be uploaded once more.
             self.upload.value = ()
 
 

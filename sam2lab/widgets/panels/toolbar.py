@@ -12,7 +12,7 @@ from sam2lab.widgets.panels.controls import button, named
 
 
 class Action(NamedTuple):
-    """What a button does, and the keys that do the same while the photo has the focus.
+    """A button, and the keys that do the same while the photo has the focus.
 
     `keys` are as `KeyboardEvent.key` names them; with Shift, letters are capital.
     """
@@ -24,7 +24,7 @@ class Action(NamedTuple):
     keys: tuple[str, ...] = ()
 
 
-# Only keys that JupyterLab does not use in command mode: it gets every key first.
+# JupyterLab gets every key first, so these are keys that it does not use in command mode.
 ACTIONS = (
     Action("undo", "Undo", "undo", "Take the latest action back (key U)", ("u",)),
     Action("redo", "Redo", "repeat", "Do again what was taken back (key Shift+U)", ("U",)),

@@ -87,8 +87,8 @@ class Answers:
     """Computes answers and keeps the latest ones.
 
     Prompts are answered in a chain: the first alone, then the first two with the logits of
-    that answer as `mask_input`, and so on, as if each had just been added. So the answer
-    depends on the prompts alone, not on the way to them (undo, removed prompts).
+    that answer as `mask_input`, and so on, as if each had just been added. The answer
+    therefore depends on the prompts alone, not on undone or removed ones.
     """
 
     def __init__(self, max_bytes: int = 256 * MIB) -> None:

@@ -6,7 +6,23 @@ import math
 import re
 from dataclasses import dataclass, replace
 
-from sam2lab.widgets.session.colours import PALETTE
+# Colours that eyes with and without colour vision deficiencies tell apart: Okabe and Ito's palette
+# without black, then colours of Paul Tol's schemes, each the one furthest from all before it.
+PALETTE = (
+    "#e69f00",
+    "#56b4e9",
+    "#009e73",
+    "#f0e442",
+    "#0072b2",
+    "#d55e00",
+    "#cc79a7",
+    "#332288",
+    "#882255",
+    "#ffaabb",
+    "#99ddff",
+    "#117733",
+    "#999933",
+)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ import numpy as np
 from sam2lab.runtime import images
 from sam2lab.runtime.files import replacing
 from sam2lab.widgets.formats.png import as_png
-from sam2lab.widgets.session.history import History
 from sam2lab.widgets.session.objects import Box, Item, Point, Prompt, State, box_on, point_on
-from sam2lab.widgets.session.pictures import Page, Picture
+from sam2lab.widgets.session.pictures import History, Page, Picture
 
 FORMAT = "sam2lab click session"
 VERSION = 1

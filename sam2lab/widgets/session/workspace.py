@@ -9,9 +9,8 @@ from typing import Literal, NamedTuple
 from sam2lab.runtime.images import RGB, ImageLike
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session.engines import Engines
-from sam2lab.widgets.session.history import History
 from sam2lab.widgets.session.objects import Question, State
-from sam2lab.widgets.session.pictures import Page, Picture, open_picture
+from sam2lab.widgets.session.pictures import History, Page, Picture, open_picture
 
 Mode = Literal["positive", "negative"]
 Listener = Callable[[frozenset[str]], None]

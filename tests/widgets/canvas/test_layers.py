@@ -1,4 +1,4 @@
-"""What is sent to the browser, and that nothing is sent twice."""
+"""Layers send the browser each change once, and nothing twice."""
 
 from __future__ import annotations
 

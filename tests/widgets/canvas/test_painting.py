@@ -1,4 +1,4 @@
-"""What is sent to the browser, decoded again as a browser would."""
+"""Painted pictures show the right pixels once a browser decodes them."""
 
 from __future__ import annotations
 

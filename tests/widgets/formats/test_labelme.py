@@ -21,7 +21,7 @@ def test_labelme_shapes_are_read_back() -> None:
     instances: dict[object, np.ndarray] = {}
     labels = {}
     for index, shape in enumerate(read["shapes"]):
-        # As labelme groups shapes: by label and group, alone without a group.
+        # labelme groups shapes by label and group; a shape without a group stands alone.
         key = (shape["label"], index if shape["group_id"] is None else f"g{shape['group_id']}")
         mask = labelme_reads(shape, (HEIGHT, WIDTH))
         instances[key] = instances.get(key, False) | mask

@@ -155,6 +155,6 @@ def test_memory_stays_within_the_cache_over_two_thousand_clicks() -> None:
     info = session._engines.answers.kept.info()
     assert info.bytes <= limit
     assert info.entries < 200
-    # What a click leaves is its state in the history: a few small tuples, no masks.
+    # A click leaves its state in the history: a few small tuples, no masks.
     assert (held[1] - held[0]) / 1000 < 3000
     assert max(decoded) == 1

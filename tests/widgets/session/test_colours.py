@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sam2lab.widgets.session.colours import PALETTE
+from sam2lab.widgets.session.objects import PALETTE
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, for linear RGB.
 EYES = {

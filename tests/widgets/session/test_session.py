@@ -13,8 +13,7 @@ from sam2lab.runtime.cache import EmbeddingCache
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session import EngineFailed, Session
-from sam2lab.widgets.session.colours import PALETTE
-from sam2lab.widgets.session.objects import Box, Point
+from sam2lab.widgets.session.objects import PALETTE, Box, Point
 from tests.runtime.fakes import FakeEngine
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

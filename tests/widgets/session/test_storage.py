@@ -1,4 +1,4 @@
-"""What a session file brings back, and what it refuses."""
+"""A session file brings all work back, and a wrong one is refused."""
 
 from __future__ import annotations
 
