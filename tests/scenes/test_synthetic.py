@@ -41,7 +41,7 @@ def test_a_pixel_is_covered_by_the_share_that_lies_inside() -> None:
     assert (abs(cover[np.diag_indices(8)].astype(int) - 255 * 6 / 9) <= 1).all()
 
 
-# The last column of this shape holds so little of it that none of its pixels is covered.
+# So little of this shape lies in the last row that none of its pixels is covered.
 @example(seed=87879554, side=18)
 @given(seed=st.integers(0, 2**32), side=st.integers(6, 80))
 def test_a_shape_is_as_large_as_asked_and_reaches_its_borders(seed: int, side: int) -> None:
