@@ -66,7 +66,7 @@ class RemoteEngine:
     """The engine that `serve(engine)` serves, with the same interface.
 
     Features stay on the server, which keeps those used last, and cross the line only when
-    their arrays are read. An image that the server has let go raises `FeaturesGone`; it is not
+    their arrays are read. An image that the server no longer keeps raises `FeaturesGone`; it is not
     encoded again unasked, so that a decode never costs an encode. Connections are kept open and
     reused; any number of threads may ask.
 

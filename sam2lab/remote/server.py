@@ -164,7 +164,7 @@ class Handler(RequestHandler):
         self.finish({"error": reason})
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log what broke here; what a client did wrong is told to the client only."""
+        """Log failures of the engine; a client's mistakes are reported to the client only."""
         if not isinstance(value, RefusedError | HTTPError):
             LOG.error("The engine failed on a request", exc_info=(typ, value, tb))
 

@@ -21,9 +21,9 @@ from sam2lab.scenes.scene import RGB, Scene
 class CocoObject:
     """One annotation. mask: bool (H, W). bbox: x, y, width, height in pixels.
 
-    `area` and `bbox` are what the file says, or what the mask has where the file is silent.
+    `area` and `bbox` are those of the file, or those of the mask where the file has none.
     `category` is a name, or the number as text where the file names none. `iscrowd` marks a
-    region of many objects that were not told apart.
+    region of many objects that were not separated.
     """
 
     id: int
@@ -48,8 +48,9 @@ class CocoFolder:
         path = Path(annotations)
         self.file = path / "instances.json" if path.is_dir() else path
         beside = self.file.parent / "images"
-        found = Path(images) if images is not None else beside
-        self.folder = found if images is not None or beside.is_dir() else self.file.parent
+        self.folder = beside if beside.is_dir() else self.file.parent
+        if images is not None:
+            self.folder = Path(images)
         content = _content(self.file)
         self._problems: dict[tuple[str, Any], str] = {}
         self._images: dict[int, dict[str, Any]] = {}
@@ -150,7 +151,7 @@ class CocoFolder:
             )
         )
         if usable and record["id"] in self._images:
-            # Its annotations cannot be told from those of the first.
+            # Nothing distinguishes its annotations from those of the first.
             self._problems["image record", len(self._problems)] = (
                 f"image record {str(record)[:80]} is skipped: its id is also that of "
                 f"{self.file_name(record['id'])}"
@@ -188,7 +189,7 @@ class CocoFolder:
         )
 
 
-def decode(segmentation: Any, size: tuple[int, int]) -> Mask:
+def decode(segmentation: list[Any] | dict[str, Any], size: tuple[int, int]) -> Mask:
     """A mask (H, W) from what COCO calls a segmentation; `size` is (height, width).
 
     Polygons [[x0, y0, x1, y1, ...], ...], or run lengths {"size": [H, W], "counts": ...}, a

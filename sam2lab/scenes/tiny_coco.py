@@ -85,7 +85,7 @@ def make(folder: Path) -> Path:
             )
     file = folder / "instances.json"
     text = _json(
-        info=[{"description": "A tiny set in COCO's format, made by sam2lab"}],
+        info={"description": "A tiny set in COCO's format, made by sam2lab"},
         licenses=[{"id": 1, "name": "see data/README.md"}],
         images=images,
         annotations=annotations,
@@ -212,13 +212,13 @@ def _write_jpeg(image: RGB, target: Path) -> None:
         Image.fromarray(np.ascontiguousarray(image)).save(beside, "JPEG", quality=90)
 
 
-def _json(info: list[dict[str, Any]], **records: list[dict[str, Any]]) -> str:
+def _json(info: dict[str, Any], **records: list[dict[str, Any]]) -> str:
     """Write one record a line, so that a change of one record shows as one changed line."""
     lists = [
         f'"{name}": [\n' + ",\n".join(json.dumps(record) for record in listed) + "\n]"
         for name, listed in records.items()
     ]
-    return "{\n" + ",\n".join([f'"info": {json.dumps(info[0])}', *lists]) + "\n}\n"
+    return "{\n" + ",\n".join([f'"info": {json.dumps(info)}', *lists]) + "\n}\n"
 
 
 if __name__ == "__main__":

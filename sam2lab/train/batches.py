@@ -59,21 +59,19 @@ class Sample:
     labels: npt.NDArray[np.int32]
 
 
+@dataclass(eq=False)
 class SampleDataset(Dataset[list[npt.NDArray[np.generic]]]):
     """The samples of one phase by number; each depends on its number only.
 
     All samples of a step have the same kind of prompts, because their prompts are one array.
     """
 
-    def __init__(
-        self, scenes: Scenes, side: int, prompts: int, batch: int, first_step: int, steps: int
-    ) -> None:
-        self.scenes = scenes
-        self.side = side
-        self.prompts = prompts
-        self.batch = batch
-        self.first_step = first_step
-        self.steps = steps
+    scenes: Scenes
+    side: int
+    prompts: int
+    batch: int
+    first_step: int
+    steps: int
 
     def __len__(self) -> int:
         return self.steps * self.batch

@@ -165,7 +165,7 @@ class Controller:
         elif key == "Escape":
             stage.hide_crosshair()
             stage.layers.canvas.blur()
-        elif not (ctrl or meta or self._crosshair.hears(key, shift)):
+        elif not (ctrl or meta or self._crosshair.press_key(key, shift)):
             for action in ACTIONS:
                 if key in action.keys:
                     self.act(action.name)

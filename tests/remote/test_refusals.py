@@ -21,7 +21,7 @@ from tests.runtime.fakes import FakeEngine
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One for all: no request may leave it in another state."""
+    """All tests share one server, because no request may change its state."""
     with serve(FakeEngine()) as running:
         yield running
 

@@ -15,7 +15,7 @@ SIZES = st.tuples(st.integers(8, 90), st.integers(8, 90))
 
 
 def discs(rng: np.random.Generator, height: int, width: int) -> Scene:
-    """Two discs, one red, the other green, so that the picture tells where the masks must be."""
+    """Two discs, one red, the other green, so that the picture shows where the masks must be."""
     y, x = np.mgrid[:height, :width]
     masks = np.zeros((2, height, width), bool)
     for number, mask in enumerate(masks):

@@ -16,7 +16,7 @@ SCHEDULE = Schedule(4, (Phase(64, 2, 3, 4, rounds=3), Phase(96, 2, 3, 3)), warm_
 
 
 class Squares:
-    """One bright square a scene, elsewhere each time."""
+    """Scenes of one bright square each, at a random place."""
 
     contents = "squares"
 

@@ -36,7 +36,7 @@ class Crosshair:
         self._say = say
         self._rested = Latest(RESTED_S)
 
-    def hears(self, key: str, shift: bool) -> bool:
+    def press_key(self, key: str, shift: bool) -> bool:
         """Do what a key means, and return whether it is one of the crosshair's keys."""
         is_corner = key.lower() == CORNER
         if not (key in ARROWS or key in CLICKS or is_corner):

@@ -11,7 +11,7 @@ from sam2lab.widgets.canvas.overlay import ONLY_A, ONLY_B, Difference
 from sam2lab.widgets.panels.controls import UserChanges, named, section
 from sam2lab.widgets.session.workspace import Timings
 
-NOBODY = "nothing"
+NO_ENGINE = "nothing"
 
 
 class EnginePanel:
@@ -38,7 +38,7 @@ class EnginePanel:
         )
         self.note = named(HTML(), "note", "disagreement")
         self._changes.report(self.engine, use)
-        self._changes.report(self.other, lambda name: compare(None if name == NOBODY else name))
+        self._changes.report(self.other, lambda name: compare(None if name == NO_ENGINE else name))
         self.widget = section("Engine", self.engine, self.other, self.note)
         if len(engines) == 1:
             self.other.layout.display = "none"
@@ -47,10 +47,10 @@ class EnginePanel:
         """Show which engines are chosen."""
         with self._changes.ignored():
             self.engine.value = engine
-            options = (NOBODY, *(name for name in self._engines if name != engine))
+            options = (NO_ENGINE, *(name for name in self._engines if name != engine))
             if self.other.options != options:
                 self.other.options = options
-            self.other.value = other or NOBODY
+            self.other.value = other or NO_ENGINE
 
     def describe(self, a: str, b: str | None, difference: Difference | None) -> None:
         """Say how far two engines agree, or nothing."""

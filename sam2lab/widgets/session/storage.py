@@ -81,9 +81,9 @@ def read(path: str | os.PathLike[str]) -> Saved:
             )
         pages = [_page(each, source.parent) for each in content["images"]]
         saved = Saved(
-            engine=_a(str, content["engine"]),
-            mode=_a(str, content["mode"]),
-            current=_a(str, content["image"]),
+            engine=_typed(str, content["engine"]),
+            mode=_typed(str, content["mode"]),
+            current=_typed(str, content["image"]),
             pages={page.picture.key: page for page in pages},
         )
         if saved.current not in saved.pages or saved.mode not in ("positive", "negative"):
@@ -147,16 +147,18 @@ def _history(history: History) -> dict[str, Any]:
 
 
 def _page(about: dict[str, Any], folder: Path) -> Page:
-    height, width = (_a(int, side) for side in about["size"])
+    height, width = (_typed(int, side) for side in about["size"])
     source: images.ImageLike
     if "file" in about:
         source = base64.b64decode(about["file"], validate=True)
     else:
-        source = folder / _a(str, about["path"])
-    picture = Picture(_a(str, about["key"]), _a(str, about["name"]), (height, width), source)
+        source = folder / _typed(str, about["path"])
+    picture = Picture(
+        _typed(str, about["key"]), _typed(str, about["name"]), (height, width), source
+    )
     items = {i: _item(each, picture.size) for i, each in enumerate(about["objects"])}
     states = [_state(each, items) for each in about["states"]]
-    present = _a(int, about["present"])
+    present = _typed(int, about["present"])
     if not 0 <= present < len(states):
         raise ValueError(f"its present is {present} of {len(states)} states")
     future = states[:present:-1]
@@ -165,9 +167,9 @@ def _page(about: dict[str, Any], folder: Path) -> Page:
 
 def _state(about: dict[str, Any], items: dict[int, Item]) -> State:
     state = State(
-        tuple(items[_a(int, number)] for number in about["objects"]),
-        _a(int, about["active"]),
-        _a(int, about["next_id"]),
+        tuple(items[_typed(int, number)] for number in about["objects"]),
+        _typed(int, about["active"]),
+        _typed(int, about["next_id"]),
     )
     ids = [item.id for item in state.objects]
     if (
@@ -183,12 +185,12 @@ def _state(about: dict[str, Any], items: dict[int, Item]) -> State:
 def _item(about: dict[str, Any], size: tuple[int, int]) -> Item:
     choice = about["choice"]
     item = Item(
-        id=_a(int, about["id"]),
-        name=_a(str, about["name"]),
-        colour=_a(str, about["colour"]),
-        hidden=_a(bool, about["hidden"]),
+        id=_typed(int, about["id"]),
+        name=_typed(str, about["name"]),
+        colour=_typed(str, about["colour"]),
+        hidden=_typed(bool, about["hidden"]),
         prompts=tuple(_prompts(about["prompts"], size)),
-        choice=None if choice is None else _a(int, choice),
+        choice=None if choice is None else _typed(int, choice),
     )
     # The session's own checks refuse what no user could have done.
     alone = State((item,), item.id, item.id + 1)
@@ -203,7 +205,7 @@ def _prompts(about: Iterable[dict[str, Any]], size: tuple[int, int]) -> Iterable
     for each in about:
         prompt: Prompt
         if "positive" in each:
-            prompt = point_on(size, each["x"], each["y"], _a(bool, each["positive"]))
+            prompt = point_on(size, each["x"], each["y"], _typed(bool, each["positive"]))
             same = prompt == Point(**each)
         else:
             prompt = box_on(size, each["x0"], each["y0"], each["x1"], each["y1"])
@@ -213,7 +215,7 @@ def _prompts(about: Iterable[dict[str, Any]], size: tuple[int, int]) -> Iterable
         yield prompt
 
 
-def _a(kind: type[Any], value: Any) -> Any:
+def _typed(kind: type[Any], value: Any) -> Any:
     """Return the value if it is of this very type; a bool is no int here."""
     if type(value) is not kind:
         raise TypeError(f"{value!r} is no {kind.__name__}")

@@ -29,7 +29,7 @@ class Timings(NamedTuple):
 
 
 class Workspace:
-    """Makes every change: first the engine answers, then the state changes, then listeners hear.
+    """Makes every change: first the engine answers, then the state changes, then listeners run.
 
     So an engine that fails leaves everything as it was. `Session` adds the actions of a user.
     """

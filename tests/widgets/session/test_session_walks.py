@@ -52,7 +52,7 @@ def opened(image: Any = PHOTO) -> Session:
 
 
 def act(session: Session, action: tuple[Any, ...]) -> None:
-    """One step, with what must hold of every step."""
+    """Take one step, and check what must hold after every step."""
     name, *arguments = action
     before, engine = session.state, session.engine
     could = session.can_undo, session.can_redo
