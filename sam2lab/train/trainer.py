@@ -164,9 +164,8 @@ class Trainer:
                 for values in (begun_with, asked)
             )
             raise ValueError(
-                f"folder is {str(self.folder)!r}, where a run was begun with {there}; asked for "
-                f"is {here}. Ask for what it was begun with to go on, or give another folder to "
-                "begin anew"
+                f"folder is {str(self.folder)!r}, where a run was begun with {there}; this one "
+                f"has {here}. Begin with the same to go on, or give another folder to begin anew"
             )
         # Older checkpoints have the weights under "pupil".
         self.trainable.load_state_dict(state.get("trainable") or state["pupil"])

@@ -257,7 +257,7 @@ def test_a_client_sends_at_once(remote: RemoteEngine) -> None:
     assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_connection_that_was_dropped_while_idle_is_replaced_unnoticed(
+def test_a_connection_that_the_server_dropped_is_replaced(
     engine: FakeEngine,
 ) -> None:
     with (
@@ -289,20 +289,20 @@ def test_a_client_shows_its_token_to_this_machine_only(url: str) -> None:
         RemoteEngine(url, "token")
 
 
-def test_a_wrong_token_is_named_as_such(server: Server) -> None:
+def test_a_wrong_token_is_named_in_the_error(server: Server) -> None:
     with pytest.raises(RemoteError, match=r"token=server\.token") as caught:
         RemoteEngine(server.url, "x" + server.token)
     assert server.token not in str(caught.value)
 
 
 @pytest.mark.parametrize("token", ["", "two\r\nlines", "blank blank", "Ünïcode"])
-def test_a_token_that_no_header_holds_is_refused_without_being_told(token: str) -> None:
+def test_a_token_that_fits_no_header_is_refused_and_not_repeated(token: str) -> None:
     with pytest.raises(ValueError, match="token is not what a server draws") as caught:
         RemoteEngine("http://127.0.0.1:1", token)
     assert not token or token not in str(caught.value)
 
 
-def test_a_stopped_server_is_named_as_such(engine: FakeEngine) -> None:
+def test_a_stopped_server_is_named_in_the_error(engine: FakeEngine) -> None:
     with serve(engine) as server:
         remote = RemoteEngine(server.url, server.token)
     with pytest.raises(RemoteError, match="is the server stopped"):
@@ -319,7 +319,7 @@ def test_a_server_that_was_started_anew_has_another_token(engine: FakeEngine) ->
         remote.encode(pixels(images=200))
 
 
-def test_a_server_that_takes_too_long_is_named_as_such() -> None:
+def test_a_server_that_takes_too_long_is_named_in_the_error() -> None:
     free = threading.Event()
 
     class Slow(FakeEngine):
@@ -346,7 +346,7 @@ def test_a_request_too_large_for_the_server_is_not_sent(engine: FakeEngine) -> N
         assert remote.last_trip is None
 
 
-def test_a_prompt_that_makes_no_sense_is_a_value_error_as_it_is_locally(
+def test_a_wrong_prompt_is_a_value_error_as_with_a_local_engine(
     remote: RemoteEngine, photo_file: bytes
 ) -> None:
     with pytest.raises(ValueError, match="point_labels holds 7"):
@@ -381,7 +381,9 @@ def test_stopping_ends_every_thread_and_frees_the_port(engine: FakeEngine) -> No
         each.close()
 
 
-def test_a_prompt_that_makes_no_array_is_named(remote: RemoteEngine, photo_file: bytes) -> None:
+def test_lists_of_unequal_length_are_refused_by_the_name_of_the_prompt(
+    remote: RemoteEngine, photo_file: bytes
+) -> None:
     with pytest.raises(ValueError, match=r"^boxes makes no array"):
         remote.segment(photo_file, boxes=[[1, 2, 3, 4], [5, 6]])
 

@@ -66,7 +66,9 @@ def test_equal_seeds_give_equal_chance_and_others_do_not() -> None:
         ({"delay_ms": 5, "seed": True}, "seed"),
     ],
 )
-def test_figures_that_no_line_has_are_refused_by_name(figures: dict[str, float], name: str) -> None:
+def test_impossible_figures_of_a_network_are_refused_by_name(
+    figures: dict[str, float], name: str
+) -> None:
     with pytest.raises(ValueError, match=f"^{name} is"):
         SimulatedNetwork(**figures)
 

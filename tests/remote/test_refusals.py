@@ -263,7 +263,7 @@ def test_the_token_is_in_no_log(
     assert server.token not in caplog.text + printed.out + printed.err
 
 
-def test_nothing_is_said_about_python_or_its_version(server: Server) -> None:
+def test_answers_do_not_name_python_or_its_version(server: Server) -> None:
     head = send(server, request(server, line="GET /info HTTP/1.1", token="no")).partition(
         b"\r\n\r\n"
     )

@@ -40,7 +40,7 @@ def test_a_click_lies_on_the_object(mask: Mask, seed: int) -> None:
 
 
 @given(MASKS)
-def test_no_other_pixel_is_further_from_what_is_not_the_object(mask: Mask) -> None:
+def test_no_other_pixel_is_further_inside_the_object(mask: Mask) -> None:
     outside = np.argwhere(~np.pad(mask, 1)) - 1
 
     def depth(y: int, x: int) -> float:
@@ -83,7 +83,7 @@ def test_a_correction_is_where_upstream_clicks(seed: int) -> None:
     assert click.positive == bool(labels[0, 0])
 
 
-def test_of_mistakes_as_large_as_each_other_what_is_too_much_comes_first_as_upstream() -> None:
+def test_a_negative_click_wins_between_equal_mistakes_as_upstream() -> None:
     truth, answer = np.zeros((2, 9, 20), bool)
     truth[2:7, 2:7] = answer[2:7, 12:17] = True
     _, labels = sample_one_point_from_error_center(
@@ -153,6 +153,6 @@ def test_a_jittered_box_is_distributed_as_upstreams() -> None:
 @pytest.mark.parametrize(
     "mask", [np.zeros((4, 4), bool), np.ones((4, 4), np.uint8), np.ones((1, 4, 4), bool)]
 )
-def test_what_is_no_object_is_refused(sampler: Callable[[Mask], object], mask: Mask) -> None:
+def test_a_mask_that_is_no_object_is_refused(sampler: Callable[[Mask], object], mask: Mask) -> None:
     with pytest.raises(ValueError, match=r"mask is .* wanted a boolean \(H, W\) with at least"):
         sampler(mask)

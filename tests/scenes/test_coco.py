@@ -95,7 +95,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("segmentation", BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_object_is_skipped_and_told_once(write_coco: WriteCoco, segmentation: Any) -> None:
+def test_a_broken_object_is_skipped_and_noted_once(
+    write_coco: WriteCoco, segmentation: Any
+) -> None:
     good = {"id": 8, "image_id": 1, "segmentation": SEGMENTATIONS["polygon"]}
     folder = CocoFolder(write_coco(annotations=[annotation(segmentation), good]))
     for _ in range(2):
@@ -104,13 +106,13 @@ def test_a_broken_object_is_skipped_and_told_once(write_coco: WriteCoco, segment
     assert "annotation 7 of image 1" in problem
 
 
-def test_an_object_without_segmentation_is_skipped_and_told(write_coco: WriteCoco) -> None:
+def test_an_object_without_segmentation_is_skipped_and_noted(write_coco: WriteCoco) -> None:
     folder = CocoFolder(write_coco(annotations=[{"id": 7, "image_id": 1, "bbox": [1, 1, 5, 5]}]))
     assert folder.objects(1) == []
     assert folder.problems == ["annotation 7 of image 1 is skipped: it has no segmentation"]
 
 
-def test_objects_without_a_number_are_each_told(write_coco: WriteCoco) -> None:
+def test_each_object_without_a_number_is_noted(write_coco: WriteCoco) -> None:
     nameless = {"image_id": 1, "segmentation": SEGMENTATIONS["polygon"]}
     folder = CocoFolder(write_coco(annotations=[nameless, nameless]))
     for _ in range(2):
@@ -118,7 +120,7 @@ def test_objects_without_a_number_are_each_told(write_coco: WriteCoco) -> None:
     assert folder.problems == ["annotation None of image 1 is skipped: it has no id"] * 2
 
 
-def test_what_the_file_says_of_an_object_is_kept(write_coco: WriteCoco) -> None:
+def test_area_and_box_are_those_of_the_file(write_coco: WriteCoco) -> None:
     given = annotation(SEGMENTATIONS["polygon"], area=12.5, bbox=[1, 2, 3, 4.5], category_id=3)
     folder = write_coco(annotations=[given], categories=[{"id": 3, "name": "zebra"}])
     (found,) = CocoFolder(folder).objects(1)
@@ -127,7 +129,7 @@ def test_what_the_file_says_of_an_object_is_kept(write_coco: WriteCoco) -> None:
 
 
 @pytest.mark.parametrize("silent", [{}, {"area": None, "bbox": None}], ids=["absent", "null"])
-def test_what_the_file_does_not_say_is_measured(write_coco: WriteCoco, silent: Any) -> None:
+def test_area_and_box_that_the_file_lacks_are_measured(write_coco: WriteCoco, silent: Any) -> None:
     shape = [[4, 5, 10, 5, 10, 8, 4, 8]]
     folder = write_coco(annotations=[annotation(shape, category_id=9, **silent)])
     (found,) = CocoFolder(folder).objects(1)
@@ -177,7 +179,7 @@ def test_a_16_bit_photo_is_read_as_8_bit(write_coco: WriteCoco) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut short", "no picture", "of another size"])
-def test_a_broken_photo_raises_and_is_told_once(write_coco: WriteCoco, damage: str) -> None:
+def test_a_broken_photo_raises_and_is_noted_once(write_coco: WriteCoco, damage: str) -> None:
     folder = write_coco()
     photo = folder / "images" / "001.png"
     if damage == "missing":
@@ -195,7 +197,7 @@ def test_a_broken_photo_raises_and_is_told_once(write_coco: WriteCoco, damage: s
     assert len(opened.problems) == 1
 
 
-def test_records_that_lead_nowhere_are_told(write_coco: WriteCoco) -> None:
+def test_unusable_records_are_noted(write_coco: WriteCoco) -> None:
     shape = [[1, 1, 9, 1, 9, 9]]
     lost = [annotation(shape, image_id=99), annotation(shape, image_id=[1]), "noise"]
     folder = write_coco(annotations=lost)
@@ -208,7 +210,7 @@ def test_records_that_lead_nowhere_are_told(write_coco: WriteCoco) -> None:
     assert len(opened.problems) == 6
 
 
-def test_of_two_photos_with_one_number_the_second_is_skipped_and_told(
+def test_the_second_of_two_photos_with_one_number_is_skipped_and_noted(
     write_coco: WriteCoco,
 ) -> None:
     """Two sets that were joined without new numbers have such ids."""

@@ -46,7 +46,7 @@ def test_a_broken_picture_raises_and_names_itself(cutout_folder: Path, damage: s
         folder.read("00-0.png")
 
 
-def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no folder"):
         CutoutFolder(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="no PNG or WebP"):

@@ -50,7 +50,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 80 < len(reads) < 170
 
 
-def test_what_is_at_hand_is_not_read_again(write_coco: WriteCoco) -> None:
+def test_kept_scenes_are_not_read_again(write_coco: WriteCoco) -> None:
     folder = write_coco(count=4)
     shelf = CocoShelf([CocoFolder(folder)], held=False)
     rng = np.random.default_rng(0)

@@ -140,7 +140,7 @@ def test_a_folder_of_which_nothing_is_on_this_side_leaves_the_rest(write_coco: W
         mixture.scene(number, (24, 24))
 
 
-def test_broken_photos_and_pictures_are_told_and_others_drawn(
+def test_broken_photos_and_pictures_are_noted_and_others_drawn(
     write_coco: WriteCoco, cutout_folder: Path
 ) -> None:
     folder = write_coco(count=10)

@@ -47,7 +47,7 @@ def test_dice_of_a_perfect_answer_is_nothing() -> None:
     assert dice_loss((target - 0.5) * 200, target) == pytest.approx(0, abs=1e-5)
 
 
-def test_of_three_candidates_only_the_best_learns() -> None:
+def test_only_the_best_of_three_candidates_learns() -> None:
     target = torch.zeros(1, 8, 8)
     target[:, :4] = 1
     logits = torch.randn(1, 4, 8, 8)

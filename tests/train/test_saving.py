@@ -34,7 +34,7 @@ def trained(models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return models / "nano"
 
 
-def test_what_ships_is_small_enough_to_keep_in_a_repository(trained: Path) -> None:
+def test_the_shipped_data_set_is_small_enough_for_a_repository(trained: Path) -> None:
     assert sum(file.stat().st_size for file in trained.iterdir()) <= 30e6
 
 

@@ -84,19 +84,19 @@ def begun(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"seed": 3}, "begun with seed 0; asked for is seed 3"),
+        ({"seed": 3}, "begun with seed 0; this one has seed 3"),
         (
             {"schedule": replace(SCHEDULE, rate=0.5)},
-            "begun with rate 0.0008; .* is rate 0.5",
+            "begun with rate 0.0008; .* has rate 0.5",
         ),
-        ({"scenes": Mixture()}, "begun with scenes of squares; asked for is scenes of 0 annotated"),
+        ({"scenes": Mixture()}, "begun with scenes of squares; this one has scenes of 0 annotated"),
         (
             {"schedule": replace(SCHEDULE, phases=SCHEDULE.phases[:1])},
             "begun with phases .*96.*;",
         ),
     ],
 )
-def test_a_run_is_not_taken_up_as_if_it_were_another(
+def test_a_run_with_other_settings_does_not_resume_a_checkpoint(
     begun: Path, asked: dict, message: str
 ) -> None:
     before = (begun / CHECKPOINT).read_bytes()
@@ -124,12 +124,12 @@ def test_a_damaged_checkpoint_is_named(begun: Path, content: bytes | str) -> Non
         ({"folder": 7}, "folder is 7; wanted a path"),
     ],
 )
-def test_what_no_run_can_be_made_of_is_refused_before_it_begins(wrong: dict, message: str) -> None:
+def test_wrong_arguments_are_refused_before_a_run_begins(wrong: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Trainer(**{"scenes": Squares(), "schedule": SCHEDULE} | wrong)
 
 
-def test_the_bar_is_not_called_by_the_name_of_a_model(
+def test_the_progress_bar_is_called_train(
     whole: Trainer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Trainer(Squares(), SCHEDULE, whole.folder).run()

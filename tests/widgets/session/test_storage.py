@@ -291,7 +291,7 @@ def test_a_long_session_makes_a_small_file(file: Path) -> None:
         lambda c: c["images"][0].update(objects=None),
     ],
 )
-def test_a_file_that_no_session_wrote_is_refused(
+def test_a_file_that_was_not_written_by_a_session_is_refused(
     photo: Path, file: Path, change: Callable[[dict], Any]
 ) -> None:
     worked(photo).save(file)
