@@ -16,6 +16,12 @@ from sam2lab.runtime.bundle import Bundle
 
 Arrays = tuple[np.ndarray, ...]
 
+# Each of nano's eight blocks has queries, keys, values, their projection and two layers of the MLP,
+# the three that begin a stage widen the shortcut, and two outputs are projected.
+LINEAR_LAYERS = 8 * 6 + 3 + 2
+# Six of nano's blocks attend within windows, all heads at once, and two head by head, with four.
+ATTENTIONS = 6 + 2 * 4
+
 
 @dataclass
 class Exported:

@@ -16,11 +16,9 @@ import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
-from sam2lab.export.attention import Attention
-from sam2lab.export.cross_attention import ImageToTokens, TokensToImage
+from sam2lab.export.attention import Attention, ImageToTokens, TokensToImage
+from sam2lab.export.token_order import Size
 from sam2lab.export.upscaling import Upscaling
-
-Size = tuple[int, int]
 
 
 class Decoder(nn.Module):

@@ -10,7 +10,6 @@ one. Each block is a module of its own, which gives its tensors stable names: th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
@@ -18,6 +17,9 @@ from torch import Tensor, nn
 
 from sam2lab.export.hiera import HieraBlock, Linear
 from sam2lab.export.token_order import Order, Size, orders
+
+# The first stage whose map goes through the neck. Finer ones go to the decoder's convolutions.
+_COARSE = 2
 
 
 class Encoder(nn.Module):
@@ -44,7 +46,7 @@ class Encoder(nn.Module):
         self.conv_s0 = _in_one(laterals[0].conv, decoder.conv_s0)
         self.conv_s1 = _in_one(laterals[1].conv, decoder.conv_s1)
         grids = [self.blocks[end].order_out.grid for end in self.stage_ends]
-        self.neck = Neck(neck, grids, lowest=2)
+        self.neck = Neck(neck, grids)
         self.embed_level = len(grids) - 1 - model.image_encoder.scalp
         self.no_mem_embed = model.no_mem_embed if model.directly_add_no_mem_embed else None
 
@@ -62,12 +64,12 @@ class Encoder(nn.Module):
             _map(conv(x), order)
             for conv, (x, order) in zip((self.conv_s0, self.conv_s1), stages, strict=False)
         ]
-        embed = self.neck([_map(*stage) for stage in stages[2:]])[self.embed_level - 2]
+        embed = self.neck([_map(*stage) for stage in stages[_COARSE:]])[self.embed_level - _COARSE]
         if self.no_mem_embed is not None:
             embed = embed + self.no_mem_embed.reshape(1, -1, 1, 1)
         return fine[0], fine[1], embed
 
-    def map_steps(self) -> dict[str, dict[str, Any]]:
+    def map_steps(self) -> dict[str, dict[str, list[int]]]:
         """For each block, the steps that turn its output into a map, see `Order.map_steps`."""
         return {
             f"blocks.{index}": block.order_out.map_steps(block.dim)
@@ -78,30 +80,29 @@ class Encoder(nn.Module):
 class Neck(nn.Module):
     """The coarse stages' maps (B, C_i, h_i, w_i), finest first → as many levels of one width.
 
-    `grids` are those of all stages; `lowest` is the finest stage that the neck takes.
+    `grids` are the maps' sizes for all stages.
     """
 
-    def __init__(self, neck: nn.Module, grids: Sequence[Size], lowest: int) -> None:
+    def __init__(self, neck: nn.Module, grids: Sequence[Size]) -> None:
         super().__init__()
-        if min(neck.fpn_top_down_levels, default=lowest) < lowest:
+        if min(neck.fpn_top_down_levels, default=_COARSE) < _COARSE:
             raise ValueError(
                 f"the model's neck has top-down levels {neck.fpn_top_down_levels}, but the export "
-                f"takes levels below {lowest} as they come from their stage"
+                f"takes levels below {_COARSE} as they come from their stage"
             )
         # The names are upstream's numbers of the stages.
         laterals = list(neck.convs)[::-1]
         self.laterals = nn.ModuleDict(
-            {str(level): laterals[level] for level in range(lowest, len(grids))}
+            {str(level): laterals[level] for level in range(_COARSE, len(grids))}
         )
         self.grids = grids
-        self.lowest = lowest
         self.width = neck.d_model
         self.top_down_levels = neck.fpn_top_down_levels
 
     def forward(self, stages: Sequence[Tensor]) -> list[Tensor]:
         levels: list[Tensor] = []
-        for level in reversed(range(self.lowest, len(self.grids))):
-            x = self.laterals[str(level)](stages[level - self.lowest])
+        for level in reversed(range(_COARSE, len(self.grids))):
+            x = self.laterals[str(level)](stages[level - _COARSE])
             if levels and level in self.top_down_levels:
                 x = self.add_upsampled(x, levels[0], self.grids[level])
             levels.insert(0, x)

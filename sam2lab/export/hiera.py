@@ -105,7 +105,7 @@ class HieraBlock(nn.Module):
         return x, self.attend_in_windows(q, self.k(normed), self.v(normed))
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """What follows attention, on rows that are independent of each other."""
+        """The rest of the block after attention, on rows that are independent of each other."""
         x = x + self.proj(attended)
         return x + self.mlp(self.norm2(x))
 
@@ -202,7 +202,7 @@ def bands(length: int, size: int, limit: int) -> int:
     """How many equal bands to cut `length` items of `size` bytes into, so none exceeds `limit`.
 
     It is one band if no such number is near. Bands must be equal, because their size depends on the
-    batch, and all that a graph can say of it is that it is the same for each.
+    batch, which is free in the graph: a graph can only cut into equal parts then.
 
     >>> bands(1024, 64, 16), bands(10, 64, 16), bands(10, 640, 16), bands(23, 64, 16)
     (4, 5, 10, 1)

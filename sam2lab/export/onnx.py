@@ -1,4 +1,4 @@
-"""`export`: a model in torch → a bundle of two ONNX graphs.
+"""`export` turns a model in torch into a bundle of two ONNX graphs.
 
 Three choices were measured with tiny at 1024x1024 on two cores (torch 2.13, onnxruntime 1.31).
 
@@ -50,7 +50,7 @@ from sam2lab.quantize.recipe import Recipe, checked
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
-from sam2lab.runtime.bundle import GRAPHS, ORDERS, Bundle
+from sam2lab.runtime.bundle import GRAPHS, MAP_STEPS, Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
 from sam2lab.runtime.engines.protocol import PRECISIONS
 
@@ -95,7 +95,10 @@ def export(
         )
     folder = check_export(folder, precision, calibration, recipe)
     if precision == "w8a8":
-        checked(recipe).check_parts(_parts(model.module))
+        # The parts are known before the graphs are made.
+        trunk, decoder = model.module.image_encoder.trunk, model.module.sam_mask_decoder
+        parts = expected_parts(len(trunk.blocks), len(decoder.transformer.layers))
+        checked(recipe).check_parts(parts)
         with tempfile.TemporaryDirectory() as scratch:
             exact = export(model, Path(scratch) / "float", input_size)
             return quantize(exact, folder, recipe, calibration)
@@ -149,12 +152,6 @@ def check_export(
     return folder
 
 
-def _parts(module: SAM2Base) -> list[str]:
-    """The parts that a recipe can name, which are known before the graphs are made."""
-    trunk, transformer = module.image_encoder.trunk, module.sam_mask_decoder.transformer
-    return expected_parts(blocks=len(trunk.blocks), layers=len(transformer.layers))
-
-
 def _trace_both(
     module: SAM2Base, input_size: tuple[int, int]
 ) -> Iterator[tuple[str, onnx.ModelProto, dict[str, str]]]:
@@ -162,7 +159,7 @@ def _trace_both(
     module = module.cpu().float().eval()
     encoder = Encoder(module, input_size).eval()
     traced = _trace(encoder, {"image": ((1, 3, *input_size), "B")}, ENCODER_OUTPUTS, "B")
-    yield "encoder", traced, {ORDERS: json.dumps(encoder.map_steps())}
+    yield "encoder", traced, {MAP_STEPS: json.dumps(encoder.map_steps())}
     height, width = input_size[0] // 16, input_size[1] // 16
     channels = module.sam_mask_decoder.transformer_dim
     objects, points = 3, 2

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,9 +71,11 @@ class Order:
         places = np.arange(self.tokens).reshape(1, *self._sides(), 1)
         return places.transpose(self._axes()).ravel()
 
-    def map_steps(self, channels: int) -> dict[str, Any]:
-        """Steps from rows to the map (B, h, w, C): reshape to `shape`, transpose by `axes`, reshape
-        to `map`."""
+    def map_steps(self, channels: int) -> dict[str, list[int]]:
+        """Steps from rows to the map (B, h, w, C).
+
+        They are a reshape to `shape`, a transposition by `axes` and a reshape to `map`.
+        """
         axes = self._axes()
         sides = [-1, *self._sides(), channels]
         back = sorted(range(len(axes)), key=axes.__getitem__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-Size = tuple[int, int]
+from sam2lab.export.token_order import Size
 
 
 class TransposedConv(nn.Module):

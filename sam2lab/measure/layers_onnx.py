@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sam2lab.runtime.bundle import ORDERS
+from sam2lab.runtime.bundle import MAP_STEPS
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Float32
 
@@ -78,17 +78,15 @@ class _Recorder:
         )
         self._layers = layers
         metadata = {entry.key: entry.value for entry in model.metadata_props}
-        self._token_orders = json.loads(metadata.get(ORDERS, "{}"))
+        self._map_steps = json.loads(metadata.get(MAP_STEPS, "{}"))
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
         outputs = self._session.run([*names, *self._tensors.values()], feeds)
         inside = outputs[len(names) :]
         for layer, tensor in zip(self._tensors, inside, strict=True):
-            order = self._token_orders.get(layer)
-            if order is not None:
-                tensor = (
-                    tensor.reshape(order["shape"]).transpose(order["axes"]).reshape(order["map"])
-                )
+            if steps := self._map_steps.get(layer):
+                rows = tensor.reshape(steps["shape"])
+                tensor = rows.transpose(steps["axes"]).reshape(steps["map"])
             self._layers[layer] = tensor.astype(np.float32)
         return list(outputs[: len(names)])
 

@@ -1,4 +1,4 @@
-"""The images that a model is calibrated with, and what each graph is fed for them."""
+"""Choose the images that a model is calibrated with, and feed its graphs with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,6 +18,7 @@ from sam2lab.quantize.tensor_statistics import Feeds
 from sam2lab.runtime import images as photos
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import whole
+from sam2lab.runtime.engines.bundle_engine import BundleEngine
 from sam2lab.runtime.engines.protocol import Engine, Features, Float32, ModelInfo, PromptBatch
 
 # Reads or draws one image, and only when it is called.
@@ -33,12 +33,12 @@ _DRAWN_SIZE = (480, 640)
 def calibration_images(
     source: ImageSource = None, count: int = IMAGE_COUNT, argument: str = "images"
 ) -> list[ImageReader]:
-    """Readers of at most `count` images, none of which is read yet.
+    """Readers of at most `count` images. A reader reads its image when it is called.
 
     `source` is a folder of photos, with those in folders below it; a folder in COCO's format
-    (with an instances.json); or a list of what `images.read` takes. Of many images every n-th is
-    taken. None stands for what needs no network: the photos that ship, the tiny COCO-format set
-    beside them, and drawn scenes. Errors call the source by `argument`.
+    (with an instances.json); or a list of what `images.read` takes. If there are more images than
+    `count`, every n-th is taken. None takes the images that need no network: the photos that ship,
+    the tiny COCO-format set beside them, and drawn scenes. Errors call the source by `argument`.
     """
     count = whole("count", count, least=1)
     if source is None:
@@ -60,7 +60,7 @@ def calibration_images(
     elif not isinstance(source, Iterable):
         raise ValueError(
             f"{argument} is {source!r}; wanted a folder of images, a list of them, or None for "
-            "what needs no network"
+            "the images that ship"
         )
     else:
         listed = [functools.partial(photos.read, image) for image in source]
@@ -83,7 +83,7 @@ class CalibrationSample:
 
 
 def samples(readers: Iterable[ImageReader], engine: Engine) -> Iterator[CalibrationSample]:
-    """A sample of each image that can be read. Prompts differ from image to image."""
+    """Yield a sample of each image that can be read. Prompts differ from image to image."""
     info = engine.info
     for number, image in _readable(readers):
         pixels = _pixels(image, info)
@@ -102,26 +102,16 @@ def samples(readers: Iterable[ImageReader], engine: Engine) -> Iterator[Calibrat
 
 
 def encoder_feeds(readers: Iterable[ImageReader], info: ModelInfo) -> Iterator[Feeds]:
-    """What the encoder is fed for each image that can be read."""
+    """Feed the encoder each image that can be read."""
     for _, image in _readable(readers):
         yield {"image": _pixels(image, info)}
 
 
-def decoder_feeds(readers: Iterable[ImageReader], engine: Engine) -> Iterator[Feeds]:
-    """What the decoder is fed for each prompt of each image that can be read."""
+def decoder_feeds(readers: Iterable[ImageReader], engine: BundleEngine) -> Iterator[Feeds]:
+    """Feed the decoder each prompt of each image that can be read."""
     for sample in samples(readers, engine):
         for prompt in sample.prompts:
-            mask = prompt.mask_input
-            no_mask = np.zeros((1, 1, *engine.info.mask_size), np.float32)
-            yield {
-                "image_embed": sample.features.image_embed,
-                "high_res_feats_0": sample.features.high_res_feats_0,
-                "high_res_feats_1": sample.features.high_res_feats_1,
-                "point_coords": prompt.point_coords,
-                "point_labels": prompt.point_labels,
-                "mask_input": no_mask if mask is None else mask,
-                "has_mask_input": np.array([mask is not None], np.float32),
-            }
+            yield engine.decoder_inputs(sample.features, prompt)
 
 
 def _in_folder(folder: Path) -> list[ImageReader]:
@@ -151,7 +141,7 @@ def _evenly(listed: Sequence[ImageReader], count: int) -> list[ImageReader]:
 
 
 def _readable(readers: Iterable[ImageReader]) -> Iterator[tuple[int, photos.RGB]]:
-    """The images that can be read, each with its number; a warning names each other one."""
+    """Yield the images that can be read, with their numbers; a warning names each of the others."""
     read = 0
     for number, reader in enumerate(readers):
         try:
@@ -165,5 +155,5 @@ def _readable(readers: Iterable[ImageReader]) -> Iterator[tuple[int, photos.RGB]
         raise ValueError("not one image could be read to calibrate with; give some that can be")
 
 
-def _pixels(image: Any, info: ModelInfo) -> Float32:
+def _pixels(image: photos.RGB, info: ModelInfo) -> Float32:
     return photos.preprocess(image, info.input_size, info.mean, info.std)[None]

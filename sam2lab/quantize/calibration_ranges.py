@@ -1,7 +1,7 @@
 """Choose the range that 8 bits are spread over from the values that a tensor takes.
 
-Of each tensor the two extremes and a histogram are kept: a few kilobytes, however many images
-there are. A range is a compromise. If it is too wide, all values are rounded coarsely; if it is too
+A `Spread` keeps a tensor's two extremes and a histogram: a few kilobytes, however many images there
+are. A range is a compromise. If it is too wide, all values are rounded coarsely; if it is too
 narrow, the largest are cut off. Four methods draw the line in different places.
 """
 
@@ -45,7 +45,10 @@ class Spread:
         """Count values; if they are only a sample of the tensor, `extremes` are the tensor's."""
         low, high = extremes or (float(values.min()), float(values.max()))
         if not np.isfinite([low, high]).all():
-            raise ValueError(f"a tensor reaches from {low} to {high}: the float model overflows")
+            raise ValueError(
+                f"a tensor reaches from {low} to {high}: the float model overflows; check its "
+                "weights, and leave out images that make it overflow"
+            )
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._widen(max(-low, high))
         if self.reach:
@@ -64,7 +67,7 @@ class Spread:
         """
         if self.reach == 0:
             return 0.0, 0.0
-        low, high = _METHODS[method](self, symmetric)
+        low, high = METHODS[method](self, symmetric)
         if symmetric:
             high = max(-low, high)
             low = -high
@@ -127,7 +130,7 @@ def _entropy(spread: Spread, symmetric: bool) -> Range:
     return _search(spread, symmetric, cost)
 
 
-_METHODS: dict[str, Callable[[Spread, bool], Range]] = {
+METHODS: dict[str, Callable[[Spread, bool], Range]] = {
     "min-max": _min_max,
     "percentile": _percentile,
     "mse": _mse,

@@ -14,7 +14,7 @@ from onnx import NodeProto, helper
 
 from sam2lab.quantize.wiring import Wiring
 
-# What stands between a linear layer and the scaling of its result, and changes no number.
+# Operators between a linear layer and the scaling of its result that change no number.
 _MOVES = {"Reshape", "Transpose"}
 # The operators that compute a band.
 _BANDED = {
@@ -145,7 +145,7 @@ def _gemm_of_rows(wiring: Wiring, product: NodeProto) -> None:
 
 
 def _gemm_of_map(wiring: Wiring, product: NodeProto, flat: set[str]) -> None:
-    """A linear layer on (…, K), of which only the first size is free → Gemm on (rows, K).
+    """A linear layer on (…, K) → Gemm on (rows, K), if only the first size is free.
 
     `flat` holds the tensors that other layers have flattened.
     """

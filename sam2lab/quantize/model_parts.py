@@ -1,6 +1,6 @@
 """The parts of a model that a recipe can name, and the nodes of each part that can be quantised.
 
-A part is told by a node's name, which begins with the path of the module that it comes from.
+The name of a node begins with the path of its module, which tells the part.
 """
 
 from __future__ import annotations

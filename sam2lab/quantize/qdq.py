@@ -1,4 +1,4 @@
-"""`quantize`: a float bundle → one that computes in 8 bits where a recipe says so.
+"""`quantize` turns a float bundle into one that computes in 8 bits where a recipe says so.
 
 The quantisation is static, in QDQ form: every quantised tensor passes a QuantizeLinear and a
 DequantizeLinear whose range calibration found, and the runtime joins what stands between them to
@@ -69,7 +69,8 @@ def quantize(
         bundle = Bundle.open(path("bundle", bundle, "a Bundle, or the folder of one"))
     if bundle.info.precision != "float":
         raise ValueError(
-            f"bundle: {bundle.folder} is {bundle.info.precision}; wanted a float one to begin with"
+            f"bundle {str(bundle.folder)!r} is {bundle.info.precision}; wanted a float one, as "
+            "`sam2lab export` writes without --precision"
         )
     folder, recipe = path("folder", folder), checked(recipe)
     check_free(folder)
@@ -96,10 +97,11 @@ class Calibrated:
         check_free(folder)
         if recipe.smoothing != self.smoothing:
             raise ValueError(
-                f"recipe has smoothing {recipe.smoothing}, but was calibrated with {self.smoothing}"
+                f"recipe has smoothing {recipe.smoothing}, but was calibrated with "
+                f"{self.smoothing}; calibrate with this recipe"
             )
         recipe.check_parts(parts_in(self.graphs))
-        nodes = {name: self._nodes(name, recipe) for name in GRAPHS}
+        nodes = {name: self._calibrated_nodes(name, recipe) for name in GRAPHS}
         made_with = {"onnxruntime": onnxruntime.__version__, "sam2lab": __version__}
         with appearing(folder) as unfinished:
             graphs = {}
@@ -118,9 +120,9 @@ class Calibrated:
             ).seal()
         return Bundle.open(folder, verify=False)
 
-    def _nodes(self, name: str, recipe: Recipe) -> list[Quantisable]:
+    def _calibrated_nodes(self, name: str, recipe: Recipe) -> list[Quantisable]:
         """The nodes of a graph that the recipe quantises, all of which must be calibrated."""
-        nodes = _nodes(self.graphs[name], name, recipe)
+        nodes = _quantised(self.graphs[name], name, recipe)
         unseen = {node.part for node in nodes if not self.spreads[name].keys() >= set(node.tensors)}
         if unseen:
             raise ValueError(
@@ -142,7 +144,7 @@ def calibrate(
     for name in GRAPHS:
         spreads[name] = {}
         model = for_integer_kernels(graphs[name])
-        nodes = _nodes(model, name, recipe)
+        nodes = _quantised(model, name, recipe)
         if not nodes:
             continue
         if recipe.smoothing is not None and (outputs := list(smoothable(model))):
@@ -154,7 +156,7 @@ def calibrate(
     return Calibrated(bundle, recipe.smoothing, graphs, spreads)
 
 
-def _nodes(model: onnx.ModelProto, graph: str, recipe: Recipe) -> list[Quantisable]:
+def _quantised(model: onnx.ModelProto, graph: str, recipe: Recipe) -> list[Quantisable]:
     return [node for node in quantisable(model, graph) if recipe.quantises(node.part)]
 
 

@@ -27,14 +27,14 @@ from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Decoded, Engine
 from sam2lab.runtime.masks import iou
 
-# Quantises every part.
+# This recipe quantises every part.
 ALL = Recipe(keep_float=())
 
 
 class Judge:
     """Keeps a float model's answers, and measures how far another engine's are from them.
 
-    It asks about `count` of some images (see `calibration_images`), with a prompt of each kind.
+    It asks about `count` images (see `calibration_images`), with a prompt of each kind.
     """
 
     def __init__(self, engine: Engine, images: ImageSource = None, count: int = 4) -> None:
@@ -116,7 +116,7 @@ def spare(table: pd.DataFrame, worst: int, recipe: Recipe = ALL) -> Recipe:
 
 
 def blocks(bundle: Bundle) -> list[str]:
-    """The parts of a bundle, with those of each block taken together."""
+    """The parts of a bundle, with the parts of each block taken together."""
     return list(dict.fromkeys(".".join(part.split(".")[:3]) for part in parts(bundle)))
 
 

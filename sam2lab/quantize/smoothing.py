@@ -16,7 +16,7 @@ import onnx
 from sam2lab.quantize.wiring import Wiring
 from sam2lab.runtime.engines.protocol import Float32
 
-# What may stand between a LayerNorm and the layers that read it. Channels stay last.
+# Operators that may stand between a LayerNorm and the layers that read it. Channels stay last.
 _MOVES = {"Reshape", "Pad"}
 # No channel is made smaller or larger by more than this.
 _LIMIT = 100.0

@@ -9,10 +9,8 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime
 from onnx import helper
@@ -20,16 +18,16 @@ from onnx import helper
 from sam2lab.quantize.calibration_ranges import Spread
 from sam2lab.runtime.engines.protocol import Float32
 
-Feeds = Mapping[str, npt.NDArray[Any]]
+Feeds = Mapping[str, Float32]
 
-# So many values of a tensor go into the histogram for each image; the extremes are exact.
+# How many values of a tensor go into the histogram for each image. The extremes are exact.
 SAMPLES = 65536
 
 
 def observe(
     model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[Feeds]
 ) -> dict[str, Spread]:
-    """The extremes and the histogram of the values that each of some tensors takes."""
+    """Find the extremes and the histogram of each tensor's values."""
     watching = copy.deepcopy(model)
     sizes = _sizes(model)
     added = [name for tensor in tensors for name in _add_sample(watching.graph, tensor, sizes)]
@@ -44,7 +42,7 @@ def observe(
 def channel_peaks(
     model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[Feeds]
 ) -> dict[str, Float32]:
-    """The largest magnitude (C,) in each channel, the last dimension, of some tensors."""
+    """Find the largest magnitude (C,) in each channel, the last dimension, of each tensor."""
     watching = copy.deepcopy(model)
     graph = watching.graph
     ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in graph.value_info}
@@ -67,8 +65,8 @@ def channel_peaks(
 
 def _run(
     model: onnx.ModelProto, outputs: Sequence[str], feeds: Iterable[Feeds]
-) -> Iterator[dict[str, Any]]:
-    """The values of the tensors named, for each of the feeds."""
+) -> Iterator[dict[str, Float32]]:
+    """Yield the values of some tensors for each feed."""
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]

@@ -1,4 +1,4 @@
-"""`Wiring`: an ONNX graph that can be rewritten, with the makers and readers of each tensor."""
+"""`Wiring` is an ONNX graph that can be rewritten, with the makers and readers of each tensor."""
 
 from __future__ import annotations
 

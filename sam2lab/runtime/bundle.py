@@ -22,7 +22,7 @@ VERSION = 1
 GRAPHS = ("encoder", "decoder")
 # The key of an encoder file's metadata that says how the tokens of each block become a map: JSON
 # {block: {"shape": ..., "axes": ..., "map": ...}}, a reshape, a transposition, a reshape.
-ORDERS = "token_orders"
+MAP_STEPS = "token_orders"
 
 
 class BundleError(ValueError):

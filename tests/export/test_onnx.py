@@ -1,4 +1,4 @@
-"""What `export` writes, what it refuses, and what it leaves as it was."""
+"""`export` writes what it promises, refuses what it must, and leaves the model as it was."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sam2lab.export.onnx import export
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.engines.onnx import OnnxEngine
 from tests.exporting import Export, Exported
 
 SMALL = (64, 96)
@@ -294,10 +295,6 @@ def test_no_mem_embed_is_added_where_the_config_says_so(tmp_path: Path) -> None:
     model.module.directly_add_no_mem_embed = True
     with_it = export(model, tmp_path / "with")
     pixels = np.zeros((1, 3, *SMALL), np.float32)
-    embeds = [onnxruntime_run(bundle.path("encoder"), pixels)[2] for bundle in (with_it, without)]
+    embeds = [OnnxEngine(bundle).encode(pixels).image_embed for bundle in (with_it, without)]
     # 7 is added to values around 1 in float32.
     np.testing.assert_allclose(embeds[0] - embeds[1], 7, rtol=1e-5)
-
-
-def onnxruntime_run(path: Path, pixels: np.ndarray) -> list[np.ndarray]:
-    return exporting.onnxruntime.InferenceSession(path).run(None, {"image": pixels})

@@ -15,14 +15,11 @@ from sam2lab.export.onnx import export
 from sam2lab.quantize.integer_kernels import for_integer_kernels
 from sam2lab.quantize.smoothing import smooth, smoothable
 from sam2lab.reference import zoo
-from tests.exporting import Export, Exported
+from tests.exporting import ATTENTIONS, LINEAR_LAYERS, Export, Exported
 
 # float32 rounding leaves about 5e-6 of a tensor's standard deviation.
 CLOSE = 1e-4
 WIDE = (208, 336)
-# Each of nano's eight blocks has queries, keys, values, their projection and two layers of the
-# MLP, the three that begin a stage widen the shortcut, and two outputs are projected.
-LINEAR_LAYERS = 8 * 6 + 3 + 2
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +60,7 @@ def test_what_is_computed_in_bands_is_computed_at_once(
     assert [node.op_type for node in model.graph.node].count("Split") > 8
     operators = [node.op_type for node in whole.graph.node]
     assert operators.count("Gemm") == LINEAR_LAYERS
-    # Six blocks attend within windows, and two have four heads that each attend by themselves.
-    assert operators.count("Softmax") == 6 + 2 * 4
+    assert operators.count("Softmax") == ATTENTIONS
     pixels = np.random.default_rng(0).standard_normal((2, 3, 64, 96)).astype(np.float32)
     found, wanted = (
         ort.InferenceSession(graph.SerializeToString()).run(None, {"image": pixels})
@@ -97,7 +93,7 @@ def test_smoothing_moves_outliers_and_changes_nothing(case: Exported) -> None:
     peaks = {
         name: rng.lognormal(0, 2, widths[name]).astype(np.float32) for name in smoothable(model)
     }
-    # Every block's MLP is read after a LayerNorm that nobody else reads.
+    # Each block has a LayerNorm that only its MLP reads.
     assert len(peaks) >= 8
     smoothed = smooth(model, peaks, 0.5)
     assert_same(smoothed, case)

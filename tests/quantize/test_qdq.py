@@ -20,12 +20,10 @@ from sam2lab.quantize.model_parts import expected_parts
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
-from tests.exporting import Export
+from tests.exporting import ATTENTIONS, LINEAR_LAYERS, Export
 
 SIZE = (128, 192)
 USUAL = Recipe()
-# Six of nano's blocks attend within windows, all heads at once, and two head by head.
-ATTENTIONS = 6 + 2 * 4
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +101,6 @@ def test_it_answers_nearly_as_the_float_model(bundle: Bundle, exported: Export) 
         assert ((found - wanted) ** 2).sum() < 0.01 * (wanted**2).sum()
 
 
-def test_a_size_is_quantised_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))
-    asked = {"precision": "w8a8", "weights": "random", "input_size": (64, 96)}
-    segmenter = open_segmenter("nano", **asked)
-    assert segmenter.engine.info.precision == "w8a8"
-    (folder,) = tmp_path.iterdir()
-    before = (folder / BUNDLE_FILE).stat().st_mtime_ns
-    assert open_segmenter("nano", **asked).engine.key == segmenter.engine.key
-    assert (folder / BUNDLE_FILE).stat().st_mtime_ns == before
-
-
 def test_weights_are_signed_and_have_a_range_for_each_channel(
     encoder: onnx.ModelProto, exact: Bundle
 ) -> None:
@@ -130,13 +117,13 @@ def test_weights_are_signed_and_have_a_range_for_each_channel(
         assert values.dtype == np.int8
         assert not zero.any()
         assert scale.shape == (weights.shape[1],)
-        # Of weights that are all 0 any scale will do, and onnxruntime takes 1.
+        # Any scale will do for weights that are all 0, and onnxruntime takes 1.
         largest = np.abs(weights).max(axis=0)
         np.testing.assert_allclose(scale, np.where(largest, largest / 127, 1), rtol=1e-5)
         # Rounded to the nearest, so off by half a step of the channel's own.
         assert (np.abs(values * scale - weights) <= 0.501 * scale).all()
         seen += 1
-    assert seen == 8 * 6 + 3 + 2
+    assert seen == LINEAR_LAYERS
 
 
 def test_what_comes_first_is_unsigned_and_what_comes_second_is_signed(
@@ -158,13 +145,13 @@ def test_what_comes_first_is_unsigned_and_what_comes_second_is_signed(
 
 def test_the_runtime_joins_everything_to_integer_operators(bundle: Bundle, tmp_path: Path) -> None:
     operators = optimised(bundle.path("encoder"), tmp_path)
-    assert operators.count("QGemm") == 8 * 6 + 3 + 2
+    assert operators.count("QGemm") == LINEAR_LAYERS
     products = operators.count("MatMulIntegerToFloat") + operators.count("QLinearMatMul")
     assert products == 2 * ATTENTIONS
     assert not {"Gemm", "MatMul", "FusedMatMul"} & set(operators)
     # The neck's two coarse levels; the patches' convolution stays float.
     assert (operators.count("QLinearConv"), operators.count("Conv")) == (2, 1)
-    # What has no integer kernel is still one operator each, and no heap of little ones.
+    # An operation without an integer kernel is still one operator, and not many small ones.
     assert operators.count("Gelu") == 8
     assert operators.count("Softmax") == ATTENTIONS
     assert operators.count("LayerNormalization") == 16
@@ -175,11 +162,18 @@ def test_what_the_recipe_keeps_is_float(calibrated: Calibrated, tmp_path: Path) 
     recipe = Recipe(keep_float=(*USUAL.keep_float, "encoder.blocks.2"))
     model = onnx.load(calibrated.write(recipe, tmp_path / "nano").path("encoder"))
     made_by = makers(model)
-    for node in model.graph.node:
-        if node.op_type in ("Gemm", "Conv") and "_flat" in node.output[0]:
-            maker = made_by.get(node.input[1])
-            quantised = maker is not None and maker.op_type == "DequantizeLinear"
-            assert quantised == (not node.name.startswith("/blocks.2/"))
+    layers = [node for node in model.graph.node if node.op_type in ("Gemm", "Conv")]
+    kept = {
+        node.name
+        for node in layers
+        if node.input[1] not in made_by or made_by[node.input[1]].op_type != "DequantizeLinear"
+    }
+    assert len(layers) == LINEAR_LAYERS + 3  # The patches' convolution and two in the neck.
+    assert kept == {
+        node.name for node in layers if node.name.startswith(("/blocks.2/", "/patch_embed/"))
+    }
+    # Queries, keys, values, their projection, the two layers of the MLP, and the patches.
+    assert len(kept) == 6 + 1
 
 
 def test_everything_can_be_quantised_and_served(calibrated: Calibrated, tmp_path: Path) -> None:

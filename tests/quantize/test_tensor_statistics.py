@@ -66,7 +66,7 @@ def test_large_tensors_are_sampled_all_channels_alike(
         assert spreads[name].counts.sum() <= 2 * 500
         assert (spreads[name].low, spreads[name].high) == (values.min(), values.max())
         if values.size > 10_000:
-            # Of 500 and more values the mean is within five standard errors.
+            # The mean of this many values is within five standard errors.
             n = spreads[name].counts.sum()
             mean = spreads[name].counts @ spreads[name].centres / n
             assert abs(mean - values.mean()) < 5 * values.std() / np.sqrt(n)
@@ -81,7 +81,7 @@ def test_no_image_is_kept_when_the_next_one_comes(
         for feed in range(6):
             image = np.full((1, 3, *SMALL), feed, np.float32)
             alive.append(weakref.ref(image))
-            # The one before may still be in the loop's hands.
+            # The loop may still hold the image before this one.
             assert sum(ref() is not None for ref in alive) <= 2
             yield {"image": image}
 

@@ -39,13 +39,3 @@ def test_nano_is_quantised_and_judged_where_torch_cannot_be_imported(tmp_path: P
     assert done.returncode == 0, done.stderr
     # Usually 0.99 of the masks stay; one image is enough to find ranges that make sense.
     assert float(done.stdout) > 0.9
-
-
-def test_no_offered_name_is_a_module_s() -> None:
-    """Importing the module would put it in the place of what is offered."""
-    import sam2lab.export
-    import sam2lab.quantize
-
-    for package in (sam2lab.export, sam2lab.quantize):
-        modules = {path.stem for path in Path(package.__path__[0]).glob("*.py")}
-        assert not modules & set(package.__all__)

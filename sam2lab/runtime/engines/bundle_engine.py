@@ -58,21 +58,25 @@ class BundleEngine(ABC):
         names = ("image_embed", "high_res_feats_0", "high_res_feats_1")
         return Features(*self._run("encoder", names, {"image": pixels}))
 
-    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        """Answer L prompts on one image, or one on each of L images, by the batch of `features`.
-
-        Many prompts are asked in parts, which takes as long and less memory.
-        """
-        mask = self._no_mask if prompts.mask_input is None else prompts.mask_input
-        inputs = {
+    def decoder_inputs(self, features: Features, prompts: PromptBatch) -> dict[str, Float32]:
+        """The arrays that the decoder's graph takes, by name."""
+        mask = prompts.mask_input
+        return {
             "image_embed": features.image_embed,
             "high_res_feats_0": features.high_res_feats_0,
             "high_res_feats_1": features.high_res_feats_1,
             "point_coords": prompts.point_coords,
             "point_labels": prompts.point_labels,
-            "mask_input": mask,
-            "has_mask_input": np.array([prompts.mask_input is not None], np.float32),
+            "mask_input": self._no_mask if mask is None else mask,
+            "has_mask_input": np.array([mask is not None], np.float32),
         }
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        """Answer L prompts on one image, or one on each of L images, by the batch of `features`.
+
+        Many prompts are asked in parts, which takes as long and less memory.
+        """
+        inputs = self.decoder_inputs(features, prompts)
         count = max(map(len, inputs.values()))
         logits = np.empty((count, 4, *self.info.mask_size), np.float32)
         scores = np.empty((count, 4), np.float32)

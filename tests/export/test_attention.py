@@ -7,7 +7,7 @@ import torch
 from sam2.modeling.sam.transformer import Attention
 from torch import Tensor
 
-from sam2lab.export.cross_attention import ImageToTokens, TokensToImage
+from sam2lab.export.attention import ImageToTokens, TokensToImage
 
 # Float64 rounds to 1e-16, and a few thousand roundings meet in a value of about 1.
 CLOSE = 1e-12
