@@ -1,7 +1,7 @@
 """What `import sam2lab.peers` offers."""
 
 from .bench import compare as compare
-from .capabilities import capabilities as capabilities
+from .capability_table import capabilities as capabilities
 from .comparison import Comparison as Comparison
 from .job import Job as Job
 from .markdown import report as report

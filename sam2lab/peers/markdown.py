@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sam2lab.measure import machine
-from sam2lab.peers.capabilities import capabilities
+from sam2lab.peers.capability_table import capabilities
 from sam2lab.peers.comparison import Comparison
 from sam2lab.peers.table import OURS
 from sam2lab.runtime.bundle import weights_in_words

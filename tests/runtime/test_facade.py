@@ -16,8 +16,8 @@ PACKAGES = [
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_name_is_there_and_no_function_hides_a_module(package: str) -> None:
-    """Importing a module would put it in the place of a function with its name."""
+def test_every_name_is_there_and_no_function_has_the_name_of_a_module(package: str) -> None:
+    """Importing the module would put it in the place of the function."""
     offering = importlib.import_module(f"sam2lab.{package}")
     modules = {path.stem for path in Path(offering.__path__[0]).glob("*.py")}
     assert offering.__all__
