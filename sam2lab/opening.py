@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sam2lab import settings
-from sam2lab.runtime.arguments import height_and_width, path
+from sam2lab.runtime.arguments import WEIGHTS, existing_file, height_and_width, path
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
 from sam2lab.runtime.digests import noted_sha256
 from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES, Engine
@@ -62,7 +62,12 @@ def open_segmenter(
     if input_size is not None:
         input_size = height_and_width("input_size", input_size)
     wanted = _Model(str(model), precision, weights, version, input_size)
-    of_model = wanted.given()
+    of_model = _given(
+        precision=(precision, "float"),
+        weights=(weights, "auto"),
+        version=(version, "2.1"),
+        input_size=(input_size, None),
+    )
     of_engine = options | _given(
         device=(device, "cpu"), providers=(providers, None), threads=(threads, None)
     )
@@ -71,14 +76,19 @@ def open_segmenter(
     _refuse_unused([*of_model, *of_engine], size, row)
     without = EXPORTED if CHECKPOINT in row.reads else "use engine='onnx'"
     require(f"engine={row.name!r}", row.needs, without)
-    _check_precision(bundle.info.precision if bundle else precision, row)
+    stored = bundle.info.precision if bundle else precision
+    if stored in PRECISIONS and stored not in row.precisions:
+        raise ValueError(
+            f"precision is {stored!r}, which engine={row.name!r} does not compute; wanted "
+            f"{' or '.join(map(repr, row.precisions))}, or engine='onnx'"
+        )
     module = importlib.import_module(row.module)
     module.check_options(**of_engine)
-    source = (
-        bundle.folder
-        if bundle
-        else (_loaded(wanted) if CHECKPOINT in row.reads else _exported(wanted, row))
-    )
+    source: Any
+    if bundle:
+        source = bundle.folder
+    else:
+        source = _loaded(wanted) if CHECKPOINT in row.reads else _exported(wanted, row)
     return Segmenter(module.open_engine(source, **of_engine))
 
 
@@ -91,11 +101,6 @@ class _Model:
     weights: str | Path
     version: str
     input_size: tuple[int, int] | None
-
-    def given(self) -> list[str]:
-        """What differs from its default, and so was asked for."""
-        usual = _Model(self.size, "float", "auto", "2.1", None)
-        return [name for name, value in vars(self).items() if value != getattr(usual, name)]
 
     @property
     def folder(self) -> Path:
@@ -139,19 +144,15 @@ def bundle_name(
     if weights == "random":
         parts.append("random")
     elif weights != "auto":
-        parts.append(_digest(weights)[:8])
+        parts.append(noted_sha256(existing_file("weights", weights, WEIGHTS))[:8])
     if input_size is not None:
         height, width = height_and_width("input_size", input_size)
-        if (height, width) != own_input_size(size):
+        own = 512 if size == "nano" else 1024
+        if (height, width) != (own, own):
             parts.append(f"{height}x{width}")
     if precision != "float":
         parts.append(precision)
     return "-".join(parts)
-
-
-def own_input_size(size: str) -> tuple[int, int]:
-    """The (height, width) of a size where none is asked for, as its config says."""
-    return (512, 512) if size == "nano" else (1024, 1024)
 
 
 def _bundle(model: str | Path, row: EngineRow) -> Bundle:
@@ -193,14 +194,6 @@ def _refuse_unused(given: list[str], size: str | None, row: EngineRow) -> None:
         )
 
 
-def _check_precision(precision: str, row: EngineRow) -> None:
-    if precision in PRECISIONS and precision not in row.precisions:
-        raise ValueError(
-            f"precision is {precision!r}, which engine={row.name!r} does not compute; wanted "
-            f"{' or '.join(map(repr, row.precisions))}, or engine='onnx'"
-        )
-
-
 def _loaded(model: _Model) -> Any:
     from sam2lab.reference import zoo
 
@@ -229,14 +222,6 @@ def _exported(model: _Model, row: EngineRow) -> Bundle | Path:
 
     check_export(model.folder, model.precision)
     return export(_loaded(model), model.folder, precision=model.precision)
-
-
-def _digest(weights: str | Path) -> str:
-    wanted = "'auto', 'random' or the path of a checkpoint"
-    file = path("weights", weights, wanted).expanduser()
-    if not file.is_file():
-        raise ValueError(f"weights is {str(weights)!r}: no such file; wanted {wanted}")
-    return noted_sha256(file)
 
 
 def _open_engine(**arguments: Any) -> Engine:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-
-import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 
 @dataclass
 class Imports:
-    """What one module imports: modules of its own package, other packages, and computed names.
+    """The imports of one module: modules of its own package, other packages, and computed names.
 
     `computed` are line numbers of calls whose module is not written out.
     """
@@ -42,16 +39,13 @@ def imports_of(folder: Path) -> dict[str, Imports]:
     return found
 
 
-def circles(imports: Mapping[str, Imports]) -> list[list[str]]:
-    """The groups of modules each of which reaches all others of its group."""
-    names = list(imports)
-    at = {name: i for i, name in enumerate(names)}
-    edges = [(at[name], at[target]) for name in names for target in imports[name].own]
-    starts, ends = np.array(edges, int).reshape(-1, 2).T
-    graph = csr_array((np.ones(len(edges)), (starts, ends)), shape=(len(names),) * 2)
-    _, groups = connected_components(graph, connection="strong")
-    members = [[names[i] for i in np.flatnonzero(groups == group)] for group in set(groups)]
-    return sorted(group for group in members if len(group) > 1)
+def circle(imports: Mapping[str, Imports]) -> list[str]:
+    """Some modules that import each other in a circle, or none."""
+    try:
+        TopologicalSorter({name: found.own for name, found in imports.items()}).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -80,7 +74,7 @@ def _collect(tree: ast.Module, package: str, modules: set[str], found: Imports) 
         for name in names:
             top = package.partition(".")[0]
             if name.partition(".")[0] == top:
-                # What is no module is a name in the module before the last dot.
+                # A name that is not a module's is defined in the module before the last dot.
                 found.own.add(name if name in modules else name.rpartition(".")[0] or top)
             else:
                 found.others.add(name)

@@ -6,7 +6,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 
-VERSIONS = ("2.1", "2.0")
+from sam2lab.runtime.engines.protocol import VERSIONS
 
 
 def add_size(parser: ArgumentParser, sizes: Sequence[str], default: str | None = None) -> None:
@@ -22,7 +22,7 @@ def add_size(parser: ArgumentParser, sizes: Sequence[str], default: str | None =
 
 
 def add_version(parser: ArgumentParser) -> None:
-    """Add --version, of SAM 2."""
+    """Add --version of SAM 2."""
     parser.add_argument(
         "--version",
         choices=VERSIONS,
@@ -32,7 +32,8 @@ def add_version(parser: ArgumentParser) -> None:
 
 
 def height_and_width(text: str) -> tuple[int, int]:
-    """
+    """Two sides in pixels, from text such as 720x1280.
+
     >>> height_and_width("720x1280")
     (720, 1280)
     """
@@ -43,7 +44,8 @@ def height_and_width(text: str) -> tuple[int, int]:
 
 
 def count(text: str) -> int:
-    """
+    """A whole number from text, 0 or more.
+
     >>> count("12")
     12
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sam2lab import settings
 from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, BundleError
-from sam2lab.runtime.engines.protocol import SIZES
+from sam2lab.runtime.engines.protocol import SIZES, VERSIONS
 
 SUMMARY = "say what a bundle is, or what is here"
 TEXT = """\
@@ -47,7 +47,7 @@ def _weights_here() -> Iterator[tuple[str, str]]:
         yield "others", f"cannot be used here, for {error.name} is not installed"
         return
     for size in SIZES[1:]:
-        paths = [checkpoint(size, version).path for version in ("2.1", "2.0")]
+        paths = [checkpoint(size, version).path for version in VERSIONS]
         here = [str(path) for path in paths if path.is_file()]
         yield size, " and ".join(here) or "not fetched"
 
@@ -66,7 +66,8 @@ def _bundles_here(models: Path) -> Iterator[tuple[str, str]]:
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
-    """
+    """Lines with the names in a column as wide as the longest.
+
     >>> _table([("nano", "here"), ("base_plus", "not fetched")])
     ['  nano       here', '  base_plus  not fetched']
     """

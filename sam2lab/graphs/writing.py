@@ -7,7 +7,8 @@ from pathlib import Path
 
 import onnx
 
-from sam2lab.runtime.bundle import Graph, Tensor, fingerprint
+from sam2lab.runtime.bundle import Graph, Tensor
+from sam2lab.runtime.digests import sha256_of
 
 
 def write_graph(model: onnx.ModelProto, path: Path) -> Graph:
@@ -17,8 +18,8 @@ def write_graph(model: onnx.ModelProto, path: Path) -> Graph:
     """
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    sha256, size = fingerprint(path)
-    return Graph(path.name, sha256, size, _tensors(model.graph.input), _tensors(model.graph.output))
+    ends = _tensors(model.graph.input), _tensors(model.graph.output)
+    return Graph(path.name, sha256_of(path), path.stat().st_size, *ends)
 
 
 def _tensors(values: Iterable[onnx.ValueInfoProto]) -> tuple[Tensor, ...]:

@@ -22,7 +22,7 @@ from types import ModuleType
 
 import torch
 
-from sam2lab.runtime.boxes import nms
+from sam2lab.runtime.masks import nms
 from sam2lab.runtime.requirements import require
 
 _library = None

@@ -21,11 +21,10 @@ from sam2lab import settings
 from sam2lab.reference import fetch
 from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
-from sam2lab.runtime.arguments import path, whole
+from sam2lab.runtime.arguments import WEIGHTS, existing_file, whole
 from sam2lab.runtime.digests import noted_sha256, sha256_of
-from sam2lab.runtime.engines.protocol import SIZES, ModelInfo
+from sam2lab.runtime.engines.protocol import SIZES, VERSIONS, ModelInfo
 
-VERSIONS = ("2.0", "2.1")
 NANO_WEIGHTS = "weights.safetensors"
 
 _LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
@@ -59,10 +58,7 @@ def load(
     ((256, 320), 'random:0')
     """
     _check_choice("size", size, SIZES)
-    versions = versions_of(size)
-    if version not in versions and version in VERSIONS:
-        raise ValueError(f"version is {version!r}, but {size} exists as {' and '.join(versions)}")
-    _check_choice("version", version, versions)
+    _check_choice("version", version, versions_of(size))
     seed = whole("seed", seed, 0, 2**63 - 1)
 
     if input_size is not None:
@@ -127,7 +123,7 @@ def untrained(size: str, seed: int = 0) -> ZooModel:
         torch.manual_seed(seed)
         module = _instantiate(size, "2.1")
     side = module.image_size
-    return ZooModel(module, ModelInfo(size, size, (side, side), f"random:{seed}", version="2.1"))
+    return ZooModel(module, ModelInfo(size, size, (side, side), f"random:{seed}"))
 
 
 def _instantiate(size: str, version: str) -> SAM2Base:
@@ -170,7 +166,7 @@ def _find_weights(
     if weights == "random":
         return None, f"random:{seed}"
     if weights != "auto":
-        own = _existing(weights)
+        own = existing_file("weights", weights, WEIGHTS)
         return own, f"checkpoint:{noted_sha256(own)}"
     if size != "nano":
         meta = fetch.checkpoint(size, version)
@@ -182,17 +178,6 @@ def _find_weights(
             "train`, give the path of its weights, or pass weights='random'"
         )
     return trained, f"trained-here:{sha256_of(trained)}"
-
-
-def _existing(weights: str | os.PathLike[str]) -> Path:
-    wanted = "'auto', 'random' or the path of a .pt or .safetensors file"
-    file = path("weights", weights, wanted).expanduser()
-    if file.is_file():
-        return file
-    raise ValueError(
-        f"weights is {str(weights)!r}, and there is no such file; wanted {wanted}"
-        f"{_did_you_mean(str(weights), ('auto', 'random'))}"
-    )
 
 
 def _fill_from(module: SAM2Base, file: Path, size: str, version: str) -> None:
@@ -217,12 +202,6 @@ def _fitting(state: Any) -> Iterator[tuple[str, str]]:
 
 def _check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(
-            f"{argument} is {value!r}; wanted one of {', '.join(map(repr, choices))}"
-            f"{_did_you_mean(str(value), choices)}"
-        )
-
-
-def _did_you_mean(value: str, choices: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+        close = difflib.get_close_matches(str(value).lower(), choices, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"{argument} is {value!r}; wanted {' or '.join(map(repr, choices))}{hint}")

@@ -61,6 +61,17 @@ def number(name: str, value: float, least: float = -inf, most: float = inf) -> f
     return given
 
 
+WEIGHTS = "'auto', 'random' or the path of a .pt or .safetensors file"
+
+
+def existing_file(name: str, value: str | os.PathLike[str], wanted: str) -> Path:
+    """The path of a file, which must exist."""
+    found = path(name, value, wanted).expanduser()
+    if not found.is_file():
+        raise ValueError(f"{name} is {str(value)!r}: no such file; wanted {wanted}")
+    return found
+
+
 def path(name: str, value: str | os.PathLike[str], wanted: str = "a path, text or a Path") -> Path:
     """A path, which need not exist; `wanted` says what else is accepted.
 

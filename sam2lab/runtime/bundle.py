@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.protocol import ModelInfo
@@ -19,6 +19,7 @@ from sam2lab.runtime.files import replacing
 BUNDLE_FILE = "bundle.json"
 FORMAT = "sam2lab-bundle"
 VERSION = 1
+# Every bundle has these graphs.
 GRAPHS = ("encoder", "decoder")
 # The key of an encoder file's metadata that says how the tokens of each block become a map: JSON
 # {block: {"shape": ..., "axes": ..., "map": ...}}, a reshape, a transposition, a reshape.
@@ -51,6 +52,12 @@ class Graph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
+    def __post_init__(self) -> None:
+        if self.file in ("", ".", "..") or any(mark in self.file for mark in "/\\:\0"):
+            raise ValueError(
+                f"file is {self.file!r}, which is not the plain name of a file in the folder"
+            )
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -80,27 +87,28 @@ class Bundle:
         folder = Path(folder)
         sealed = _read_json(folder)
         try:
+            graphs = _get(dict, sealed, "graphs")
             bundle = cls(
                 folder=folder,
-                info=_read_info(_get(sealed, "model", dict)),
-                opset=_get(sealed, "opset", int),
-                graphs=_read_graphs(_get(sealed, "graphs", dict)),
-                made_with={k: str(v) for k, v in _get(sealed, "made_with", dict).items()},
-                recipe=_get(sealed, "recipe", dict) if "recipe" in sealed else None,
+                info=_get(ModelInfo, sealed, "model"),
+                opset=_get(int, sealed, "opset"),
+                graphs={g: _get(Graph, graphs, g) for g in dict.fromkeys([*GRAPHS, *graphs])},
+                made_with={k: str(v) for k, v in _get(dict, sealed, "made_with").items()},
+                recipe=_get(dict, sealed, "recipe") if "recipe" in sealed else None,
             )
             _check_sizes(bundle)
         except ValueError as reason:
             raise BundleError(f"{folder / BUNDLE_FILE} is damaged: {reason}. {_REMEDY}") from None
-        for name in GRAPHS:
-            _check_file(bundle.path(name), bundle.graphs[name])
+        for graph in bundle.graphs.values():
+            _check_file(folder / graph.file, graph)
         if verify:
             bundle.verify()
         return bundle
 
     def verify(self) -> None:
         """Compare every byte of the graphs with its seal."""
-        for name in GRAPHS:
-            if sha256_of(self.path(name)) != self.graphs[name].sha256:
+        for name, graph in self.graphs.items():
+            if sha256_of(self.path(name)) != graph.sha256:
                 raise BundleError(
                     f"{self.path(name)} was changed after it was sealed: its sha256 is not that "
                     f"of {BUNDLE_FILE}. {_REMEDY}"
@@ -135,21 +143,21 @@ class Bundle:
             beside.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
 
     def path(self, graph: str) -> Path:
-        """The file of a graph, `"encoder"` or `"decoder"`."""
+        """The file of a graph, such as `"encoder"`."""
         return self.folder / self.graphs[graph].file
 
     @property
     def kind(self) -> str:
-        """What its graphs are, by the ending of their files: `"onnx"`."""
+        """The format of its graphs, by the ending of their files: `"onnx"`."""
         return self.path("encoder").suffix.removeprefix(".")
 
     @property
     def key(self) -> str:
         """A digest of the graphs' bytes: equal bundles have equal keys."""
-        return hashlib.sha256("".join(self.graphs[g].sha256 for g in GRAPHS).encode()).hexdigest()
+        return hashlib.sha256("".join(g.sha256 for g in self.graphs.values()).encode()).hexdigest()
 
     def describe(self) -> str:
-        """A few lines for people: the model, its graphs, where they came from."""
+        """A few lines for people about the model, its graphs and their origin."""
         info = self.info
         height, width = info.input_size
         lines = [
@@ -168,7 +176,7 @@ class Bundle:
 
 
 def weights_in_words(weights: str) -> str:
-    """Say where weights came from, and of random ones what they are good for.
+    """Say where weights came from, and what random ones are good for.
 
     >>> weights_in_words("random:0")
     'random weights (seed 0): for time and numeric parity only'
@@ -180,11 +188,6 @@ def weights_in_words(weights: str) -> str:
     if kind in origins:
         return f"{origins[kind]} (sha256 {mark})"
     return f"a model that was in memory ({weights})"
-
-
-def fingerprint(path: Path) -> tuple[str, int]:
-    """The sha256 of a file, in hexadecimal digits, and its size in bytes."""
-    return sha256_of(path), path.stat().st_size
 
 
 _REMEDY = "Copy the whole folder again, or export it anew"
@@ -212,72 +215,31 @@ def _read_json(folder: Path) -> dict[str, Any]:
     return sealed
 
 
-def _read_info(model: dict[str, Any]) -> ModelInfo:
-    values: dict[str, Any] = {
-        name: _get(model, name, str) for name in ("name", "size", "weights", "precision", "version")
-    }
-    values["stride"] = _get(model, "stride", int)
-    values["input_size"] = _get_list(model, "input_size", (int,), 2)
-    values["mean"] = _get_list(model, "mean", (int, float), 3)
-    values["std"] = _get_list(model, "std", (int, float), 3)
-    assert values.keys() == {field.name for field in fields(ModelInfo)}
-    return ModelInfo(**values)
-
-
-def _read_graphs(graphs: dict[str, Any]) -> dict[str, Graph]:
-    read = {}
-    for name in GRAPHS:
-        graph = _get(graphs, name, dict)
-        read[name] = Graph(
-            file=_file_name(_get(graph, "file", str)),
-            sha256=_get(graph, "sha256", str),
-            bytes=_get(graph, "bytes", int),
-            inputs=_read_tensors(graph, "inputs"),
-            outputs=_read_tensors(graph, "outputs"),
-        )
-    return read
-
-
-def _read_tensors(graph: dict[str, Any], field: str) -> tuple[Tensor, ...]:
-    return tuple(
-        Tensor(
-            _get(tensor, "name", str),
-            _get(tensor, "dtype", str),
-            tuple(_get_list(tensor, "shape", (int, str))),
-        )
-        for tensor in _get_list(graph, field, (dict,))
-    )
-
-
-def _file_name(file: str) -> str:
-    if file in ("", ".", "..") or any(mark in file for mark in "/\\:\0"):
-        raise ValueError(f"file is {file!r}, which is not the plain name of a file in the folder")
-    return file
-
-
-def _get(values: dict[str, Any], field: str, kind: type) -> Any:
+def _get(kind: Any, values: dict[str, Any], field: str) -> Any:
+    """A field of a JSON object as the type `kind`: a dataclass, a tuple or one of JSON's own."""
     if field not in values:
         raise ValueError(f"{field!r} is missing")
-    value = values[field]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"{field!r} is {value!r}, wanted a {kind.__name__}")
+    return _converted(kind, values[field], field)
+
+
+def _converted(kind: Any, value: Any, field: str) -> Any:
+    items: tuple[Any, ...] = get_args(kind) if get_origin(kind) is tuple else ()
+    wanted: Any = list if items else dict if is_dataclass(kind) else kind
+    accepted: Any = int | float if kind is float else wanted
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        raise ValueError(f"{field!r} is {value!r}, wanted a {getattr(wanted, '__name__', wanted)}")
+    if wanted is list:
+        items = items[:1] * len(value) if items[-1] is ... else items
+        if len(items) != len(value):
+            raise ValueError(f"{field!r} is {value!r}, wanted a list of {len(items)}")
+        return tuple(_converted(item, v, field) for item, v in zip(items, value, strict=True))
+    if wanted is dict and kind is not dict:
+        return kind(**{name: _get(k, value, name) for name, k in get_type_hints(kind).items()})
     return value
 
 
-def _get_list(
-    values: dict[str, Any], field: str, kinds: tuple[type, ...], length: int | None = None
-) -> tuple[Any, ...]:
-    value = _get(values, field, list)
-    right = all(isinstance(item, kinds) and not isinstance(item, bool) for item in value)
-    if not right or (length is not None and len(value) != length):
-        names = " or ".join(kind.__name__ for kind in kinds)
-        wanted = names if length is None else f"{length} of {names}"
-        raise ValueError(f"{field!r} is {value!r}, wanted a list of {wanted}")
-    return tuple(value)
-
-
 def _check_sizes(bundle: Bundle) -> None:
-    """Refuse a bundle.json whose `input_size` is not that of the graphs: pixels are made by it."""
+    """Refuse a bundle.json whose `input_size` is not the graphs', for pixels are made by it."""
     wanted = {
         ("encoder", "image"): (3, *bundle.info.input_size),
         ("decoder", "mask_input"): (1, *bundle.info.mask_size),

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class EmbeddingCache:
     """Keeps `ImageEmbedding`s by their keys, in memory and, with a `store`, on disk as well.
 
     An embedding takes 16 MiB at 1024x1024, of tiny as of large, so the default bounds hold 32 of
-    them. `max_entries=0` keeps nothing in memory. What the store finds counts as a hit. A store
+    them. `max_entries=0` keeps nothing in memory. A hit in the store counts as a hit. A store
     that cannot be written to is reported by a warning, and the work goes on.
 
     >>> from sam2lab.runtime.engines.protocol import Features
@@ -149,10 +149,6 @@ class LowResMaskCache:
 
     def __init__(self, max_entries: int = 256, max_bytes: int = 64 * MIB) -> None:
         self._map: BoundedMap[MaskKey, Float32] = BoundedMap(max_entries, max_bytes)
-        # The prompts kept for an image and box, the most recently used last. They are the same
-        # prompts as in the map, so both change under one lock.
-        self._prompts: dict[tuple[str, Points], dict[Points, Counter[Any]]] = {}
-        self._lock = Lock()
 
     def save(self, embedding_key: str, prompts: PromptBatch, logits: Float32) -> None:
         """Remember `logits` (1, h, w), the mask chosen for `prompts` on this image."""
@@ -162,14 +158,9 @@ class LowResMaskCache:
                 f"not {logits.shape}: pick it first, as in logits[best : best + 1]."
             )
         key = _mask_key(embedding_key, prompts)
-        if key is None:
-            return
-        # A copy, because the chosen mask is often a view that keeps all four in memory.
-        own = np.array(logits, np.float32, order="C")
-        with self._lock:
-            self._touch(key)
-            for gone in self._map.put(key, own):
-                self._forget(gone)
+        if key is not None:
+            # A copy, because the chosen mask is often a view that keeps all four in memory.
+            self._map.put(key, np.array(logits, np.float32, order="C"))
 
     def best_subset(self, embedding_key: str, prompts: PromptBatch) -> Float32 | None:
         """The logits (1, h, w) of the largest strict subset of `prompts` on this image.
@@ -179,20 +170,14 @@ class LowResMaskCache:
         array is the caller's own.
         """
         key = _mask_key(embedding_key, prompts)
-        with self._lock:
-            subset = None if key is None else self._largest_subset(key)
-            self._map.count(hits=subset is not None, misses=subset is None)
-            if subset is None:
-                return None
-            self._touch(subset)
-            logits = self._map.get(subset)
+        subset = None if key is None else self._largest_subset(key)
+        logits = None if subset is None else self._map.get(subset)
+        self._map.count(hits=logits is not None, misses=logits is None)
         return None if logits is None else logits.copy()
 
     def clear(self) -> None:
         """Forget every mask and the counts."""
-        with self._lock:
-            self._prompts.clear()
-            self._map.clear()
+        self._map.clear()
 
     def info(self) -> CacheInfo:
         """Hits and misses of `best_subset`, entries and bytes kept, and the bounds."""
@@ -203,22 +188,15 @@ class LowResMaskCache:
 
     def _largest_subset(self, key: MaskKey) -> MaskKey | None:
         wanted = Counter(key.points)
-        kept = self._prompts.get(key[:2], {})
-        # Sorting is stable, so in reverse the latest comes first among equal lengths.
-        for points in sorted(kept, key=len)[::-1]:
-            if len(points) < len(key.points) and kept[points] <= wanted:
-                return key._replace(points=points)
-        return None
-
-    def _touch(self, key: MaskKey) -> None:
-        kept = self._prompts.setdefault(key[:2], {})
-        kept[key.points] = kept.pop(key.points, Counter(key.points))
-
-    def _forget(self, key: MaskKey) -> None:
-        kept = self._prompts[key[:2]]
-        del kept[key.points]
-        if not kept:
-            del self._prompts[key[:2]]
+        subsets = (
+            kept
+            # The most recently used come first, and `max` returns the first of equals.
+            for kept in reversed(self._map.keys())
+            if kept[:2] == key[:2]
+            and len(kept.points) < len(key.points)
+            and Counter(kept.points) <= wanted
+        )
+        return max(subsets, key=lambda kept: len(kept.points), default=None)
 
 
 def _mask_key(embedding_key: str, prompts: PromptBatch) -> MaskKey | None:

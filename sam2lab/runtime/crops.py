@@ -1,4 +1,4 @@
-"""Grids of points to ask about, over a photo and over crops of it."""
+"""Divides a photo into crops, and lays grids of points over them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.masks import Box
 
+# How near to the edge of a crop a box counts as cut off by it, in pixels.
+EDGE_PX = 20
+
 
 class Crop(NamedTuple):
     """A part of the photo and the layer that it belongs to."""
@@ -25,6 +28,21 @@ class Crop(NamedTuple):
         """Height and width."""
         x0, y0, x1, y1 = self.box
         return y1 - y0, x1 - x0
+
+    def cuts(self, box: Box, photo_size: tuple[int, int]) -> bool:
+        """Whether a box comes near an edge of this crop that is not an edge of the photo.
+
+        All in pixels of the photo, whose size is (height, width).
+
+        >>> left = Crop((0, 0, 100, 100), layer=1)
+        >>> left.cuts((5, 0, 95, 40), (100, 200)), left.cuts((5, 0, 60, 40), (100, 200))
+        (True, False)
+        """
+        photo = (0, 0, photo_size[1], photo_size[0])
+        return any(
+            abs(at - cut) <= EDGE_PX < abs(at - end)
+            for at, cut, end in zip(box, self.box, photo, strict=True)
+        )
 
 
 def point_grid(side: int) -> npt.NDArray[np.float64]:

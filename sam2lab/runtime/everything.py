@@ -17,12 +17,11 @@ from tqdm.auto import tqdm
 
 from sam2lab.runtime import images, postprocess, prompts
 from sam2lab.runtime.arguments import number, whole
-from sam2lab.runtime.boxes import is_cut_off, nms
 from sam2lab.runtime.crops import Crop, crops, grids
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
 from sam2lab.runtime.enlarge import Enlarged, enlarged
-from sam2lab.runtime.masks import Box, bounding_box
+from sam2lab.runtime.masks import Box, bounding_box, nms
 from sam2lab.runtime.requirements import require
 from sam2lab.runtime.rle import RunLengths, decode, encode
 from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter
@@ -77,14 +76,14 @@ class AutomaticMaskGenerator:
     changes time and memory only: on a processor the original's 64 are no faster than 16 and take
     twice the memory. A candidate is kept if the model's own score is above `pred_iou_thresh` and
     its stability, the IoU of the masks at `mask_threshold` ± `stability_score_offset`, is at least
-    `stability_score_thresh`. Of two whose boxes overlap by an IoU above `box_nms_thresh`, the one
-    with the better score is kept.
+    `stability_score_thresh`. Where two boxes overlap by an IoU above `box_nms_thresh`, the one with
+    the better score is kept.
 
     With `crop_n_layers` the photo is asked again in 2 x 2 crops, then in 4 x 4 and so on, to find
     small things. Neighbours overlap by `crop_overlap_ratio` of the shorter side, layer n has
-    `crop_n_points_downscale_factor` ** n times fewer points a side, and of two crops' masks that
-    overlap by more than `crop_nms_thresh` that of the smaller crop is kept. `point_grids` are used
-    with `points_per_side=None`: one array (N, 2) for each layer, of (x, y) from 0 to 1.
+    `crop_n_points_downscale_factor` ** n times fewer points a side. Where the masks of two
+    crops overlap by more than `crop_nms_thresh`, that of the smaller crop is kept. `point_grids`
+    are used with `points_per_side=None`: one array (N, 2) for each layer, of (x, y) from 0 to 1.
 
     `min_mask_region_area`, in low-resolution pixels, fills holes and drops islands up to this
     area, which the original does only where its CUDA kernel was compiled. `use_m2m` gives each
@@ -189,7 +188,7 @@ class AutomaticMaskGenerator:
                 ):
                     continue
                 box = _box(each, crop)
-                if not is_cut_off(box, crop.box, size):
+                if not crop.cuts(box, size):
                     corner = (x0 + each.corner[0], y0 + each.corner[1])
                     runs = encode(each.mask, corner, size)
                     where = point + np.array([x0, y0], np.float32)

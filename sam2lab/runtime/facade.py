@@ -1,4 +1,4 @@
-"""Lets a package offer names that are imported when they are first used."""
+"""Makes a package import the names that it offers when they are first used."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""What all code about masks shares: a mask, its window and box, IoU and boundary F."""
+"""Defines masks and boxes, and compares masks by IoU and by their outlines, and boxes by NMS."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+from sam2lab.runtime.engines.protocol import Float32
 
 # (height, width) of the photo.
 Mask = npt.NDArray[np.bool_]
@@ -44,6 +46,32 @@ def bounding_box(mask: Mask) -> Box:
     return columns.start, rows.start, columns.stop, rows.stop
 
 
+def nms(boxes: Float32, scores: Float32, iou_threshold: float) -> npt.NDArray[np.intp]:
+    """Which of the boxes (N, 4) to keep, best score first, as torchvision's `nms` decides.
+
+    A box is dropped if its IoU with a better one that is kept exceeds the threshold; of equal
+    scores (N,) the earlier is better. Two boxes without area never drop each other.
+
+    >>> boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10]], np.float32)
+    >>> nms(boxes, np.array([0.5, 0.9, 0.7], np.float32), 0.7).tolist()
+    [1, 2]
+    """
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    left = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[left, :2])
+        high = np.minimum(boxes[best, 2:], boxes[left, 2:])
+        shared = np.maximum(high - low, 0).prod(axis=1)
+        with np.errstate(invalid="ignore"):  # 0 / 0
+            iou = shared / (areas[best] + areas[left] - shared)
+        # As in torchvision: the ratio in float32, the threshold in float64.
+        left = left[~(iou.astype(np.float64) > iou_threshold)]
+    return np.array(kept, np.intp)
+
+
 def iou(a: Mask, b: Mask) -> float:
     """Intersection over union of two boolean masks (H, W); 1 where both are empty.
 
@@ -79,7 +107,7 @@ def boundary_iou(a: Mask, b: Mask, distance_px: int = 2) -> float:
     """Boundary IoU (Cheng et al., CVPR 2021): 1 where outlines agree, 0 where none does.
 
     Each mask is reduced to its pixels within `distance_px` of its outline, and these two bands
-    are compared by IoU. What lies outside the picture counts as not mask.
+    are compared by IoU. Outside the picture there is no mask.
 
     >>> square = np.zeros((20, 20), bool)
     >>> square[5:15, 5:15] = True

@@ -95,16 +95,8 @@ class ImagePredictor:
         """
         self._require_image("set_image")
         # As upstream: after set_image_batch, the last image answers.
-        return self._predict(
-            -1,
-            point_coords,
-            point_labels,
-            box,
-            mask_input,
-            multimask_output,
-            return_logits,
-            normalize_coords,
-        )
+        prompt = (point_coords, point_labels, box, mask_input)
+        return self._predict(-1, prompt, multimask_output, return_logits, normalize_coords)
 
     def predict_batch(
         self,
@@ -121,17 +113,16 @@ class ImagePredictor:
             raise RuntimeError("predict_batch() answers set_image_batch(); use predict() here.")
         self._require_image("set_image_batch")
         count = len(self._embeddings)
+        per_image = zip(
+            _one_each("point_coords_batch", point_coords_batch, count),
+            _one_each("point_labels_batch", point_labels_batch, count),
+            _one_each("box_batch", box_batch, count),
+            _one_each("mask_input_batch", mask_input_batch, count),
+            strict=True,
+        )
         answers = [
-            self._predict(index, *prompt, multimask_output, return_logits, normalize_coords)
-            for index, prompt in enumerate(
-                zip(
-                    _one_each("point_coords_batch", point_coords_batch, count),
-                    _one_each("point_labels_batch", point_labels_batch, count),
-                    _one_each("box_batch", box_batch, count),
-                    _one_each("mask_input_batch", mask_input_batch, count),
-                    strict=True,
-                )
-            )
+            self._predict(index, prompt, multimask_output, return_logits, normalize_coords)
+            for index, prompt in enumerate(per_image)
         ]
         masks, scores, logits = zip(*answers, strict=True)
         return list(masks), list(scores), list(logits)
@@ -160,37 +151,29 @@ class ImagePredictor:
     def _predict(
         self,
         index: int,
-        point_coords: npt.ArrayLike | None,
-        point_labels: npt.ArrayLike | None,
-        box: npt.ArrayLike | None,
-        mask_input: npt.ArrayLike | None,
+        prompt: tuple[npt.ArrayLike | None, ...],
         multimask_output: bool,
         return_logits: bool,
         normalize_coords: bool,
     ) -> Prediction:
+        """Answer a prompt (coordinates, labels, box, mask) on one of the images."""
         embedding = self._embeddings[index]
-        prompts = prompting.encode(
+        encoded = prompting.encode(
             embedding.image_size,
             self._segmenter.engine.info,
-            point_coordinates=point_coords,
-            point_labels=point_labels,
-            boxes=box,
-            mask_input=mask_input,
             normalize_coords=normalize_coords,
             spelling=UPSTREAM,
+            **dict(zip(prompting.NAMES, prompt, strict=True)),
         )
         prediction = self._segmenter.answer(
             embedding,
-            prompts,
+            encoded,
             multi_mask_output=multimask_output,
             return_logits=return_logits,
             mask_threshold=self.mask_threshold,
         )
-        return (
-            prediction.masks.astype(np.float32, copy=False),
-            prediction.scores,
-            prediction.logits,
-        )
+        masks = prediction.masks.astype(np.float32, copy=False)
+        return masks, prediction.scores, prediction.logits
 
 
 def _one_each(name: str, batch: Batch, count: int) -> list[npt.ArrayLike | None]:

@@ -9,14 +9,8 @@ from typing import Any
 
 import pytest
 
-from sam2lab.runtime.bundle import (
-    BUNDLE_FILE,
-    Bundle,
-    BundleError,
-    Graph,
-    Tensor,
-    fingerprint,
-)
+from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, BundleError, Graph, Tensor
+from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.protocol import ModelInfo
 
 INFO = ModelInfo("mine", "tiny", (720, 1280), "random:3", precision="fp16", version="2.0")
@@ -37,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     }.items():
         path = folder / f"{name}.onnx"
         path.write_bytes(f"the {name}".encode() * 1000)
-        graphs[name] = Graph(path.name, *fingerprint(path), inputs, ())
+        graphs[name] = Graph(path.name, sha256_of(path), path.stat().st_size, inputs, ())
     Bundle(folder, INFO, 20, graphs, {"torch": "2.13.0", "sam2lab": "0.1.0"}).seal()
     return folder
 
@@ -135,7 +129,7 @@ def test_another_version_is_refused_by_number(folder: Path) -> None:
 
 
 def test_another_format_is_refused(folder: Path) -> None:
-    rewrite(folder, lambda sealed: sealed.update(format="somebody-else"))
+    rewrite(folder, lambda sealed: sealed.update(format="another-tool"))
     with pytest.raises(BundleError, match="is not a sam2lab-bundle"):
         Bundle.open(folder)
 

@@ -216,9 +216,6 @@ class TestLowResMaskCache:
             else:
                 assert value_of(fast.best_subset(image, prompts)) == naive.best_subset(asked)
             assert len(fast) == len(naive.saved)
-            # Nothing that has left the map may stay in the index.
-            assert sum(map(len, fast._prompts.values())) == len(naive.saved)
-            assert all(fast._prompts.values())
 
     def test_the_largest_subset_wins_and_the_latest_among_equals(self) -> None:
         cache = LowResMaskCache()
@@ -314,10 +311,9 @@ class TestLowResMaskCache:
         cleared.clear()
         for cache in (off, cleared):
             assert cache.best_subset("image", prompt((1, 1, 1), (2, 2, 1))) is None
-            assert cache._prompts == {}
             assert cache.info()[:4] == (0, 1, 0, 0)
 
-    def test_eight_threads_leave_index_and_map_alike(self) -> None:
+    def test_eight_threads_get_only_strict_subsets(self) -> None:
         cache = LowResMaskCache(max_entries=10)
         corners = [(x, y, 1) for x in range(2) for y in range(2)]
 
@@ -335,4 +331,4 @@ class TestLowResMaskCache:
             list(pool.map(hammer, range(8)))
         info = cache.info()
         assert info.hits + info.misses == 8 * 300
-        assert sum(map(len, cache._prompts.values())) == info.entries == 10
+        assert info.entries == 10

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import sam2lab.reference  # noqa: F401  (makes sam2 importable)
-from sam2lab.runtime.crops import crops, grids, point_grid
+from sam2lab.runtime.crops import Crop, crops, grids, point_grid
 
 
 @pytest.mark.parametrize("side", [1, 2, 7, 32])
@@ -57,3 +58,14 @@ def test_every_crop_of_the_smallest_photos_has_pixels(size: tuple[int, int], lay
         assert 0 <= y0 < y1 <= size[0]
         seen[y0:y1, x0:x1] = crop.layer == layers
     assert seen.all()
+
+
+@given(st.tuples(*[st.integers(0, 100)] * 4), st.tuples(*[st.integers(0, 100)] * 4))
+def test_a_box_is_cut_off_where_the_original_says_so(
+    box: tuple[int, int, int, int], crop: tuple[int, int, int, int]
+) -> None:
+    from sam2.utils.amg import is_box_near_crop_edge
+
+    inside = [box[0] - crop[0], box[1] - crop[1], box[2] - crop[0], box[3] - crop[1]]
+    theirs = is_box_near_crop_edge(torch.tensor([inside]), list(crop), [0, 0, 100, 90])
+    assert Crop(crop, 1).cuts(box, (90, 100)) == theirs.item()

@@ -17,10 +17,10 @@ from scipy import ndimage
 from sam2lab import settings
 from sam2lab.reference import zoo
 from sam2lab.runtime import everything, images
-from sam2lab.runtime.boxes import nms
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.everything import AutomaticMaskGenerator
+from sam2lab.runtime.masks import nms
 from sam2lab.runtime.segmenter import Segmenter
 
 Records = list[dict[str, Any]]

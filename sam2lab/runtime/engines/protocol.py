@@ -1,6 +1,6 @@
 """The protocol of engines: pixels to features, and features with prompts to masks.
 
-What only some engines can do, such as the memory of video, belongs into another protocol that
+An ability of some engines only, such as the memory of video, belongs in another protocol that
 extends `Engine`; callers ask for it with `isinstance`.
 """
 
@@ -18,12 +18,13 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SIZES = ("nano", "tiny", "small", "base_plus", "large")
+VERSIONS = ("2.0", "2.1")
 PRECISIONS = ("float", "fp16", "w8a8")
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is and where its weights came from.
+    """Describes a model and the origin of its weights.
 
     `input_size` is (height, width) in pixels; `weights` is `checkpoint:<sha256>`,
     `trained-here:<sha256>` or `random:<seed>`.

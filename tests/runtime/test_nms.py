@@ -1,4 +1,4 @@
-"""Boxes against brute force, the original's functions, and torchvision where it has operators."""
+"""`nms` keeps the same boxes as brute force and as torchvision, where that has operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sam2lab.reference  # noqa: F401  (makes sam2 and torchvision importable)
-from sam2lab.runtime.boxes import is_cut_off, nms
+from sam2lab.runtime.masks import nms
 
 import torchvision  # isort: skip
 
@@ -72,14 +72,3 @@ def test_a_box_that_went_drives_no_other_out() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 14], [0, 0, 10, 19]], np.float32)
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     assert nms(boxes, scores, 0.7).tolist() == [0, 2]
-
-
-@given(st.tuples(*[st.integers(0, 100)] * 4), st.tuples(*[st.integers(0, 100)] * 4))
-def test_a_box_is_cut_off_where_the_original_says_so(
-    box: tuple[int, int, int, int], crop: tuple[int, int, int, int]
-) -> None:
-    from sam2.utils.amg import is_box_near_crop_edge
-
-    inside = [box[0] - crop[0], box[1] - crop[1], box[2] - crop[0], box[3] - crop[1]]
-    theirs = is_box_near_crop_edge(torch.tensor([inside]), list(crop), [0, 0, 100, 90])
-    assert is_cut_off(box, crop, (90, 100)) == theirs.item()
