@@ -42,6 +42,13 @@ class Encoding:
         self._waiting.append((action, mark))
         self._pursue()
 
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Act now; tell the user if that fails."""
+        try:
+            action()
+        except (ValueError, OSError, EngineFailed) as error:
+            self._fail(str(error))
+
     def use(self, engine: str) -> None:
         """Let another engine answer once it has encoded the photo; actions wait for it."""
         self.wanted = engine
@@ -79,7 +86,7 @@ class Encoding:
             if name is not None and not session.is_encoded(name)
         ]
         if missing:
-            self._encode(missing[0])
+            self._start(missing[0])
         self.is_acting = True
         try:
             if not missing and self.wanted != session.engine:
@@ -100,7 +107,7 @@ class Encoding:
         self._waiting.clear()
         self.wanted = self._session.engine
 
-    def _encode(self, engine: str) -> None:
+    def _start(self, engine: str) -> None:
         if self.running == engine:
             return
         self.running = engine
@@ -126,10 +133,3 @@ class Encoding:
         else:
             self._refresh()
         self._fail(f"{error}" + (f" ({lost} waiting actions were dropped)" if lost else ""))
-
-    def attempt(self, action: Callable[[], None]) -> None:
-        """Act now; tell the user if that fails."""
-        try:
-            action()
-        except (ValueError, OSError, EngineFailed) as error:
-            self._fail(str(error))

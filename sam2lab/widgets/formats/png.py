@@ -46,7 +46,7 @@ def label_map(annotated: AnnotatedPhoto) -> Files:
     """
     count = len(annotated.objects)
     if count > 65535:
-        raise ValueError(f"there are {count} objects; a label map has room for 65535")
+        raise ValueError(f"there are {count} objects; a label map has room for 65535: take 'masks'")
     values = np.zeros(annotated.size, np.uint8 if count < 256 else np.uint16)
     for number, each in enumerate(annotated.objects, 1):
         values[each.mask] = number

@@ -90,7 +90,9 @@ def read(path: str | os.PathLike[str]) -> Saved:
             raise ValueError("it contradicts itself")
         return saved
     except FileNotFoundError as error:
-        raise SessionFileError(f"path: there is no file {str(path)!r}") from error
+        raise SessionFileError(
+            f"path: there is no file {str(path)!r}; pass the path that Session.save wrote to"
+        ) from error
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise SessionFileError(
             f"path: {str(path)!r} cannot be loaded, {type(error).__name__}: {error}; wanted a "
