@@ -10,5 +10,5 @@ summarise_accuracy(result.table)
 
 from sam2lab.runtime.facade import facade
 
-# What is offered stands in __init__.pyi; each name is imported when it is first used.
+# The names are in __init__.pyi; each is imported when it is first used.
 __getattr__, __dir__, __all__ = facade(__name__, __file__)

@@ -1,4 +1,4 @@
-"""What `from sam2lab.measure import …` offers."""
+"""The names that `from sam2lab.measure import …` offers."""
 
 from . import devices as devices
 from . import fresh as fresh

@@ -14,8 +14,8 @@ from typing import Any
 
 
 def main() -> None:
-    """Load what the first line names, and hand the other lines to it."""
-    # What a library prints must not get between the lines for the parent.
+    """Load the function that the first line names, and hand the other lines to it."""
+    # Output of a library must not get between the lines for the parent.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 

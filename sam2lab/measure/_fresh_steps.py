@@ -1,6 +1,6 @@
-"""What a fresh process does for `fresh`: import, open, encode, decode.
+"""Import, open, encode and decode in a fresh process, which `fresh` starts.
 
-It is a user like any other and comes in by `sam2lab.open_segmenter`. This file imports only the
+It opens engines as users do, by `sam2lab.open_segmenter`. This file imports only the
 standard library at its top, because `child` starts it before the clock of the import.
 """
 
@@ -16,7 +16,7 @@ Line = dict[str, Any]
 
 
 def steps(asked: Iterator[Line]) -> Iterator[Line]:
-    """Say that Python is there, take a job, go as far as its last step, and time each step."""
+    """Report that Python has started, take a job, go to its last step, and time each step."""
     yield _took("interpreter", 0.0)
     job = next(asked)
     last, folder = job["last"], Path(job["folder"])

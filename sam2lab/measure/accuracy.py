@@ -1,9 +1,9 @@
-"""How well an engine segments: its masks against the truth, object by object.
+"""Compare the masks of engines with the truth, object by object.
 
 A table has a row for each engine, object and prompt. Columns: `engine`, `image`, `object`,
 `kind` (see `interactive.KINDS`), `clicks` (so far; 0 for a box), `iou` (Jaccard index of the mask
-that the engine scores best), `best_of_three` (the highest IoU of the candidates, as only someone
-who knows the truth could choose; NaN where the engine was asked for a single mask), `score` (the
+that the engine scores best), `best_of_three` (the highest IoU of the candidates, which only the
+truth can show; NaN where the engine was asked for a single mask), `score` (the
 engine's own guess of `iou`), `boundary_f`, `area_px` (of the true mask) and `size` (see
 `size_class`).
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -46,9 +46,9 @@ SIZE_CLASSES = ("small", "medium", "large")
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """What was measured, a row for each answer, and what was skipped: `image`, `object`, `reason`.
+    """A `table` with a row for each answer, and what was `skipped`: `image`, `object`, `reason`.
 
-    `table.attrs` holds what is known of the `engines`, the `kinds`, `clicks` and `seed` of the
+    `table.attrs` holds facts about the `engines`, the `kinds`, `clicks` and `seed` of the
     prompts, the key of the `ground_truth`, and whether the study was `interrupted`.
     """
 
@@ -103,7 +103,8 @@ def evaluate(
         if keep_in is not None:
             journal = stack.enter_context(Journal(keep_in, about))
             finished = {line["image"]: _Outcome.from_line(line) for line in journal.lines()}
-        bar = stack.enter_context(tqdm(total=_count(ground_truth), desc="photos", leave=False))
+        count = len(ground_truth) if isinstance(ground_truth, Sized) else None
+        bar = stack.enter_context(tqdm(total=count, desc="photos", leave=False))
 
         def missing() -> Iterator[Sample]:
             for sample in samples(ground_truth):
@@ -131,12 +132,16 @@ def evaluate(
         except KeyboardInterrupt:
             interrupted = True
     kept = [finished[image] for image in seen if image in finished]
-    beforehand = ground_truth.skipped if isinstance(ground_truth, Samples) else ()
-    return _together(kept, beforehand, {**about, "interrupted": interrupted})
+    tables = [outcome.table for outcome in kept if len(outcome.table)]
+    table = pd.concat(tables, ignore_index=True) if tables else _table([])
+    table.attrs = {**about, "interrupted": interrupted}
+    skipped = list(ground_truth.skipped) if isinstance(ground_truth, Samples) else []
+    skipped += [each for outcome in kept for each in outcome.skipped]
+    return Accuracy(table, pd.DataFrame(skipped, columns=SKIPPED_COLUMNS))
 
 
 def compare_with_truth(answer: PromptedMasks, truth: Mask) -> dict[str, Any]:
-    """The columns that tell how well one answer fits the true mask (H, W)."""
+    """The columns of a table that compare one answer with the true mask (H, W)."""
     ious = [iou(truth, mask) for mask in answer.masks]
     best = int(np.argmax(answer.scores))
     area_px = int(np.count_nonzero(truth))
@@ -177,7 +182,7 @@ class _Outcome(NamedTuple):
 def _outcome(
     sample: Sample, engines: Mapping[str, Engine | bytes], protocol: InteractiveProtocol
 ) -> _Outcome:
-    """The work on one photo, in whichever process."""
+    """Do the work on one photo, in this process or in a worker."""
     try:
         photo, masks, skipped = sample.load()
     except (ImageError, OSError) as error:
@@ -229,19 +234,5 @@ def _outcomes(
             future.cancel()
 
 
-def _count(ground_truth: Any) -> int | None:
-    return len(ground_truth) if hasattr(ground_truth, "__len__") else None
-
-
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _together(
-    outcomes: list[_Outcome], beforehand: Iterable[Skipped], about: dict[str, Any]
-) -> Accuracy:
-    tables = [outcome.table for outcome in outcomes if len(outcome.table)]
-    table = pd.concat(tables, ignore_index=True) if tables else _table([])
-    table.attrs = about
-    skipped = [*beforehand, *(each for outcome in outcomes for each in outcome.skipped)]
-    return Accuracy(table, pd.DataFrame(skipped, columns=SKIPPED_COLUMNS))

@@ -1,4 +1,4 @@
-"""From the table of `evaluate` to the few numbers that one quotes, and how sure they are.
+"""Summarise the table of `evaluate` in a few numbers, each with its interval.
 
 Objects of one photo resemble each other, so an interval comes from drawing whole photos.
 """
@@ -20,7 +20,7 @@ RESAMPLES = 2000
 RESAMPLES_AT_ONCE = 100
 
 COMPARABLE = ["engine", "kind", "clicks"]
-"""Rows that agree in these are comparable: a mean over different ones says nothing."""
+"""Rows that agree in these columns are comparable; a mean over other rows has no meaning."""
 
 HEADLINES = {
     "1 click, best-scored": ("clicks", 1, "iou"),
@@ -85,10 +85,10 @@ def summarise_accuracy(
 def accuracy_differences(
     table: pd.DataFrame, baseline: str | None = None, column: str = "iou", seed: int = 0
 ) -> pd.DataFrame:
-    """What each engine gains or loses against the `baseline`, by default the first one.
+    """The gain or loss of each engine against the `baseline`, by default the first one.
 
-    Each object is compared with itself, so a loss shows that is far smaller than the spread
-    between easy and hard objects. Columns: `engine`, `baseline`, `kind`, `clicks`, `objects`
+    Each object is compared with itself, so that even a loss shows that is far smaller than the
+    spread between easy and hard objects. Columns: `engine`, `baseline`, `kind`, `clicks`, `objects`
     that both answered, `difference` (mean; below 0 is worse) with its 95 % interval `low` to
     `high`, and `worse_share` of the objects.
     """
@@ -117,10 +117,10 @@ def accuracy_differences(
 
 
 def clicks_needed(table: pd.DataFrame, target: float) -> pd.DataFrame:
-    """How many clicks each object takes to reach an IoU: NoC, as papers on the subject count.
+    """The number of clicks that each object takes to reach an IoU: NoC, as papers count it.
 
     Columns: `engine`, `image`, `object`, `clicks`, `reached`. An object that never reaches it
-    counts with as many clicks as were allowed.
+    counts with all clicks that were allowed.
     """
     asked = table[table["kind"] == "clicks"]
     if asked.empty:
@@ -177,7 +177,7 @@ def headline_accuracy(table: pd.DataFrame, above_px: int = 0, seed: int = 0) -> 
 
 
 def _groups(table: pd.DataFrame, by: Sequence[str]) -> list[tuple[dict[str, Any], pd.DataFrame]]:
-    """Each group of rows with what its rows have in common, in the order of the table."""
+    """Each group of rows with its values of `by`, in the order of the table."""
     return [
         (dict(zip(by, key, strict=True)), rows)
         for key, rows in table.groupby(list(by), sort=False, observed=True)

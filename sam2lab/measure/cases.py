@@ -64,7 +64,9 @@ def draw_cases(
     >>> [case.kind for case in draw_cases([np.zeros((40, 60, 3), np.uint8)], ["box", "3 points"])]
     ['box', '3 points']
     """
-    wanted = known_kinds(kinds)
+    wanted = [kinds] if isinstance(kinds, str) else list(kinds)
+    if not wanted or not set(wanted) <= set(KINDS):
+        raise ValueError(f"kinds is {wanted}; wanted some of: {', '.join(KINDS)}")
     prompts_per_kind = whole("prompts_per_kind", prompts_per_kind, least=1)
     drawn = []
     for index, image in enumerate(images):
@@ -74,15 +76,6 @@ def draw_cases(
                 rng = np.random.default_rng([seed, index, KINDS.index(kind), number])
                 drawn.append(_draw(rng, index, kind, (size[0], size[1])))
     return drawn
-
-
-def known_kinds(kinds: Iterable[str]) -> list[str]:
-    """The kinds as a list, or a `ValueError` that names those there are."""
-    wanted = [kinds] if isinstance(kinds, str) else list(kinds)
-    unknown = [kind for kind in wanted if kind not in KINDS]
-    if unknown or not wanted:
-        raise ValueError(f"kinds is {wanted}; wanted some of: {', '.join(KINDS)}")
-    return wanted
 
 
 def _draw(rng: np.random.Generator, image: int, kind: str, size: tuple[int, int]) -> Case:

@@ -64,7 +64,7 @@ def published(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
 
 
 def paper(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """What the paper measured on a laptop and in a cloud, `ms_min` to `ms_max` milliseconds.
+    """The paper's times on a laptop and in a cloud, `ms_min` to `ms_max` milliseconds.
 
     >>> paper().query("part == 'encoder'")["ms_min"].tolist()
     [240.0]
@@ -96,8 +96,9 @@ def this_machine(
     repeats, above a process that has only loaded the libraries; both parts are open in it.
 
     The published columns come first, `inference_ms` being a median. Further columns:
-    `low_ms` and `high_ms`, its 95 % interval; `runs`, how many count; `provider`, which took
-    most of the graph; `nodes` and `fallback_nodes` as in `placement`; and `measured`, what ran.
+    `low_ms` and `high_ms`, its 95 % interval; `runs`, the number that count; `provider`, which
+    took most of the graph; `nodes` and `fallback_nodes` as in `placement`; and `measured`, the
+    model.
     """
     size = _common_size(engines)
     peaks_mb = {name: _above_libraries(peaks, name) for name in engines}
@@ -135,7 +136,7 @@ def this_machine(
                     "provider": provider,
                     "nodes": nodes,
                     "fallback_nodes": fallback,
-                    "measured": _what(engine.info),
+                    "measured": _model(engine.info),
                 }
             )
     here = pd.DataFrame(rows).astype({"nodes": "Int64", "fallback_nodes": "Int64"})
@@ -144,7 +145,7 @@ def this_machine(
 
 
 def placement(engine: Engine, graph: str) -> tuple[str, int | None, int | None]:
-    """What runs most of a graph, `"encoder"` or `"decoder"`; its nodes, and those that fell back.
+    """The provider of most of a graph, "encoder" or "decoder"; its nodes, and those that fell back.
 
     A node fell back if the CPU runs it though another provider was asked first. Numbers are None
     for an engine without a graph, which runs on its device as a whole.
@@ -215,6 +216,6 @@ def _above_libraries(peaks: pd.DataFrame, series: str) -> pd.DataFrame:
     return own.sub(own["import"], axis="index")
 
 
-def _what(info: ModelInfo) -> str:
+def _model(info: ModelInfo) -> str:
     weights = "random weights: for time only" if info.has_random_weights else "trained weights"
     return f"{info.size} at {info.input_size[0]}x{info.input_size[1]}, {weights}"

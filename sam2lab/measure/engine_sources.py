@@ -18,11 +18,6 @@ Source = str | os.PathLike[str] | Mapping[str, Any] | Callable[[], Engine]
 """A bundle's folder, arguments of `open_segmenter`, or a function that opens an engine."""
 
 
-def open_trained(engines: Mapping[str, Engine | Source]) -> dict[str, Engine]:
-    """Engines by name, those given by their source opened."""
-    return {name: trained(name, one) for name, one in prepared(engines, False).items()}
-
-
 def prepared(engines: Mapping[str, Engine | Source], elsewhere: bool) -> dict[str, Engine | bytes]:
     """Engines as they are, and sources as bytes that can be sent to a worker and compared."""
     if not isinstance(engines, Mapping) or not engines:
@@ -45,6 +40,21 @@ def trained(name: str, one: Engine | bytes) -> Engine:
     return engine
 
 
+def arguments(name: str, source: object) -> dict[str, Any]:
+    """Return the arguments of `open_segmenter` for a bundle's folder, or for themselves.
+
+    Paths are text in them, since the arguments may go to another process as JSON.
+    """
+    given = {"model": source} if isinstance(source, str | os.PathLike) else source
+    if not isinstance(given, Mapping) or "model" not in given:
+        raise ValueError(
+            f"engines[{name!r}] is {source!r}; wanted a bundle's folder, or arguments of "
+            'open_segmenter such as {"model": "models/tiny", "threads": 1} or {"model": "tiny", '
+            '"engine": "torch"}'
+        )
+    return {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in given.items()}
+
+
 def _prepared(name: str, one: Engine | Source, elsewhere: bool) -> Engine | bytes:
     if isinstance(one, Engine):
         if elsewhere:
@@ -53,17 +63,12 @@ def _prepared(name: str, one: Engine | Source, elsewhere: bool) -> Engine | byte
                 'use it; give the source instead, {"model": "models/nano"}'
             )
         return one
-    source = {"model": os.fspath(one)} if isinstance(one, str | os.PathLike) else one
-    if not callable(source) and not (isinstance(source, Mapping) and "model" in source):
-        raise ValueError(
-            f"engines[{name!r}] is {one!r}; wanted an Engine, a bundle's folder, or arguments of "
-            'open_segmenter such as {"model": "nano", "engine": "torch"}'
-        )
-    if callable(source) and not elsewhere:
+    if callable(one) and not elsewhere:
         # Here any function will do, even one that cannot be sent.
-        return source()
+        return one()
+    source = one if callable(one) else arguments(name, one)
     try:
-        return pickle.dumps(source if callable(source) else dict(source))
+        return pickle.dumps(source)
     except (pickle.PicklingError, AttributeError, TypeError) as reason:
         raise ValueError(
             f"engines[{name!r}] cannot be sent to an executor's workers ({reason}); give a "

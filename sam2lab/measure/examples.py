@@ -1,4 +1,4 @@
-"""Answers worth looking at: chosen by their rank, and asked for again to see the masks."""
+"""Choose answers by their rank, and ask for them again to see the masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sam2lab.measure.engine_sources import Source, open_trained
+from sam2lab.measure.engine_sources import Source, prepared, trained
 from sam2lab.measure.ground_truth import Sample, samples
 from sam2lab.measure.interactive import InteractiveProtocol, PromptedMasks, prompt_objects
 from sam2lab.runtime.engines.protocol import Engine
@@ -70,8 +70,11 @@ def answer_again(
         if not missing:
             break
     if missing:
-        raise ValueError(f"rows is about images {sorted(missing)}, which ground_truth has not")
-    opened = open_trained(engines)
+        raise ValueError(
+            f"rows is about images {sorted(missing)}, which ground_truth has not; "
+            "give the ground truth of the same table"
+        )
+    opened = {name: trained(name, one) for name, one in prepared(engines, False).items()}
     examples = []
     for row in rows.itertuples():
         photo, masks, _ = found[row.image]

@@ -1,4 +1,4 @@
-"""Photos with what is on them, one at a time: from a COCO-format folder, or from scenes.
+"""Photos with the true masks of their objects, from a COCO-format folder or from scenes.
 
 A ground truth is any iterable of `Sample`s. A sample names a photo and knows how to get it, but
 does not hold it, so that thousands can wait in a queue or travel to other machines.
@@ -26,7 +26,7 @@ Path = str | os.PathLike[str]
 
 
 class Skipped(NamedTuple):
-    """What was not measured, and why.
+    """One object or photo that was not measured, and the reason.
 
     `object` is None for a whole photo, `image` where no photo is known.
     """

@@ -41,8 +41,7 @@ class InteractiveProtocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        unknown = [kind for kind in self.kinds if kind not in KINDS]
-        if unknown or not self.kinds:
+        if not self.kinds or not set(self.kinds) <= set(KINDS):
             raise ValueError(f"kinds is {self.kinds!r}; wanted some of: {', '.join(KINDS)}")
         # JSON takes Python's own whole numbers, and not numpy's.
         object.__setattr__(self, "clicks", whole("clicks", self.clicks, least=1))
@@ -50,7 +49,7 @@ class InteractiveProtocol:
 
 
 class PromptedMasks(NamedTuple):
-    """What an engine made of one prompt.
+    """An engine's answer to one prompt.
 
     `clicks` is the number of clicks so far, 0 for a box. `masks` (C, H, W) and `scores` (C,)
     hold three candidates after a single click, and one mask after any clearer prompt. Points

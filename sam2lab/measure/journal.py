@@ -1,6 +1,6 @@
 """A long measurement on disk: a line of JSON for each finished piece, so that none is lost.
 
-The first line says what is measured. A process that is killed may leave the last line broken:
+The first line names the measurement. A process that is killed may leave the last line broken:
 then that piece is not finished.
 """
 
@@ -17,8 +17,8 @@ Line = dict[str, Any]
 class Journal:
     """A file that only grows, and goes on where an earlier process stopped.
 
-    `about` is what makes pieces belong together: a file about something else is refused. With
-    `anew` an earlier measurement in the file is deleted, whatever it is about.
+    All pieces in a file share one `about`: a file with another one is refused. With `anew` any
+    earlier measurement in the file is deleted.
     """
 
     def __init__(self, file: str | os.PathLike[str], about: Line, anew: bool = False) -> None:
@@ -50,19 +50,15 @@ class Journal:
         _about, *pieces = read_lines(self.path)[0]
         return [piece for piece in pieces if wanted.items() <= piece.items()]
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        self._file.close()
 
 
 def read_lines(path: Path) -> tuple[list[Line], int]:
-    """The whole lines of a journal, what it is about first, and the byte at which they end."""
+    """The whole lines of a journal, `about` first, and the byte at which they end."""
     content = path.read_bytes()
     end = content.rfind(b"\n") + 1
     try:

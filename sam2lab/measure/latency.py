@@ -1,19 +1,19 @@
-"""How long an answer takes: engines asked in turn, each answer a row of a table.
+"""Time answers: engines are asked in turn, and each answer is a row of a table.
 
 Rows stand in the order in which the runs were made. Columns: `series`, `run` (1 is the first
 answer, 0 the opening), `phase`, `encode_ms`, `decode_ms`, `pre_ms` (photo and prompt to
 arrays), `post_ms` (logits to masks), `total_ms`, `cpu_ms` (of all threads of this process), and
 `rss_mb` (10^6 bytes that the process holds after the run, whatever else is in it). `phase` is
-what is known beforehand: `open`, `first`, and `steady` for all the rest; `summarise_latency`
-finds in the data where the warm-up really ends. `table.attrs` holds the `machine`, what is known
-of the `engines`, the `seed`, and whether the measurement was `interrupted`.
+`open`, `first`, or `steady` for all the rest; `summarise_latency` finds in the data where the
+warm-up really ends. `table.attrs` holds the `machine`, facts about the `engines`, the `seed`, and
+whether the measurement was `interrupted`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, perf_counter_ns, process_time, process_time_ns, sleep
@@ -59,7 +59,7 @@ def time_in_turn(
 ) -> pd.DataFrame:
     """Ask every series once in each of `runs` rounds, in an order drawn anew for each round.
 
-    So what slows the machine for a while slows all of them. Each run waits until the threads of
+    So a load on the machine slows all of them. Each run waits until the threads of
     the one before are at rest. By default 1000 runs, or 20 under the ci budget.
 
     An interrupt returns the table of the runs that were finished. With `save_to`, a name in
@@ -75,16 +75,26 @@ def time_in_turn(
             )
     runs = default_runs() if runs is None else whole("runs", runs, least=1)
     seed = whole("seed", seed, least=0)
-    log = _RunLog(save_to)
-    with contextlib.closing(log):
-        log.add(machine=machine.fingerprint(), seed=seed, engines={}, interrupted=False)
+    if save_to is not None and Path(save_to).suffix != ".jsonl":
+        raise ValueError(
+            f"save_to is {os.fspath(save_to)!r}; wanted a name that ends in .jsonl. For a CSV "
+            "file, call to_csv of the table"
+        )
+    lines: list[Line] = []
+    journal = None if save_to is None else Journal(save_to, HEADER, anew=True)
+
+    def keep(line: Line) -> None:
+        lines.append(line)
+        if journal is not None:
+            journal.add(line)
+
+    with journal or contextlib.nullcontext():
         try:
-            engines = {name: _opened(log, name, one) for name, one in series.items()}
-            log.add(engines={str(name): machine.engine_facts(one) for name, one in engines.items()})
-            _ask_in_turn(log, series, engines, runs, seed)
+            for line in _lines(series, runs, seed):
+                keep(line)
         except KeyboardInterrupt:
-            log.add(interrupted=True)
-    return log.table()
+            keep({"interrupted": True})
+    return _table(lines)
 
 
 def time_engines(
@@ -145,33 +155,8 @@ def default_runs() -> int:
     return 20 if settings.budget() == "ci" else 1000
 
 
-class _RunLog:
-    """The runs so far, and what is known of them; with a file, they are in it at once."""
-
-    def __init__(self, file: str | os.PathLike[str] | None) -> None:
-        if file is not None and Path(file).suffix != ".jsonl":
-            raise ValueError(
-                f"save_to is {os.fspath(file)!r}; wanted a name that ends in .jsonl. For a CSV "
-                "file, call to_csv of the table"
-            )
-        self._lines: list[Line] = []
-        self._journal = None if file is None else Journal(file, HEADER, anew=True)
-
-    def add(self, **line: Any) -> None:
-        self._lines.append(line)
-        if self._journal is not None:
-            self._journal.add(line)
-
-    def table(self) -> pd.DataFrame:
-        return _table(self._lines)
-
-    def close(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
-
-
 def _table(lines: list[Line]) -> pd.DataFrame:
-    """Lines that are runs, and in `attrs` what the other lines say; of two the later one."""
+    """The table of the lines that are runs, with all other lines in `attrs`; later ones count."""
     table = pd.DataFrame([line for line in lines if "series" in line], columns=COLUMNS)
     for line in lines:
         if "series" not in line:
@@ -179,24 +164,25 @@ def _table(lines: list[Line]) -> pd.DataFrame:
     return table
 
 
-def _opened(log: _RunLog, name: Name, one: Series) -> Engine:
-    if isinstance(one.engine, Engine):
-        return one.engine
-    cpu_start, start = process_time_ns(), perf_counter_ns()
-    engine = one.engine()
-    total_ms = (perf_counter_ns() - start) / 1e6
-    cpu_ms = (process_time_ns() - cpu_start) / 1e6
-    log.add(**_row(name, 0, "open", {"total_ms": total_ms, "cpu_ms": cpu_ms}))
-    return engine
-
-
-def _ask_in_turn(
-    log: _RunLog,
-    series: Mapping[Any, Series],
-    engines: Mapping[Any, Engine],
-    runs: int,
-    seed: int,
-) -> None:
+def _lines(series: Mapping[Any, Series], runs: int, seed: int) -> Iterator[Line]:
+    """Open the engines and ask them in turn; give a line for each run and each new fact."""
+    yield {
+        "machine": machine.fingerprint(),
+        "seed": seed,
+        "engines": {},
+        "interrupted": False,
+    }
+    engines: dict[Any, Engine] = {}
+    for name, one in series.items():
+        if isinstance(one.engine, Engine):
+            engines[name] = one.engine
+            continue
+        cpu_start, start = process_time_ns(), perf_counter_ns()
+        engines[name] = one.engine()
+        total_ms = (perf_counter_ns() - start) / 1e6
+        cpu_ms = (process_time_ns() - cpu_start) / 1e6
+        yield _row(name, 0, "open", {"total_ms": total_ms, "cpu_ms": cpu_ms})
+    yield {"engines": {str(name): machine.engine_facts(one) for name, one in engines.items()}}
     rng, names = np.random.default_rng(seed), list(engines)
     with tqdm(total=runs * len(names), desc="runs", leave=False) as bar:
         for run in range(1, runs + 1):
@@ -204,16 +190,10 @@ def _ask_in_turn(
             for name in names if run == 1 else rng.permutation(np.array(names, object)):
                 settle()
                 timing = series[name].ask(engines[name], series[name].workload)
-                phase = "first" if run == 1 else "steady"
-                log.add(**_row(name, run, phase, timing._asdict()))
+                yield _row(name, run, "first" if run == 1 else "steady", timing._asdict())
                 bar.update()
 
 
 def _row(name: Name, run: int, phase: str, times: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "series": name,
-        "run": run,
-        "phase": phase,
-        **times,
-        "rss_mb": machine.resident_mb(),
-    }
+    about = {"series": name, "run": run, "phase": phase}
+    return about | {**times, "rss_mb": machine.resident_mb()}

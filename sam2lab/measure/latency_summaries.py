@@ -1,4 +1,4 @@
-"""From tables of runs to the few numbers that one quotes, each with how sure it is."""
+"""Summarise tables of runs in a few numbers, each with its interval."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def summarise_latency(table: pd.DataFrame, column: str = "total_ms") -> pd.DataF
 def latency_ratios(
     table: pd.DataFrame, baseline: str | int | None = None, column: str = "total_ms"
 ) -> pd.DataFrame:
-    """How many times as long as the `baseline` each other series takes, round by round.
+    """The time of each other series as a multiple of the `baseline`'s, round by round.
 
-    Two runs of one round were made within moments of each other, so what slowed the machine
-    slowed both, and cancels in their quotient. Columns: `series`, `baseline`, `rounds` (after
+    Two runs of one round were made within moments of each other, so a load on the machine slowed
+    both, and cancels in their quotient. Columns: `series`, `baseline`, `rounds` (after
     the later of the two warm-ups), `ratio` (the median of the quotients; below 1 is faster) with
     its 95 % interval `ratio_low` to `ratio_high`. The baseline is the first series by default.
     """

@@ -1,4 +1,4 @@
-"""Two engines differ: where does it begin? Their layers are compared one by one.
+"""Compare the layers of two engines one by one, to find where a difference begins.
 
 Both engines answer one prompt, each from its own features, and every layer on the way is kept:
 the pixels after preprocessing, the encoder's blocks, the prompt's tokens, the decoder's layers,
@@ -15,7 +15,7 @@ import pandas as pd
 
 from sam2lab.measure import layers_onnx, layers_torch
 from sam2lab.measure.cases import draw_cases
-from sam2lab.measure.parity import tensor_errors
+from sam2lab.measure.parity import check_same_input_size, tensor_errors
 from sam2lab.runtime import images as photos
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.engines.onnx import OnnxEngine
@@ -49,11 +49,7 @@ def trace_layers(
     `TorchEngine` and `OnnxEngine` show their layers; of any other engine, only what goes in and
     what comes out is compared.
     """
-    if engine_a.info.input_size != engine_b.info.input_size:
-        raise ValueError(
-            f"engine_a takes {engine_a.info.input_size} and engine_b {engine_b.info.input_size} "
-            "(height, width); their layers have different shapes: export both at one input_size"
-        )
+    check_same_input_size(engine_a, engine_b)
     (case,) = draw_cases([image], [kind], seed=seed)
     prompt = dict(case.prompt)
     if kind == "refine":
@@ -104,8 +100,8 @@ def _look(engine: Engine, photo: npt.NDArray[Any], prompt: dict[str, Any]) -> di
         watched, layers = layers_onnx.watched(engine)
         encoder, decoder = _run(watched, layers, pixels, prompts)
     elif hasattr(module, "sam_prompt_encoder"):
-        with layers_torch.Watch(module) as watch:
-            encoder, decoder = _run(engine, watch.layers, pixels, prompts)
+        with layers_torch.watched(module) as layers:
+            encoder, decoder = _run(engine, layers, pixels, prompts)
     else:
         encoder, decoder = _run(engine, {}, pixels, prompts)
     of_prompt = {name: decoder.pop(name) for name in OF_PROMPT if name in decoder}

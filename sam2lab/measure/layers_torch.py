@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from sam2lab.runtime.engines.protocol import Float32
@@ -12,37 +12,29 @@ from sam2lab.runtime.engines.protocol import Float32
 Naming = Callable[[Any], dict[str, Any]]
 
 
-class Watch:
-    """Within the `with` block, keeps every layer that a SAM2Base module computes, in order."""
+@contextmanager
+def watched(module: Any) -> Iterator[dict[str, Float32]]:
+    """Give a dictionary that a SAM2Base fills with every layer that it computes in the context."""
+    layers: dict[str, Float32] = {}
 
-    def __init__(self, module: Any) -> None:
-        self.layers: dict[str, Float32] = {}
-        self._module = module
-        self._hooks = ExitStack()
-
-    def __enter__(self) -> Watch:
-        first_block = self._module.image_encoder.trunk.blocks[0]
-        self._hooks.enter_context(
-            first_block.register_forward_pre_hook(
-                lambda _, inputs: self._keep({"position": inputs[0]})
-            )
-        )
-        for watched, name_layers in _watched(self._module):
-            self._hooks.enter_context(watched.register_forward_hook(self._hook(name_layers)))
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._hooks.close()
-
-    def _hook(self, name_layers: Naming) -> Callable[[Any, Any, Any], None]:
-        return lambda _module, _inputs, output: self._keep(name_layers(output))
-
-    def _keep(self, named: dict[str, Any]) -> None:
+    def keep(named: dict[str, Any]) -> None:
         for name, tensor in named.items():
-            self.layers[name] = tensor.detach().float().cpu().numpy().copy()
+            layers[name] = tensor.detach().float().cpu().numpy().copy()
+
+    def hook(name_layers: Naming) -> Callable[[Any, Any, Any], None]:
+        return lambda _module, _inputs, output: keep(name_layers(output))
+
+    first_block = module.image_encoder.trunk.blocks[0]
+    with ExitStack() as hooks:
+        hooks.enter_context(
+            first_block.register_forward_pre_hook(lambda _, inputs: keep({"position": inputs[0]}))
+        )
+        for part, name_layers in _named_parts(module):
+            hooks.enter_context(part.register_forward_hook(hook(name_layers)))
+        yield layers
 
 
-def _watched(module: Any) -> Iterator[tuple[Any, Naming]]:
+def _named_parts(module: Any) -> Iterator[tuple[Any, Naming]]:
     """Sub-modules of a SAM2Base, and names for what they return."""
     encoder, decoder = module.image_encoder, module.sam_mask_decoder
     yield encoder.trunk.patch_embed, _named("patch_embed")

@@ -1,4 +1,4 @@
-"""What a time was measured on, without which it says nothing."""
+"""Describe the machine, its software and an engine, without which a time has no meaning."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ MB = 1e6
 
 
 def fingerprint(engine: Engine | None = None) -> Facts:
-    """The machine and its software, and what an `engine` runs if one is given.
+    """The machine and its software, with `engine_facts` if an `engine` is given.
 
     It holds no user, host or folder name. `cores` are those of the processor, `usable_cores` those
     that this process may use, in a container too (see `cores.usable`); `memory_mb` counts 10^6
-    bytes. See `engine_facts` for the rest.
+    bytes.
 
     >>> facts = fingerprint()
     >>> facts["cores"] >= 1, facts["memory_mb"] > 0, "python" in facts
@@ -73,7 +73,7 @@ def fingerprint(engine: Engine | None = None) -> Facts:
 
 
 def engine_facts(engine: Engine) -> Facts:
-    """What an engine runs: the model, its weights, and where its work is done.
+    """The model of an engine, its weights, and the place where its work is done.
 
     `engine_key` changes with the weights. An engine that reports its execution providers also
     has `providers`; `threads` is what it was given, and 0 leaves the number to the library.

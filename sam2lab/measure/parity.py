@@ -1,4 +1,4 @@
-"""Are two engines the same model? Both answer the same prompts, and the answers are compared.
+"""Compare two engines that should be the same model, by their answers to the same prompts.
 
 Both engines are asked through a `Segmenter`, so preprocessing, prompts and postprocessing count
 too. A table is about one pair of engines; `pd.concat({size: table, …}, names=["size"])` puts
@@ -37,7 +37,7 @@ def compare_tensors(
     """
     _check_engines(engine_a, engine_b)
     listed = _listed(images)
-    _same_input_size(engine_a, engine_b)
+    check_same_input_size(engine_a, engine_b)
     asked = draw_cases(listed, kinds, seed=seed)
     a, b = _Side(engine_a, listed), _Side(engine_b, listed)
     rows = []
@@ -76,9 +76,10 @@ def compare_masks(
     a, b = _Side(engine_a, listed), _Side(engine_b, listed)
     rows = []
     for number, case in enumerate(asked):
-        logits_a, logits_b = _earlier_logits(case, a, b)
-        answer_a = a.answer(case, logits_a, multi_mask_output)
-        answer_b = b.answer(case, logits_b, multi_mask_output)
+        answer_a, answer_b = (
+            side.ask(case, case.prompt, mask_input=logits, multi_mask_output=multi_mask_output)
+            for side, logits in zip((a, b), _earlier_logits(case, a, b), strict=True)
+        )
         for candidate in range(len(answer_a.masks)):
             score_error = abs(answer_a.scores[candidate] - answer_b.scores[candidate])
             rows.append(
@@ -95,7 +96,7 @@ def compare_masks(
 
 
 def tensor_errors(a: Float32, b: Float32) -> dict[str, Any]:
-    """How far `b` is from `a`: the columns of `compare_tensors` for one tensor.
+    """The distance of `b` from `a`: the columns of `compare_tensors` for one tensor.
 
     >>> errors = tensor_errors(np.array([1.0, -1.0]), np.array([1.0, -0.5]))
     >>> errors["max_abs_error"], errors["mean_abs_error"], errors["relative_error"]
@@ -109,13 +110,14 @@ def tensor_errors(a: Float32, b: Float32) -> dict[str, Any]:
         "shape": "x".join(str(side) for side in wide_a.shape),
         "max_abs_error": largest,
         "mean_abs_error": float(error.mean()),
-        "relative_error": _ratio(largest, spread),
+        # A constant tensor has no spread, so that any error is infinite.
+        "relative_error": largest and (largest / spread if spread else float("inf")),
         "cosine": float(np.vdot(wide_a, wide_b)) / norms if norms else float(largest == 0),
     }
 
 
 def mask_errors(a: Mask, b: Mask) -> dict[str, Any]:
-    """How far mask `b` (H, W) is from mask `a`: the columns of `compare_masks` for one mask."""
+    """The distance of mask `b` (H, W) from mask `a`: the columns of `compare_masks`."""
     flipped = int(np.count_nonzero(a ^ b))
     return {
         "area_px": int(np.count_nonzero(a)),
@@ -133,25 +135,15 @@ class _Side:
         self.segmenter = Segmenter(engine)
         self.embeddings: list[ImageEmbedding] = self.segmenter.embed_images(list(images))
 
-    def first_answer(self, case: Case) -> Prediction:
-        """The answer to the case's first click, which `refine` starts from."""
-        return self.segmenter.segment_images(
-            embeddings=self.embeddings[case.image], **case.first_click
-        )[0]
-
-    def answer(self, case: Case, mask_input: Float32 | None, multi_mask_output: bool) -> Prediction:
-        """The answer to a case, as a user gets it."""
-        return self.segmenter.segment_images(
-            embeddings=self.embeddings[case.image],
-            **case.prompt,
-            mask_input=mask_input,
-            multi_mask_output=multi_mask_output,
-        )[0]
+    def ask(self, case: Case, prompt: dict[str, Any], **options: Any) -> Prediction:
+        """The answer to a prompt on a case's image, as a user gets it."""
+        embedding = self.embeddings[case.image]
+        return self.segmenter.segment_images(embeddings=embedding, **prompt, **options)[0]
 
     def tensors(
         self, image: int, asked: Sequence[Case], mask_inputs: Sequence[Float32 | None]
     ) -> dict[str, Float32]:
-        """What encoder and decoder give for one image, by name."""
+        """The tensors that encoder and decoder give for one image, by name."""
         features = self.embeddings[image].features
         answers = [self._decode(*question) for question in zip(asked, mask_inputs, strict=True)]
         logits = np.concatenate([answer.logits for answer in answers])
@@ -172,10 +164,10 @@ class _Side:
 
 
 def _earlier_logits(case: Case, a: _Side, b: _Side) -> tuple[Float32 | None, Float32 | None]:
-    """What each side refines: its own logits, of the candidate that a scores best."""
+    """The logits that each side refines: its own, of the candidate that a scores best."""
     if case.kind != "refine":
         return None, None
-    first_a, first_b = a.first_answer(case), b.first_answer(case)
+    first_a, first_b = a.ask(case, case.first_click), b.ask(case, case.first_click)
     best = int(np.argmax(first_a.scores))
     return first_a.logits[best : best + 1], first_b.logits[best : best + 1]
 
@@ -199,17 +191,11 @@ def _check_engines(engine_a: Engine, engine_b: Engine) -> None:
             )
 
 
-def _same_input_size(engine_a: Engine, engine_b: Engine) -> None:
+def check_same_input_size(engine_a: Engine, engine_b: Engine) -> None:
+    """Raise a `ValueError` if the tensors of two engines differ in shape."""
     size_a, size_b = engine_a.info.input_size, engine_b.info.input_size
     if size_a != size_b:
         raise ValueError(
             f"engine_a takes {size_a} and engine_b {size_b} (height, width), so their tensors "
             "have different shapes; export both at one input_size, or use compare_masks"
         )
-
-
-def _ratio(error: float, spread: float) -> float:
-    """Error in units of the spread; a constant tensor has none, and any error is infinite."""
-    if error == 0:
-        return 0.0
-    return error / spread if spread else float("inf")

@@ -1,4 +1,4 @@
-"""What a series of times says, and how sure that is. Arrays in run order go in, numbers come out.
+"""Summarise a series of times, with intervals. Arrays in run order go in, numbers come out.
 
 Times are not normally distributed: the first are slow, some are very slow, and neighbours
 resemble each other. So everything here uses medians and ranks, the end of the warm-up is found
@@ -47,7 +47,7 @@ class Interval(NamedTuple):
 
 
 def warm_up_end(values: npt.ArrayLike) -> int:
-    """How many of the first runs are warm-up: the last change point that leads down to a level.
+    """The number of first runs that are warm-up: up to the last change point down to a level.
 
     Times are measured from the median of the second half, in units of its spread, beyond 5 of
     them on a logarithmic scale. For every k in the first half, a step down after run k is fitted
@@ -111,7 +111,7 @@ def tail_share(drawn: float) -> float:
 
 
 def drift_percent(values: npt.ArrayLike) -> Interval:
-    """How much slower the last run is than the first, in percent of the median.
+    """The slowdown from the first run to the last, in percent of the median.
 
     The slope is Theil and Sen's, the median of the slopes between all pairs of runs, with Sen's
     95 % interval: if that holds 0, no drift was shown. It is too narrow where neighbouring runs
@@ -138,7 +138,7 @@ def drift_percent(values: npt.ArrayLike) -> Interval:
 
 
 def outliers(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Which runs lie more than 3.5 robust standard deviations from the median, either way.
+    """True for each run more than 3.5 robust standard deviations from the median, either way.
 
     They are to be reported, never dropped: a user waits for these runs too.
 
@@ -165,7 +165,7 @@ def checked(values: npt.ArrayLike) -> Times:
 
 
 def _step_down(series: Times) -> int:
-    """After how many runs the best step down comes, or 0 if none is accepted."""
+    """The number of runs before the best step down, or 0 if none is accepted."""
     n = len(series)
     centre, spread = _centre_and_spread(series[n // 2 :])
     # Times that are all the same have no spread: take a millionth of them.
@@ -176,7 +176,7 @@ def _step_down(series: Times) -> int:
 
 
 def _best_step(z: Times) -> int:
-    """After how many runs the best step down of these distances comes, or 0."""
+    """The number of runs before the best step down of these distances, or 0."""
     n = len(z)
     runs = np.arange(n)
     line = np.linalg.qr(np.stack([np.ones(n), runs - runs.mean()], axis=1))[0]

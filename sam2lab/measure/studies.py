@@ -1,7 +1,7 @@
-"""What the time depends on: each study varies one thing and keeps everything else the same.
+"""Find what the time depends on: each study varies one thing and keeps all else the same.
 
 A study is a table of `time_in_turn`, whose `series` is the value that varies. All values are
-timed in turn, so that a slow minute of the machine is not mistaken for an effect. Further
+timed in turn, so that a slow minute of the machine does not look like an effect. Further
 arguments (`runs`, `seed`, `save_to`) go to `time_in_turn`.
 """
 

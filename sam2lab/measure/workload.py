@@ -1,4 +1,4 @@
-"""What an engine is timed on: a photo and a prompt, and a clock at every step to the masks."""
+"""A photo and a prompt to time an engine on, with a clock at every step to the masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32, ModelInfo
 
 
 class Timing(NamedTuple):
-    """How long one answer took, in ms; `cpu_ms` is that of all threads of this process."""
+    """The times of one answer in ms; `cpu_ms` is that of all threads of this process."""
 
     pre_ms: float
     encode_ms: float
@@ -48,7 +48,7 @@ class Workload:
 
     @classmethod
     def with_points(cls, image: Any, points: int, objects: int = 1, seed: int = 0) -> Workload:
-        """Random positive clicks: so many `points` for each of so many `objects`.
+        """Random positive clicks: the number `points` for each of the number `objects`.
 
         The clicks of a smaller workload are the first of a larger one with the same seed.
 
@@ -89,7 +89,7 @@ def time_answer(engine: Engine, workload: Workload) -> Timing:
 
 
 def sending_file(file: bytes) -> Callable[[Any, Workload], Timing]:
-    """A way to time a `RemoteEngine` that is sent the photo's file, as cloud services are.
+    """A function that times a `RemoteEngine`, which gets the photo's file as cloud services do.
 
     Only the prompt of the workload is used. The server does all the work, so its parts are not
     known here: they are NaN, and `cpu_ms` is that of asking.

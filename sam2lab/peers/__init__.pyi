@@ -1,4 +1,4 @@
-"""What `import sam2lab.peers` offers."""
+"""The names that `import sam2lab.peers` offers."""
 
 from .bench import compare as compare
 from .capability_table import capabilities as capabilities

@@ -22,7 +22,7 @@ PROMPTS_PER_KIND = 2
 
 
 def clicks(objects: int, image_size: tuple[int, int]) -> PromptBatch:
-    """Return a click on each of so many objects, spread over a photo of (height, width)."""
+    """Return one click for each of `objects`, spread over a photo of (height, width)."""
     drawn = np.random.default_rng(0).uniform(0.05, 0.95, (objects, 1, 2))
     points = drawn * np.array(image_size[::-1])
     return prompts.encode(
@@ -36,7 +36,7 @@ def middle(photo: Photo) -> Float32:
 
 
 def write_reference(job: Job, out: Path) -> None:
-    """Write what SAM2ImagePredictor answers: masks of each case, and the best of a first click.
+    """Write the answers of SAM2ImagePredictor: masks of each case, and the best of a first click.
 
     `refine` begins with the logits of the original's own first answer, the same for all peers.
     """

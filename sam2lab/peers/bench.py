@@ -1,4 +1,4 @@
-"""`compare`: measure every peer in one run, by turns, so that the machine's moods meet all."""
+"""Measure every peer in one run, by turns, so that a load on the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from tqdm.auto import tqdm
 from sam2lab import settings
 from sam2lab.measure import machine
 from sam2lab.measure.journal import Journal
-from sam2lab.peers import rounds as in_rounds
 from sam2lab.peers.comparison import Comparison
 from sam2lab.peers.files import Files
+from sam2lab.peers.phases import decode, encode, start
 from sam2lab.peers.plan import Entry, Plan
-from sam2lab.peers.starts import start
 from sam2lab.peers.table import chosen
 from sam2lab.runtime import images
 from sam2lab.runtime.arguments import whole
@@ -39,13 +38,13 @@ def compare(
 ) -> Comparison:
     """Measure our export and its peers with the same weights, photo and threads.
 
-    Photos are 1024 x 1024 pixels inside, whatever the `size`: no other is known to all peers.
+    Photos are 1024 x 1024 pixels inside for every `size`: all peers know only this one.
     `contenders` are names in `PEERS`, ours among them in any case. In each of `rounds` every
     peer encodes once, in an order drawn anew, and in as many more it answers one prompt and 64;
     in each of `starts` it begins in a fresh process. Without `threads` all cores are used.
 
-    The result also tells which peers are missing or failed, and why. What was exported is kept in
-    `folder`, with the result as peers.json and what is finished of a run that is interrupted: the
+    The result also tells which peers are missing or failed, and why. `folder` keeps the exported
+    files, the result as peers.json, and the finished part of an interrupted run, with which the
     same call goes on.
     """
     small = settings.budget() == "ci"
@@ -68,7 +67,7 @@ def compare(
 def _run(plan: Plan, folder: Path) -> Comparison:
     for entry in plan.entries:
         if entry.peer.missing is not None:
-            entry.drop("missing", entry.peer.missing)
+            entry.state, entry.reason = "missing", entry.peer.missing
     ours = plan.entries[0]
     if ours.state == "missing":
         raise ModuleNotFoundError(f"peers are compared with our export: {ours.reason}")
@@ -79,8 +78,8 @@ def _run(plan: Plan, folder: Path) -> Comparison:
     about = plan.about()
     file = folder / JOURNAL
     with _journal(file, about) as journal:
-        in_rounds.encode(plan, journal)
-        in_rounds.decode(plan, journal)
+        encode(plan, journal)
+        decode(plan, journal)
         start(plan, journal)
         lines = journal.lines()
     about["date"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -94,5 +93,5 @@ def _journal(file: Path, about: dict[str, Any]) -> Journal:
     try:
         return Journal(file, about)
     except ValueError:
-        # Of another run, which was not taken up again.
+        # The journal of another run, with other settings.
         return Journal(file, about, anew=True)

@@ -1,4 +1,4 @@
-"""Tell what each peer can do: measured where a run shows it, read where none can."""
+"""List what each peer can do, as a run measured it or as its own documents say."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sam2lab.peers.table import PEERS
 
 YES, NO, UNKNOWN = "yes", "no", "?"
 
-# Masks that differ no more than this from the original's, or from those that the same numbers
-# gave for a single click, show that a prompt is used; one that is ignored changes far more.
+# Masks that differ no more than this from the original's, or from those of the same weights for
+# a single click, show that a prompt is used: a prompt that is ignored changes far more.
 NEAR = 0.05
-# A photo that is shrunk in another way changes few pixels of a mask; rounding changes fewer.
+# Another way to shrink a photo changes few pixels of a mask; rounding changes fewer.
 VERY_NEAR = 0.0005
 
 
@@ -33,7 +33,7 @@ def capabilities(comparison: Comparison) -> pd.DataFrame:
 
 
 def _read(names: list[str]) -> list[dict[str, str]]:
-    """Collect what the peers' own files say."""
+    """Collect the attribute `can` of these peers, a row for each capability."""
     peers = [PEERS[name] for name in names if name in PEERS]
     rows = []
     for capability in dict.fromkeys(key for peer in peers for key in peer.can):

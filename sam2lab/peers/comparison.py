@@ -1,4 +1,4 @@
-"""Keep what a run of `compare` found as JSON, and tell it as tables."""
+"""Keep the measurements of `compare` as JSON, and give them as tables."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Line = dict[str, Any]
 
 FORMAT, VERSION = "sam2lab-peers", 1
 
-# What is measured in rounds, and so has a ratio to ours, round by round.
+# These are measured in rounds, and so have a ratio to ours, round by round.
 ROUNDS = ("encode_ms", "decode_ms", "many_ms")
 RATIOS = ["series", "baseline", "rounds", "ratio", "ratio_low", "ratio_high"]
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What was measured.
+    """The measurements of one run.
 
     `about` holds the machine, versions and settings, `contenders` the peers that took part, and
     `lines` all measurements in order, each with its `phase`: answers, encode, decode, start or
@@ -148,24 +148,19 @@ class Comparison:
             for ours, theirs in (("ratio", "ratio"), ("low", "ratio_low"), ("high", "ratio_high")):
                 rows[f"{stem}_{ours}"] = found[theirs].astype(float)
         rows["peak_mb"] = peaks.groupby("series")["peak_mb"].median()
-        rows["iou"] = self._least_iou()
+        found = self.agreement().query("kind != 'several at once'")
+        rows["iou"] = found.groupby("series")["iou"].min()
         rows["own_iou"] = starts.groupby("series")["iou"].min()
         return rows.reset_index(drop=True)
 
     def many_share(self) -> pd.DataFrame:
         """Return the time of each of 64 prompts in one call over that of one alone, by `series`."""
         times = self.times().dropna(subset=["many_ms"])
-        rows = []
-        for name, group in times.groupby("series", sort=False):
-            found = statistics.median_interval((group["many_ms"] / group["decode_ms"]).to_numpy())
-            rows.append(
-                {"series": name, "share": found.value, "low": found.low, "high": found.high}
-            )
+        rows = [
+            (name, *statistics.median_interval(group["many_ms"] / group["decode_ms"]))
+            for name, group in times.groupby("series", sort=False)
+        ]
         return pd.DataFrame(rows, columns=["series", "share", "low", "high"])
-
-    def _least_iou(self) -> pd.Series:
-        found = self.agreement()
-        return found[found["kind"] != "several at once"].groupby("series")["iou"].min()
 
     def _of(self, phase: str) -> pd.DataFrame:
         rows = [

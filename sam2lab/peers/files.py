@@ -1,4 +1,4 @@
-"""Make each peer's files and keep them in a folder, by what went into them."""
+"""Make each peer's files, keep them in a folder, and start a peer's process with them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from sam2lab.reference import zoo
 from sam2lab.runtime.files import replacing
 
 PACKAGE = Path(__file__).parents[1]
-# The packages whose code decides what is in our own files.
+# The code in these packages decides about the content of our own files.
 SOURCES = ("export", "graphs", "quantize", "reference", "runtime", "scenes")
 
 
 class Files:
     """Weights, a photo, and the files that each peer made of the weights.
 
-    Files are made once, and again when a version, the weights or the code that makes them
-    changes.
+    Files are made once, and again after a change of a version, of the weights or of the code that
+    makes them.
     """
 
     def __init__(
@@ -67,16 +67,18 @@ class Files:
         with replacing(self.photo) as beside, beside.open("wb") as file:
             np.save(file, photo)
 
-    def job(self, peer: PeerRow, **further: Any) -> dict[str, Any]:
-        """Return the values of a peer's `Job`."""
-        return {
+    def start(self, peer: PeerRow, folder: Path, **further: Any) -> Child:
+        """Start a peer's process with its job: the files are in `folder`, or go there."""
+        child = Child(work, peer.kind, Job)
+        child.tell(
             **self.model,
-            "checkpoint": str(self.checkpoint),
-            "folder": str(self.place(peer)),
-            "photo": str(self.photo),
-            "click": self.click,
+            checkpoint=str(self.checkpoint),
+            folder=str(folder),
+            photo=str(self.photo),
+            click=self.click,
             **further,
-        }
+        )
+        return child
 
     def place(self, peer: PeerRow) -> Path:
         """Return where a peer's files lie, or will."""
@@ -98,8 +100,7 @@ class Files:
         unfinished = self.folder / f".{place.name}.{secrets.token_hex(4)}"
         unfinished.mkdir()
         try:
-            with Child(work, maker.kind, Job) as child:
-                child.tell(**self.job(maker, folder=str(unfinished), source=str(source)))
+            with self.start(maker, unfinished, source=str(source)) as child:
                 child.ask(do="make")
             for stale in self.folder.glob(f"{_slug(maker.name)}-{'?' * 12}"):
                 shutil.rmtree(stale)
@@ -114,9 +115,8 @@ class Files:
         key = _digest([_sources(code), self.photo_digest, torch.__version__])
         file = self.folder / f"reference-{key[:12]}.npz"
         if not file.exists():
-            original = PEERS["PyTorch"]
-            with replacing(file) as beside, Child(work, original.kind, Job) as child:
-                child.tell(**self.job(original))
+            original = self.start(PEERS["PyTorch"], self.checkpoint)
+            with original as child, replacing(file) as beside:
                 child.ask(do="reference", out=str(beside))
         return file
 
@@ -126,7 +126,7 @@ class Files:
 
 
 def size_mb(place: Path) -> float:
-    """Return 10^6 bytes of a peer's graphs with their weights, or of its checkpoint."""
+    """Return the 10^6 bytes of a peer's graphs with their weights, or of its checkpoint."""
     graphs = [place] if place.is_file() else [p for p in place.iterdir() if ".onnx" in p.name]
     return sum(path.stat().st_size for path in graphs) / 1e6
 

@@ -1,4 +1,4 @@
-"""What a peer is told in its own process, and SAM 2 as Meta builds it.
+"""Tell a peer its task in its own process, and build SAM 2 as Meta does.
 
 This file imports only the standard library, so that a fresh process pays for nothing else.
 """
@@ -17,8 +17,8 @@ TORCHVISION = Path(__file__).parents[1] / "reference" / "_torchvision.py"
 class Job:
     """One peer's task. All values are plain, so that they go to another process as JSON.
 
-    `size` and `version` name the model, whose weights are in `checkpoint` and whose sam2 config
-    is the file `config`; photos are `side` x `side` pixels inside. `folder` holds the peer's
+    `size` and `version` name the model, `checkpoint` is the file of its weights and `config` that
+    of its sam2 config; photos are `side` x `side` pixels inside. `folder` holds the peer's
     files, or is where to write them; `source` holds those of the peer that it is made from.
     `threads` is for `Peer.open`. `photo`, `click` (x, y) and `encodes`, how often to encode the
     photo, are for `Peer.first_mask`.
@@ -60,7 +60,7 @@ class Job:
         yield masks[int(np.argmax(scores))] > 0
 
     def prepare_sam2(self) -> None:
-        """Make `import sam2` possible where torch and torchvision do not fit: see that module."""
+        """Make `import sam2` possible where torch and torchvision do not fit: see `TORCHVISION`."""
         try:
             importlib.import_module("torchvision")
             return

@@ -22,7 +22,7 @@ TIMES = {
 
 
 def report(comparison: Comparison) -> str:
-    """Return everything that was found, in four tables and a few lines."""
+    """Return the whole comparison in four tables and a few lines."""
     parts = [
         _heading(comparison),
         "Median milliseconds; in brackets the median of paired runs as a multiple of ours, with "
@@ -101,27 +101,22 @@ def _masses(comparison: Comparison) -> pd.DataFrame:
 
 
 def _shares(comparison: Comparison) -> pd.DataFrame:
-    """Return the other way round, as goals are written: ours over theirs."""
+    """Return our times as shares of theirs, the inverse of the ratios, as goals are written."""
     rows = comparison.summary().query("state == 'ran'")
     own = rows[rows["contender"] == OURS].iloc[0]
-    alone = comparison.many_share().set_index("series")
-    cells = []
-    for _, row in rows.iterrows():
-        name = row["contender"]
-        many = alone.loc[name] if name in alone.index else None
-        cells.append(
-            {
-                "": name,
-                **{
-                    title: _ratio(*(1 / row[f"{stem}_{end}"] for end in ("ratio", "high", "low")))
-                    for stem, title in TIMES.items()
-                },
-                "memory": _number(own["peak_mb"] / row["peak_mb"]),
-                "one of 64 / one alone": ""
-                if many is None
-                else _ratio(many["share"], many["low"], many["high"]),
-            }
-        )
+    alone = comparison.many_share().set_index("series").reindex(rows["contender"])
+    cells = [
+        {
+            "": row["contender"],
+            **{
+                title: _ratio(*(1 / row[f"{stem}_{end}"] for end in ("ratio", "high", "low")))
+                for stem, title in TIMES.items()
+            },
+            "memory": _number(own["peak_mb"] / row["peak_mb"]),
+            "one of 64 / one alone": _ratio(*alone.loc[row["contender"]]),
+        }
+        for _, row in rows.iterrows()
+    ]
     return pd.DataFrame(cells)
 
 

@@ -13,7 +13,7 @@ from sam2lab.runtime.engines.protocol import Engine, Features, Float32, ModelInf
 
 # The one input size that all peers know.
 SIDE = 1024
-# How photos and prompts are prepared for all of them.
+# Photos and prompts are prepared for this model, the same for all peers.
 INFO = ModelInfo("peer", "peer", (SIDE, SIDE), "random:0")
 
 
@@ -80,7 +80,7 @@ class TwoGraphs:
 
 
 def mask_of(prompts: PromptBatch) -> tuple[Float32, Float32]:
-    """Return the mask (M, 1, h, w) of a prompt, zeros if none, and whether it counts (1,)."""
+    """Return the mask (M, 1, h, w) of a prompt, or zeros, and 1 if it counts, else 0 (1,)."""
     given = prompts.mask_input
     blank = np.zeros((1, 1, SIDE // 4, SIDE // 4), np.float32)
     return blank if given is None else given, np.array([given is not None], np.float32)

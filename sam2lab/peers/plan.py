@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sam2lab.measure import machine
-from sam2lab.measure.child import ChildError
+from sam2lab.measure.child import Child, ChildError
 from sam2lab.peers.comparison import Line
 from sam2lab.peers.files import Files, size_mb
 from sam2lab.peers.table import OURS, PeerRow
@@ -19,7 +19,7 @@ from sam2lab.peers.table import OURS, PeerRow
 
 @dataclass
 class Entry:
-    """A peer in a run, and what became of it."""
+    """A peer in a run, with the place of its files and its state."""
 
     peer: PeerRow
     place: Path | None = None
@@ -30,9 +30,6 @@ class Entry:
     def name(self) -> str:
         return self.peer.name
 
-    def drop(self, state: str, reason: str) -> None:
-        self.state, self.reason = state, reason
-
     @contextmanager
     def dropped_if_failing(self) -> Iterator[None]:
         """Drop a peer that fails inside, so that the others go on; raise if it is ours."""
@@ -41,10 +38,10 @@ class Entry:
         except ChildError as error:
             if self.name == OURS:
                 raise ChildError(f"our own export failed: {error}") from None
-            self.drop("failed", str(error))
+            self.state, self.reason = "failed", str(error)
 
     def told(self) -> Line:
-        """Return what a `Comparison` says of it."""
+        """Return the entry's line in a `Comparison`."""
         return {
             "contender": self.name,
             "state": self.state,
@@ -73,6 +70,11 @@ class Plan:
         """The entries that have not dropped out."""
         return [entry for entry in self.entries if entry.state == "ran"]
 
+    def start(self, entry: Entry, **further: Any) -> Child:
+        """Start an entry's process with its files."""
+        assert entry.place is not None, "made before anything is measured"
+        return self.files.start(entry.peer, entry.place, **further)
+
     def turns(self, phase: str, count: int) -> Iterator[tuple[int, list[Entry]]]:
         """Number the rounds from 1 on, each with the entries in an order of its own."""
         for number in range(1, count + 1):
@@ -81,15 +83,13 @@ class Plan:
             yield number, [here[i] for i in drawn]
 
     def about(self) -> Line:
-        """Return what a run is taken up by, and the machine and versions it is told with."""
+        """Return all that two runs must share for one to go on with the other."""
         versions: dict[str, str] = {}
         for entry in self.running:
             versions |= entry.peer.versions
         return {
-            "size": self.files.model["size"],
-            "version": self.files.model["version"],
+            **{name: self.files.model[name] for name in ("size", "version", "side")},
             "weights": self.files.weights,
-            "side": self.files.model["side"],
             "photo": self.files.photo_digest,
             "threads": self.threads,
             "rounds": self.rounds,

@@ -47,14 +47,14 @@ class Peer(Protocol):
 
 @dataclass(frozen=True)
 class PeerRow:
-    """One peer in the table: its class `kind`, and what its attributes say.
+    """One peer in the table: its class `kind`, and the attributes of that class.
 
     `needs` are modules that must be importable, and `get` says how to get them. The versions of
     `distributions` are recorded; with other ones the files are made anew. `is_exact` is False
     where numbers are rounded on purpose. `files` names the peer whose files it runs, itself if
     empty, or is "checkpoint"; `made_from` names the peer whose files `make_files` converts.
     `can` tells what no single run can show, by capability: "yes" or "no", then ": " and where
-    that was read. What is left out it cannot.
+    that was read. A capability that it leaves out counts as "no".
     """
 
     kind: type[Peer]

@@ -1,23 +1,31 @@
-"""What a process of one peer does on request: make its files, or encode and decode with them."""
+"""Do in a peer's own process what its parent asks for, from making files to a first mask.
+
+This file imports only the standard library at its top, so that the way to the first mask pays
+only for what the peer imports.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 Line = dict[str, Any]
 
+STEPS = ("import", "open", "encode", "decode")
+
 
 def work(asked: Iterator[Line], peer: Callable[[], Any], job: Callable[..., Any]) -> Iterator[Line]:
-    """Take a job first, then do what each line asks."""
+    """Take a job first, then call the method that each line names in `do`."""
     worker = _Worker(peer(), job(**next(asked)))
     for line in asked:
         yield getattr(worker, line.pop("do"))(**line)
 
 
 class _Worker:
-    """What can be asked for, by name. Each returns the answer."""
+    """Methods that a line can name. Each returns the answer."""
 
     def __init__(self, peer: Any, job: Any) -> None:
         self.peer, self.job = peer, job
@@ -25,6 +33,23 @@ class _Worker:
     def make(self) -> Line:
         self.peer.make_files(self.job)
         return {}
+
+    def first_mask(self, last: str, out: str) -> Line:
+        """Go as far as step `last` with the peer's own classes; a mask goes into the file `out`."""
+        told: Line = {}
+        way = self.peer.first_mask(self.job)
+        start = perf_counter()
+        for step in STEPS[: 1 + STEPS.index(last)]:
+            before = perf_counter()
+            mask = next(way)
+            told[f"{step}_ms"] = 1000 * (perf_counter() - before)
+        told["first_mask_ms"] = 1000 * (perf_counter() - start)
+        told["uses_torch"] = "torch" in sys.modules
+        if mask is not None:
+            import numpy as np
+
+            np.save(out, mask)
+        return told
 
     def reference(self, out: str) -> Line:
         from sam2lab.peers import agreement
@@ -70,16 +95,15 @@ class _Worker:
         return self._timed(lambda: self.model.encode(self.pixels))
 
     def decode(self, objects: int, times: int) -> Line:
-        """Answer so many clicks in one call, so many times."""
+        """Answer `objects` clicks in one call, `times` times."""
         from sam2lab.peers import agreement
 
         prompts = agreement.clicks(objects, self.photo.shape[:2])
         return self._timed(lambda: self.model.decode(self.features, prompts), times)
 
     def _timed(self, call: Callable[[], Any], times: int = 1) -> Line:
-        """Return the median time; threads that wait by spinning have gone to sleep by then."""
+        """Return the median time, after threads that wait by spinning have gone to sleep."""
         from statistics import median
-        from time import perf_counter
 
         from sam2lab.measure.latency import settle
 

@@ -1,4 +1,4 @@
-"""Accuracy drawn: boxes by engine, the mean against clicks and size, and masks beside the truth."""
+"""Draw accuracy: boxes by engine, the mean by clicks and size, and masks beside the truth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def jaccard_boxes(table: pd.DataFrame) -> Figure:
     """Box plots of the IoU with the truth, by prompt and engine, of `accuracy.evaluate`.
 
     A box reaches from quartile to quartile around the median, whiskers to the 5th and 95th
-    percentile; the diamond is the mean. Of clicks, 1, 3 and 10 are shown.
+    percentile; the diamond is the mean. Answers after 1, 3 and 10 clicks are shown.
     """
     groups = _by_prompt(table)
     engines = list(table["engine"].unique())
@@ -108,7 +108,7 @@ def iou_by_clicks(summary: pd.DataFrame) -> Figure:
 def iou_by_size(summary: pd.DataFrame) -> Figure:
     """The mean IoU with its 95 % interval by size, of `summarise_accuracy(table, by=["size"])`.
 
-    A panel for each prompt; of clicks, 1, 3 and 10 are shown.
+    Each prompt has a panel; answers after 1, 3 and 10 clicks are shown.
     """
     groups = _by_prompt(summary)
     sizes = [size for size in ("small", "medium", "large") if size in set(summary["size"])]
@@ -176,7 +176,7 @@ def _draw_prompt(axes: Any, answer: Any) -> None:
 
 
 def _by_prompt(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of each prompt by its name, of clicks only those that are shown."""
+    """The rows of each prompt by its name, with only the numbers of clicks that are shown."""
     shown = table[(table["kind"] != "clicks") | table["clicks"].isin(CLICKS_SHOWN)]
     groups = shown.groupby(["kind", "clicks"], sort=False)
     return {_prompt(kind, clicks): rows for (kind, clicks), rows in groups}

@@ -1,4 +1,4 @@
-"""Devices compared: time against memory, and this machine among the chipsets."""
+"""Draw devices: time against memory, and this machine among the chipsets."""
 
 from __future__ import annotations
 

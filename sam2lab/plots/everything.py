@@ -1,4 +1,4 @@
-"""Everything that was found in a photo, and what the filters took away."""
+"""Draw all masks that were found in a photo, and the candidates that the filters removed."""
 
 from __future__ import annotations
 

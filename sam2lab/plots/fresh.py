@@ -1,4 +1,4 @@
-"""What a fresh process costs, drawn: the way to the first mask, and the peak of memory."""
+"""Draw the cost of a fresh process: the way to the first mask, and the peak of memory."""
 
 from __future__ import annotations
 

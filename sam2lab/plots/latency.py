@@ -1,4 +1,4 @@
-"""Times drawn: in the order they were measured, as distributions, as ratios, as studies."""
+"""Draw times in the order measured, as distributions, as ratios and as studies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two engines compared: errors by tensor, flipped pixels, IoU by prompt, growth by block."""
+"""Draw how two engines differ: errors by tensor, flipped pixels, IoU by prompt, growth by block."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def iou_by_prompt(table: pd.DataFrame) -> Figure:
 def error_growth(table: pd.DataFrame) -> Figure:
     """How the error grows from block to block in `trace_layers`, the threshold drawn in.
 
-    The first layer above the threshold is named and marked. What has no error lies at the left
-    edge, and at the right one what has an infinite error, that of a constant tensor.
+    The first layer above the threshold is named and marked. Layers without an error lie at
+    the left edge; an infinite error, that of a constant tensor, lies at the right one.
     """
     figure = style.Picture(9, max(3.2, 1.2 + 0.24 * len(table)))
     axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Peers beside ours: times as multiples of ours, memory and files."""
+"""Draw peers beside ours: times as multiples of ours, memory and files."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MASSES = {
 def peer_ratios(summary: pd.DataFrame) -> Figure:
     """Each contender's times as multiples of ours, with 95 % intervals, a panel for each task.
 
-    `summary` is that of a `Comparison`, ours in the first row. Who did not run is named at the
-    side; who takes no several prompts in one call has no dot there.
+    `summary` is that of a `Comparison`, ours in the first row. A peer that did not run is
+    named at the side; one that takes a single prompt in a call has no dot for 64 prompts.
     """
     ours, *names = summary["contender"]
     rows = summary.set_index("contender").loc[names]

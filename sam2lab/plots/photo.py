@@ -1,4 +1,4 @@
-"""Masks over their photo."""
+"""Draw masks over their photo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What 8 bits cost: the damage that each part does, and recipes by time, size and masks."""
+"""Draw the cost of 8 bits: the damage by part, and recipes by time, size and masks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST_HEIGHT = 0.002
 
 
 def block_damage(swept: pd.DataFrame) -> Figure:
-    """What each part of a model loses when it alone is quantised, in the order of computation.
+    """The loss of each part of a model when it alone is quantised, in the order of computation.
 
     `swept` is a table of `quantize.sweep`. The thick bar is the mean loss of IoU, the thin
     line reaches to what one mask in twenty loses.
@@ -44,8 +44,8 @@ def block_damage(swept: pd.DataFrame) -> Figure:
 def pareto(table: pd.DataFrame) -> Figure:
     """Recipes by time and by size, each against IoU with the float model's masks.
 
-    `table` is that of `export.pareto.pareto`. Those that no other beats are blue, the others
-    hollow, the float model, in its first row, is black.
+    `table` is that of `quantize.pareto`. Recipes that no other beats are blue, the others are
+    hollow, and the float model, in the first row, is black.
     """
     figure = style.Picture(10.5, 1.6 + 0.3 * len(table))
     left, middle, right = figure.subplots(1, 3, width_ratios=(4, 2.2, 4))

@@ -1,4 +1,4 @@
-"""What all figures share: colours, a figure that a notebook shows, plain axes, masks and clicks."""
+"""Colours, a figure that a notebook shows, plain axes, masks and clicks, for all figures."""
 
 from __future__ import annotations
 

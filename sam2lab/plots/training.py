@@ -1,4 +1,4 @@
-"""What a model is made of, what it learns from, and how the learning went."""
+"""Draw the parts of a model, the scenes that it learns from, and its learning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OUTLINES = (style.VERMILLION, style.SKY, style.YELLOW, style.GREEN, style.PURPL
 
 
 def parts(counts: Mapping[str, int]) -> Figure:
-    """How many parameters each part of a model has, as bars."""
+    """The number of parameters of each part of a model, as bars."""
     figure = style.Picture(8, 0.6 + 0.4 * len(counts))
     axes = figure.subplots()
     names, values = list(counts), np.array(list(counts.values())) / 1e6

@@ -1,4 +1,4 @@
-"""What `test_child` starts in processes: a file of its own, for it imports nothing else."""
+"""Functions that `test_child` starts in processes; this file imports only the standard library."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_engines_with_random_weights_are_refused() -> None:
     [
         ({}, "engines is {}; wanted names with engines"),
         ([KnownEngine()], "engines is"),
-        ({"a": 3}, r"engines\['a'\] is 3; wanted an Engine"),
+        ({"a": 3}, r"engines\['a'\] is 3; wanted a bundle's folder"),
         ({"a": {"engine": "torch"}}, r"engines\['a'\] is"),
         ({"a": "no-such-folder"}, "neither a size .* nor a folder"),
     ],

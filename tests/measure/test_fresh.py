@@ -86,10 +86,10 @@ def test_an_interrupt_keeps_the_starts_that_were_finished(
     finished = fresh._first_mask
     calls = iter(range(9))
 
-    def interrupted(processes, name):
+    def interrupted(name, job):
         if next(calls) == 1:
             raise KeyboardInterrupt
-        return finished(processes, name)
+        return finished(name, job)
 
     monkeypatch.setattr(fresh, "_first_mask", interrupted)
     table = fresh.cold_start({"nano": nano_bundle}, PHOTO, starts=5)

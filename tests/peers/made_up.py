@@ -1,4 +1,4 @@
-"""A comparison whose numbers are made up, so that what is said of them can be worked out."""
+"""A comparison with made-up numbers, whose tables can be worked out by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABOUT = {
     "machine": {"cpu": "Some CPU", "usable_cores": 2, "memory_mb": 8000, "system": "Linux 6"},
     "versions": {"onnxruntime": "1.31.1"},
 }
-# How slow the machine was in each round, which must not show in a ratio.
+# The slowness of the machine in each round, which must not show in a ratio.
 ROUNDS = (1.0, 3.0, 1.2, 0.9, 2.0)
 # As multiples of ours: encoding, one prompt, each of many, from import to the first mask.
 TAKES = {"sam2lab": (1, 1, 1, 1), "samexporter": (2, 1.5, None, 3), "PyTorch": (4, 2, 2.5, 2)}

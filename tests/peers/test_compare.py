@@ -40,7 +40,7 @@ def run(folder: Path) -> Iterator[Callable[[], Comparison]]:
 
 @pytest.fixture(scope="module")
 def journal(run: Callable[[], Comparison], folder: Path) -> list[dict[str, Any]]:
-    """What was finished of a run that was interrupted when the rounds were done."""
+    """The lines of a run that was interrupted after the rounds."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt

@@ -25,7 +25,7 @@ class Ours:
         "an 8-bit export of SAM 2": "yes: precision='w8a8', calibrated",
         "video": "no: the image model only",
     }
-    # What `open_segmenter` is told beside the folder.
+    # Further arguments of `open_segmenter`, beside the folder.
     options: ClassVar[dict[str, Any]] = {}
 
     def make_files(self, job: Job) -> None:

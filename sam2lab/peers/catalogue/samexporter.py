@@ -1,4 +1,4 @@
-"""samexporter: two ONNX graphs, whose names of inputs and outputs others follow."""
+"""samexporter: two ONNX graphs; other tools follow their names of inputs and outputs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Measure encoding and decoding in rounds: every peer once in each, by turns.
+"""Measure the phases of a run: encode and decode in rounds, then start in fresh processes.
 
-What slows the machine slows all of them, and goes out of their ratios.
+Every peer has its turn once in each round, so that a load on the machine slows all of them and
+cancels in their ratios.
 """
 
 from __future__ import annotations
@@ -8,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from sam2lab.measure.child import Child, ChildError
 from sam2lab.measure.journal import Journal
 from sam2lab.peers.comparison import Line
-from sam2lab.peers.job import Job
 from sam2lab.peers.plan import Entry, Plan
-from sam2lab.peers.worker import work
+from sam2lab.runtime.masks import Mask, iou
 
 # One prompt takes so little time that a single run would be noise.
 DECODES = 5
+# A peer that takes longer than this to begin, as a compiler does, begins only once.
+SLOW_START_MS = 20_000
+# Memory that an allocator keeps for the next call counts too: the first call alone is too low.
+ENCODES_FOR_PEAK = 3
+PEAKS = 1
 
 
 def encode(plan: Plan, journal: Journal) -> None:
@@ -75,14 +81,35 @@ def decode(plan: Plan, journal: Journal) -> None:
         _rounds(plan, journal, "decode", measure)
 
 
+def start(plan: Plan, journal: Journal) -> None:
+    """Go from import to the first mask, then encode for the peak of memory, in turns."""
+    with np.load(plan.files.reference()) as kept:
+        wanted = kept["first mask"]
+    phases = [("start", plan.starts, 1, "decode"), ("peak", PEAKS, ENCODES_FOR_PEAK, "encode")]
+    total = sum(count for _, count, *_ in phases) * len(plan.running)
+    with tqdm(total=total, desc="fresh processes", leave=False) as bar:
+        for phase, count, encodes, last in phases:
+            slow: set[str] = set()
+            for number, order in plan.turns(phase, count):
+                for entry in order:
+                    bar.update()
+                    about = {"phase": phase, "round": number, "contender": entry.name}
+                    done = journal.lines(**about)
+                    if not done and entry.name not in slow:
+                        done = [about | _fresh(plan, entry, encodes, last, wanted)]
+                        journal.add(done[0])
+                    if done and done[0].get("first_mask_ms", 0) > SLOW_START_MS:
+                        slow.add(entry.name)
+
+
 def _answers(plan: Plan, entry: Entry, child: Child, reference: str) -> Line:
     features = str(plan.files.features(entry.peer))
     told = child.ask(do="answer", reference=reference, features=features)
-    # Without an answer there is nothing whose time could be compared.
+    # A peer that answers no click has no time to compare.
     if isinstance(told["iou"]["1 point"], str):
         raise ChildError(told["iou"]["1 point"])
-    found = {"iou": told["iou"], "several": told["several"]}
-    return {"phase": "answers", "contender": entry.name, **found}
+    about = {"phase": "answers", "contender": entry.name}
+    return about | {"iou": told["iou"], "several": told["several"]}
 
 
 def _rounds(plan: Plan, journal: Journal, phase: str, measure: Callable[[Entry], Line]) -> None:
@@ -101,7 +128,17 @@ def _rounds(plan: Plan, journal: Journal, phase: str, measure: Callable[[Entry],
 
 
 def _opened(plan: Plan, entry: Entry, stack: ExitStack) -> Child:
-    child = stack.enter_context(Child(work, entry.peer.kind, Job))
-    child.tell(**plan.files.job(entry.peer, folder=str(entry.place), threads=plan.threads))
+    child = stack.enter_context(plan.start(entry, threads=plan.threads))
     child.ask(do="open")
     return child
+
+
+def _fresh(plan: Plan, entry: Entry, encodes: int, last: str, wanted: Mask) -> Line:
+    """Run one fresh process; a peer's own classes may fail where its files do well."""
+    file = plan.files.folder / "first-mask.npy"
+    try:
+        with plan.start(entry, encodes=encodes) as child:
+            told = child.ask(do="first_mask", last=last, out=str(file))
+    except ChildError as error:
+        return {"error": str(error)}
+    return told | {"iou": iou(np.load(file), wanted)} if last == "decode" else told
