@@ -11,6 +11,7 @@ import numpy as np
 from sam2lab.runtime import images as photos
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Float32
+from sam2lab.runtime.images import ImageLike
 
 KINDS = ("1 point", "point + negative", "3 points", "box", "box + point", "refine")
 
@@ -51,7 +52,7 @@ class Case:
 
 
 def draw_cases(
-    images: Sequence[Any],
+    images: Sequence[ImageLike],
     kinds: Iterable[str] = KINDS,
     prompts_per_kind: int = 1,
     seed: int = 0,

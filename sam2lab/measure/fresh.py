@@ -29,6 +29,7 @@ from sam2lab.measure.workload import Workload
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import BUNDLE_FILE
 from sam2lab.runtime.engines.table import CHECKPOINT, row_of
+from sam2lab.runtime.images import ImageLike
 
 Opening = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -43,7 +44,7 @@ CALLS_FOR_PEAK = 3
 
 def cold_start(
     engines: Mapping[str, Opening],
-    image: Any,
+    image: ImageLike,
     prompt: Mapping[str, Any] | None = None,
     starts: int | None = None,
 ) -> pd.DataFrame:
@@ -69,7 +70,7 @@ def cold_start(
 
 def peak_memory(
     engines: Mapping[str, Opening],
-    image: Any,
+    image: ImageLike,
     prompt: Mapping[str, Any] | None = None,
     repeats: int = 3,
 ) -> pd.DataFrame:
@@ -104,7 +105,7 @@ def _first_mask(name: str, job: Line) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _jobs(
-    engines: Mapping[str, Opening], image: Any, prompt: Mapping[str, Any] | None
+    engines: Mapping[str, Opening], image: ImageLike, prompt: Mapping[str, Any] | None
 ) -> Iterator[dict[str, Line]]:
     """Give each engine's processes their job, with a folder that lasts as long as the context."""
     if not isinstance(engines, Mapping) or not engines:

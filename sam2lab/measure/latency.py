@@ -29,6 +29,7 @@ from sam2lab.measure.journal import Journal, Line, read_lines
 from sam2lab.measure.workload import Timing, Workload, time_answer
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
+from sam2lab.runtime.images import ImageLike
 
 STAGES = ("encode_ms", "decode_ms", "pre_ms", "post_ms", "total_ms", "cpu_ms")
 COLUMNS = ["series", "run", "phase", *STAGES, "rss_mb"]
@@ -99,7 +100,7 @@ def time_in_turn(
 
 def time_engines(
     engines: Mapping[Any, Engine | Callable[[], Engine]],
-    image: Any,
+    image: ImageLike,
     prompt: Mapping[str, Any] | None = None,
     runs: int | None = None,
     seed: int = 0,

@@ -20,6 +20,7 @@ from sam2lab.runtime import images as photos
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Engine, Float32, PromptBatch
+from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.segmenter import Segmenter
 
 Layers = dict[str, Float32]
@@ -34,7 +35,7 @@ THRESHOLD = 1e-3
 def trace_layers(
     engine_a: Engine,
     engine_b: Engine,
-    image: Any,
+    image: ImageLike,
     kind: str = "point + negative",
     threshold: float = THRESHOLD,
     seed: int = 0,

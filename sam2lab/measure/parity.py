@@ -17,6 +17,7 @@ from sam2lab.measure.cases import KINDS, Case, draw_cases
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
+from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.masks import Mask, boundary_iou, iou
 from sam2lab.runtime.segmenter import Prediction, Segmenter
 
@@ -24,7 +25,7 @@ from sam2lab.runtime.segmenter import Prediction, Segmenter
 def compare_tensors(
     engine_a: Engine,
     engine_b: Engine,
-    images: Any,
+    images: ImageLike | list[ImageLike] | tuple[ImageLike, ...],
     kinds: Iterable[str] = KINDS,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -56,7 +57,7 @@ def compare_tensors(
 def compare_masks(
     engine_a: Engine,
     engine_b: Engine,
-    images: Any,
+    images: ImageLike | list[ImageLike] | tuple[ImageLike, ...],
     kinds: Iterable[str] = KINDS,
     multi_mask_output: bool = True,
     prompts_per_kind: int = 1,
@@ -131,7 +132,7 @@ def mask_errors(a: Mask, b: Mask) -> dict[str, Any]:
 class _Side:
     """One of the two engines, with the images embedded once."""
 
-    def __init__(self, engine: Engine, images: Sequence[Any]) -> None:
+    def __init__(self, engine: Engine, images: Sequence[ImageLike]) -> None:
         self.segmenter = Segmenter(engine)
         self.embeddings: list[ImageEmbedding] = self.segmenter.embed_images(list(images))
 
@@ -172,7 +173,7 @@ def _earlier_logits(case: Case, a: _Side, b: _Side) -> tuple[Float32 | None, Flo
     return first_a.logits[best : best + 1], first_b.logits[best : best + 1]
 
 
-def _listed(images: Any) -> list[Any]:
+def _listed(images: ImageLike | list[ImageLike] | tuple[ImageLike, ...]) -> list[ImageLike]:
     """One image or several, as a list."""
     listed = list(images) if isinstance(images, (list, tuple)) else [images]
     if not listed:

@@ -22,6 +22,7 @@ from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Engine
+from sam2lab.runtime.images import ImageLike
 
 POINTS = (1, 2, 4, 8, 16)
 PROMPTS_PER_CALL = (1, 2, 4, 8, 16, 32, 64)
@@ -29,7 +30,7 @@ PROMPTS_PER_CALL = (1, 2, 4, 8, 16, 32, 64)
 
 def images(
     engine: Engine,
-    photos: Mapping[str, Any],
+    photos: Mapping[str, ImageLike],
     prompt: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> pd.DataFrame:
@@ -41,7 +42,7 @@ def images(
 
 
 def points(
-    engine: Engine, image: Any, counts: Sequence[int] = POINTS, **options: Any
+    engine: Engine, image: ImageLike, counts: Sequence[int] = POINTS, **options: Any
 ) -> pd.DataFrame:
     """One object with more and more clicks."""
     return time_in_turn(
@@ -51,7 +52,7 @@ def points(
 
 
 def prompts_per_call(
-    engine: Engine, image: Any, counts: Sequence[int] = PROMPTS_PER_CALL, **options: Any
+    engine: Engine, image: ImageLike, counts: Sequence[int] = PROMPTS_PER_CALL, **options: Any
 ) -> pd.DataFrame:
     """More and more objects on one image in a single call of the decoder, a click for each."""
     return time_in_turn(
@@ -65,7 +66,7 @@ def prompts_per_call(
 
 def threads(
     bundle: Bundle | str | os.PathLike[str],
-    image: Any,
+    image: ImageLike,
     counts: Sequence[int] | None = None,
     **options: Any,
 ) -> pd.DataFrame:
@@ -80,7 +81,7 @@ def threads(
     )
 
 
-def input_sizes(engines: Iterable[Engine], image: Any, **options: Any) -> pd.DataFrame:
+def input_sizes(engines: Iterable[Engine], image: ImageLike, **options: Any) -> pd.DataFrame:
     """Engines of one model at different input sizes; the series is `height x width`."""
     workload = Workload.about(image)
     named: dict[str, Series] = {}

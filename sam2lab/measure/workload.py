@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sam2lab.runtime import enlarge, images, postprocess, prompts
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32, ModelInfo
+from sam2lab.runtime.images import ImageLike
 
 
 class Timing(NamedTuple):
@@ -37,7 +38,7 @@ class Workload:
     prompt: Mapping[str, Any]
 
     @classmethod
-    def about(cls, image: Any, prompt: Mapping[str, Any] | None = None) -> Workload:
+    def about(cls, image: ImageLike, prompt: Mapping[str, Any] | None = None) -> Workload:
         """A prompt on anything that `images.read` takes, by default a click in the middle."""
         photo = images.read(image)
         if prompt is None:
@@ -47,7 +48,9 @@ class Workload:
         return cls(photo, prompt)
 
     @classmethod
-    def with_points(cls, image: Any, points: int, objects: int = 1, seed: int = 0) -> Workload:
+    def with_points(
+        cls, image: ImageLike, points: int, objects: int = 1, seed: int = 0
+    ) -> Workload:
         """Random positive clicks: the number `points` for each of the number `objects`.
 
         The clicks of a smaller workload are the first of a larger one with the same seed.

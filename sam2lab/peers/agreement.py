@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from sam2lab.measure._child_loop import in_a_line
 from sam2lab.measure.cases import Case, draw_cases
+from sam2lab.measure.workload import Workload
 from sam2lab.peers.job import Job
 from sam2lab.peers.models import INFO, SIDE, Model
 from sam2lab.runtime import enlarge, prompts
-from sam2lab.runtime.engines.protocol import Features, Float32, PromptBatch
+from sam2lab.runtime.engines.protocol import Features, PromptBatch
 from sam2lab.runtime.masks import iou
 
 Photo = npt.NDArray[Any]
@@ -21,18 +22,10 @@ Photo = npt.NDArray[Any]
 PROMPTS_PER_KIND = 2
 
 
-def clicks(objects: int, image_size: tuple[int, int]) -> PromptBatch:
-    """Return one click for each of `objects`, spread over a photo of (height, width)."""
-    drawn = np.random.default_rng(0).uniform(0.05, 0.95, (objects, 1, 2))
-    points = drawn * np.array(image_size[::-1])
-    return prompts.encode(
-        image_size, INFO, point_coordinates=points, point_labels=np.ones((objects, 1))
-    )
-
-
-def middle(photo: Photo) -> Float32:
-    """Return the middle (x, y) of a photo, where the first click goes."""
-    return np.array([photo.shape[1] / 2, photo.shape[0] / 2], np.float32)
+def clicks(objects: int, photo: Photo) -> PromptBatch:
+    """Return a random click on a photo for each of `objects`."""
+    asked = Workload.with_points(photo, points=1, objects=objects)
+    return prompts.encode((photo.shape[0], photo.shape[1]), INFO, **asked.prompt)
 
 
 def write_reference(job: Job, out: Path) -> None:
@@ -58,7 +51,8 @@ def write_reference(job: Job, out: Path) -> None:
             case.point_coordinates, case.point_labels, case.box, mask_input
         )
         kept[f"masks {number}"] = np.asarray(answer) > 0
-    answer, scores, _ = predictor.predict(middle(photo)[None], np.ones(1))
+    click = Workload.about(photo).prompt
+    answer, scores, _ = predictor.predict(click["point_coordinates"], click["point_labels"])
     kept["first mask"] = np.asarray(answer[int(np.argmax(scores))]) > 0
     # An open file, because numpy would add a suffix to a bare name.
     with out.open("wb") as file:
@@ -90,7 +84,7 @@ def by_kind(
 
 def several_at_once(model: Model, features: Features) -> float | str:
     """Return the least IoU of three objects' masks in one call and one by one, or the error."""
-    batch = clicks(3, (SIDE, SIDE))
+    batch = clicks(3, np.zeros((SIDE, SIDE, 3), np.uint8))
     try:
         together = model.decode(features, batch)
     except Exception as error:

@@ -20,6 +20,7 @@ from sam2lab.peers.plan import Entry, Plan
 from sam2lab.peers.table import chosen
 from sam2lab.runtime import images
 from sam2lab.runtime.arguments import whole
+from sam2lab.runtime.images import ImageLike
 
 JOURNAL, RESULT = "peers.journal", "peers.json"
 
@@ -30,7 +31,7 @@ def compare(
     threads: int | None = None,
     rounds: int | None = None,
     starts: int | None = None,
-    photo: Any = None,
+    photo: ImageLike | None = None,
     weights: str | os.PathLike[str] = "random",
     version: str = "2.1",
     folder: str | os.PathLike[str] | None = None,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from sam2lab.measure.child import Child
-from sam2lab.peers.agreement import middle
+from sam2lab.measure.workload import Workload
 from sam2lab.peers.job import Job
 from sam2lab.peers.models import SIDE
 from sam2lab.peers.table import OURS, PEERS, PeerRow
@@ -63,7 +63,7 @@ class Files:
         self._sources = _sources(p for part in SOURCES for p in (PACKAGE / part).rglob("*.py"))
         self.photo_digest = hashlib.sha256(photo.tobytes()).hexdigest()[:8]
         self.photo = self.folder / f"photo-{self.photo_digest}.npy"
-        self.click = middle(photo).tolist()
+        (self.click,) = Workload.about(photo).prompt["point_coordinates"].tolist()
         with replacing(self.photo) as beside, beside.open("wb") as file:
             np.save(file, photo)
 
@@ -111,8 +111,9 @@ class Files:
 
     def reference(self) -> Path:
         """Return the file of what the original answers."""
-        code = [PACKAGE / "peers" / "agreement.py", PACKAGE / "measure" / "cases.py"]
-        key = _digest([_sources(code), self.photo_digest, torch.__version__])
+        code = ("peers/agreement.py", "measure/cases.py", "measure/workload.py")
+        sources = _sources(PACKAGE / name for name in code)
+        key = _digest([sources, self.photo_digest, torch.__version__])
         file = self.folder / f"reference-{key[:12]}.npz"
         if not file.exists():
             original = self.start(PEERS["PyTorch"], self.checkpoint)

@@ -98,7 +98,7 @@ class _Worker:
         """Answer `objects` clicks in one call, `times` times."""
         from sam2lab.peers import agreement
 
-        prompts = agreement.clicks(objects, self.photo.shape[:2])
+        prompts = agreement.clicks(objects, self.photo)
         return self._timed(lambda: self.model.decode(self.features, prompts), times)
 
     def _timed(self, call: Callable[[], Any], times: int = 1) -> Line:
