@@ -156,7 +156,7 @@ def compare_with_truth(answer: PromptedMasks, truth: Mask) -> dict[str, Any]:
 
 
 def size_class(area_px: int) -> str:
-    """COCO's class of an object with so many pixels.
+    """COCO's class of an object with this number of pixels.
 
     >>> size_class(1023), size_class(1024), size_class(9216)
     ('small', 'medium', 'large')

@@ -24,7 +24,7 @@ from sam2lab.scenes.clicks import Click
 
 KINDS = ("clicks", "random click", "box", "jittered box")
 
-# Three masks of so many pixels are held at a time: a large photo may have a hundred objects.
+# Three masks of this many pixels are held at a time: a large photo may have a hundred objects.
 PIXELS_AT_ONCE = 2**25
 
 
@@ -32,8 +32,8 @@ PIXELS_AT_ONCE = 2**25
 class InteractiveProtocol:
     """The kinds of prompt for every object.
 
-    The kind "clicks" goes on for so many `clicks`. `seed` decides on random clicks and on
-    jitter, which are the same for every engine, and for an object whatever other kinds there are.
+    The kind "clicks" goes on for `clicks` clicks. `seed` decides on random clicks and on jitter,
+    which are the same for every engine, and for an object with any other kinds beside.
     """
 
     kinds: tuple[str, ...] = KINDS

@@ -23,11 +23,11 @@ MEAN_AD_TO_SIGMA = 1.2533
 # Iglewicz and Hoaglin (1993): further than this from the median is an outlier.
 OUTLIER_SIGMAS = 3.5
 
-# The search for the end of the warm-up counts only the logarithm of what lies further out: a
+# The search for the end of the warm-up counts only the logarithm of times further out: a
 # single wild run must not hide a step, and many small ones must not hide a slow beginning.
 LIMIT_SIGMAS = 5.0
 
-# The distance that so many of the steady runs stay within is usual.
+# A distance is usual if this share of the steady runs stays within it.
 USUAL_SHARE = 0.95
 
 # Fewer runs than this cannot tell a warm-up from chance.
@@ -208,7 +208,7 @@ def _damped(z: Times, limit: float) -> Times:
 
 
 def _criterion(unexplained: Times, parameters: int, worth: float) -> float:
-    """Bayesian information criterion of a fit to values worth so many independent ones."""
+    """Bayesian information criterion of a fit to values worth `worth` independent ones."""
     # Without a floor, a perfect fit would be infinitely better than a nearly perfect one.
     mean_square = max(float(np.mean(unexplained**2)), 1e-9)
     return worth * float(np.log(mean_square)) + parameters * float(np.log(worth))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import secrets
@@ -85,7 +86,7 @@ class Files:
         maker = peer.maker
         if maker is None:
             return self.checkpoint
-        code = _sources([Path(maker.source), PACKAGE / "peers" / "job.py"])
+        code = _sources([Path(inspect.getfile(maker.kind)), PACKAGE / "peers" / "job.py"])
         made_of = [maker.name, maker.versions, self.model, code]
         if OURS in (maker.name, maker.made_from):
             made_of.append(self._sources)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import metadata
@@ -87,11 +86,6 @@ class PeerRow:
             with contextlib.suppress(metadata.PackageNotFoundError):
                 found[name] = metadata.version(name)
         return found
-
-    @property
-    def source(self) -> str:
-        """The file of its class."""
-        return inspect.getfile(self.kind)
 
 
 PEERS: dict[str, PeerRow] = {}

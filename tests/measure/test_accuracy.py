@@ -116,12 +116,12 @@ def test_engines_with_random_weights_are_refused() -> None:
         ({"a": "no-such-folder"}, "neither a size .* nor a folder"),
     ],
 )
-def test_what_is_no_engine_is_refused(engines: Any, message: str) -> None:
+def test_other_things_than_engines_are_refused(engines: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate(engines, scenes(1))
 
 
-def test_a_table_says_what_it_is_about(result: Accuracy) -> None:
+def test_a_table_carries_engines_clicks_and_seed(result: Accuracy) -> None:
     about = result.table.attrs
     assert about["engines"]["known"]["weights"] == "trained-here:known"
     assert (about["clicks"], about["seed"], about["interrupted"]) == (5, 0, False)
@@ -228,7 +228,7 @@ def test_numpys_numbers_can_be_written_down_as_well(tmp_path: Path) -> None:
     same(found, evaluate({"known": KnownEngine()}, scenes(1), clicks=2, seed=1))
 
 
-def test_what_was_skipped_is_remembered_too(tmp_path: Path) -> None:
+def test_the_journal_keeps_what_was_skipped(tmp_path: Path) -> None:
     samples = coco(tmp_path)
     (tmp_path / "0.png").unlink()
     options = {"kinds": ("box",), "keep_in": tmp_path / "study.jsonl"}

@@ -111,7 +111,7 @@ class Perfect(KnownEngine):
         super().__init__(worse=-0.4)
 
 
-def test_what_is_right_is_asked_no_more_and_stays() -> None:
+def test_a_right_answer_stays_and_is_not_asked_for_again() -> None:
     engine = Perfect()
     found = asked(engine, "clicks", clicks=6)
     assert len(engine.asked) == 2

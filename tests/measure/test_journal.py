@@ -67,7 +67,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: str) ->
     assert (tmp_path / "j").read_text() == content
 
 
-def test_anew_the_earlier_measurement_is_deleted(tmp_path: Path) -> None:
+def test_anew_deletes_the_earlier_measurement(tmp_path: Path) -> None:
     with Journal(tmp_path / "j", ABOUT) as journal:
         journal.add({"image": 1})
     with Journal(tmp_path / "j", ABOUT | {"seed": 1}, anew=True) as journal:

@@ -326,7 +326,7 @@ class TestAFileOfRuns:
         assert loaded.equals(table)
         assert loaded.attrs == table.attrs
 
-    def test_keeps_what_is_not_known_as_not_known(self, tmp_path: Path) -> None:
+    def test_keeps_unknown_times_unknown(self, tmp_path: Path) -> None:
         unknown = float("nan")
         timing = Timing(unknown, unknown, unknown, unknown, 10.0, 5.0)
         series = Series(lambda: SleepyEngine(), Workload.about(PHOTO), lambda *asked: timing)
@@ -388,7 +388,7 @@ def test_engines_without_names_are_refused(engines) -> None:
 
 
 @pytest.mark.parametrize("engine", ["models/nano", {"model": "nano"}, Segmenter(SleepyEngine())])
-def test_what_is_no_engine_is_refused_before_anything_is_measured(engine) -> None:
+def test_other_things_than_engines_are_refused_before_anything_is_measured(engine) -> None:
     first = SleepyEngine()
     with pytest.raises(ValueError, match=r"engines\['b'\] is .*wanted an Engine"):
         time_engines({"a": first, "b": engine}, PHOTO, runs=1)

@@ -172,7 +172,7 @@ def test_no_image_is_refused() -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["engine_a", "engine_b"])
-def test_what_is_no_engine_is_refused_by_name(
+def test_other_things_than_engines_are_refused_by_name(
     compare: Callable[..., Any], wrong: Any, message: str, name: str
 ) -> None:
     engines = {"engine_a": Square(), "engine_b": Square()} | {name: wrong}

@@ -117,7 +117,7 @@ def test_ours_is_always_compared() -> None:
 
 
 @pytest.mark.parametrize("name", ["threads", "rounds", "starts"])
-def test_numbers_that_are_none_are_refused(name: str, tmp_path: Path) -> None:
+def test_a_number_of_zero_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0; wanted a whole number, 1 or more"):
         compare("nano", [], folder=tmp_path, **{name: 0})
     assert not list(tmp_path.iterdir()), "refused before any work"

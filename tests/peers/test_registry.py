@@ -56,7 +56,9 @@ def test_the_report_has_it(comparison: Comparison) -> None:
     assert "| toy |" in text
 
 
-def test_what_it_says_it_can_do_is_in_the_table(comparison: Comparison, monkeypatch) -> None:
+def test_its_attribute_can_is_in_the_table_of_capabilities(
+    comparison: Comparison, monkeypatch
+) -> None:
     monkeypatch.setitem(PEERS, "toy", PeerRow(Toy, "toy", can=Toy.can))
     table = capabilities(comparison).set_index("capability")
     assert table.loc["telepathy", ["sam2lab", "toy"]].tolist() == ["no", "yes"]
