@@ -25,5 +25,5 @@ from sam2lab._version import __version__ as __version__
 from sam2lab.opening import open_segmenter as open_segmenter
 from sam2lab.runtime.facade import facade
 
-# What is offered stands in __init__.pyi; each name is imported when it is first used.
+# __init__.pyi lists the names that are offered; each is imported when it is first used.
 __getattr__, __dir__, __all__ = facade(__name__, __file__)

@@ -1,4 +1,4 @@
-"""What every test stands on: patience, and a Jupyter that is not the user's."""
+"""Settings and fixtures for all tests: time limits, and a Jupyter apart from the user's."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]
 
 
 def _server_info(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict:
-    """What the server writes down about itself when it is ready to listen."""
+    """The file that the server writes when it is ready to listen."""
     file = runtime / f"jpserver-{server.pid}.json"
     give_up = time.monotonic() + 120
     while server.poll() is None and time.monotonic() < give_up:

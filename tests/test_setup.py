@@ -42,7 +42,7 @@ def _by_name(*lists) -> dict[str, Requirement]:
 
 @pytest.fixture(scope="module")
 def environment(repository: Path) -> dict[str, Requirement]:
-    """What environment.yml lists, by pip's names."""
+    """The packages that environment.yml lists, by pip's names."""
     listed = yaml.safe_load((repository / "environment.yml").read_text())["dependencies"]
     by_pip = next(entry for entry in listed if isinstance(entry, dict))["pip"]
     assert by_pip[-1] == "-e .", "the package itself comes last"

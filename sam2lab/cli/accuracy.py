@@ -40,7 +40,7 @@ examples:
 
 SCENES, COCO = "synthetic scenes and cut-outs", "COCO photos, objects > 32² px"
 
-# Of the table's columns: two counts, four means with their intervals.
+# The widths of the table's columns: two counts, four means with their intervals.
 WIDTHS = (7, 8, *[24] * 4)
 
 
@@ -126,7 +126,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _parts(arguments: Namespace) -> Iterator[tuple[str, Drawer, int]]:
-    """What is measured on: a name, the samples, and how large an object must be to count.
+    """The kinds of pictures: a name, the samples, and how large an object must be to count.
 
     The samples are for a model's (height, width), which drawn scenes have.
     """
@@ -154,7 +154,7 @@ def _mean(row: Any) -> str:
 
 
 def _left_out(name: str, skipped: pd.DataFrame) -> str:
-    """How many were skipped, by reason; nothing where none was."""
+    """A line that counts the skipped by reason, empty where there are none."""
     reasons = Counter(reason.partition(":")[0] for reason in skipped["reason"])
-    told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-    return told and f"skipped of {name}: {told}"
+    counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    return counted and f"skipped of {name}: {counted}"

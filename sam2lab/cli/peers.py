@@ -1,4 +1,4 @@
-"""`sam2lab peers` measures our export and other ways to run SAM 2, by turns."""
+"""`sam2lab peers` measures our export and other ways to run SAM 2 in turn."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ memory, the way to the first mask. Prints tables in Markdown, and how to get
 the peers that are missing.
 
 Weights are random by default: they take as long as trained ones, and their
-masks mean nothing, but agree or do not. What is exported and measured is kept
-in the folder, the result as peers.json. After an interrupt the same command
+masks mean nothing, but can be compared. The folder keeps the exported files and
+the measurements, the result as peers.json. After an interrupt the same command
 goes on.
 
 examples:

@@ -74,7 +74,7 @@ class Checkpoint:
 
 
 def checkpoint(size: str, version: str = "2.1") -> Checkpoint:
-    """What Meta published for a size, by its address and hash; nothing is fetched.
+    """The checkpoint that Meta published for a size; nothing is fetched.
 
     >>> checkpoint("tiny").url
     'https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_tiny.pt'

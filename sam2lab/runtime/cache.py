@@ -24,7 +24,7 @@ class EmbeddingCache:
     """Keeps `ImageEmbedding`s by their keys, in memory and, with a `store`, on disk as well.
 
     An embedding takes 16 MiB at 1024x1024, of tiny as of large, so the default bounds hold 32 of
-    them. `max_entries=0` keeps nothing in memory. A hit in the store counts as a hit. A store
+    them. `max_entries=0` keeps nothing in memory. A find in the store counts as a hit. A store
     that cannot be written to is reported by a warning, and the work goes on.
 
     >>> from sam2lab.runtime.engines.protocol import Features

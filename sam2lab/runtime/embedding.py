@@ -16,7 +16,7 @@ from sam2lab.runtime.engines.protocol import Features
 def content_key(array: npt.NDArray[Any], *context: str) -> str:
     """Name an array by its content: 64 hex digits over shape, dtype, bytes and `context`.
 
-    `context` is what else a result depends on, such as the model's key.
+    `context` names everything else that a result depends on, such as the model's key.
 
     >>> flat, tall = np.zeros((2, 8), np.uint8), np.zeros((8, 2), np.uint8)
     >>> content_key(flat, "tiny") == content_key(flat.copy(), "tiny")

@@ -21,9 +21,9 @@ from sam2lab.runtime.crops import Crop, crops, grids
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
 from sam2lab.runtime.enlarge import Enlarged, enlarged
-from sam2lab.runtime.masks import Box, bounding_box, nms
+from sam2lab.runtime.masks import Box, Mask, bounding_box, nms
 from sam2lab.runtime.requirements import require
-from sam2lab.runtime.rle import RunLengths, decode, encode
+from sam2lab.runtime.rle import RleDict, RunLengths, decode, encode
 from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
@@ -57,7 +57,7 @@ class Record(TypedDict):
     - `crop_box`: [x, y, width, height] of the crop it was found in
     """
 
-    segmentation: Any
+    segmentation: Mask | RleDict
     area: int
     bbox: list[float]
     predicted_iou: float
@@ -241,7 +241,7 @@ class AutomaticMaskGenerator:
             yield postprocess.clean(logits[at], 0.0, *self._small_areas), scores[at], points[at[0]]
 
     def _record(self, found: _Found) -> Record:
-        segmentation: Any
+        segmentation: Mask | RleDict
         if self.output_mode == "binary_mask":
             segmentation = decode(found.runs)
         elif self.output_mode == "uncompressed_rle":

@@ -43,8 +43,8 @@ def read(image: ImageLike, input_color_format: str = "rgb") -> RGB:
 
     8-bit sources give uint8. 16-bit and float sources give float32 in [0, 1]: uint16 (and
     Pillow's integer mode "I", taken as 16-bit) is divided by 65535, floats must be in that
-    range already. Grey is repeated, alpha is dropped, EXIF orientation is applied, and of a
-    file with several frames the first is read.
+    range already. Grey is repeated, alpha is dropped, EXIF orientation is applied. A file
+    with several frames gives the first.
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). OpenCV's `imread` gives BGR: pass
     its arrays with `input_color_format="bgr"`. Files and PIL images know their own order, the
@@ -207,7 +207,7 @@ def _check_shape(shape: tuple[int, ...], called: str) -> None:
     if len(shape) == 3 and shape[0] in (1, 3, 4):
         advice = "this looks like channels first: pass np.moveaxis(image, 0, -1)"
     elif len(shape) == 4:
-        advice = "of a batch, pass the images one by one, image[0], image[1] and so on"
+        advice = "pass the images of a batch one by one, image[0], image[1] and so on"
     else:
         advice = "for grey, RGB or RGBA"
     raise ImageError(

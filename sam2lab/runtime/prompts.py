@@ -24,7 +24,7 @@ class PromptError(ValueError):
 
 
 class Spelling(NamedTuple):
-    """What messages call the arguments: a caller may know them by other names."""
+    """The names of the arguments in messages, because a caller may know them by others."""
 
     points: str = "point_coordinates"
     labels: str = "point_labels"
@@ -271,7 +271,7 @@ def _numbers(name: str, value: npt.ArrayLike, kinds: str) -> Float64:
 
 
 def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.generic]:
-    """The argument `name` as an array, of whatever it holds."""
+    """The argument `name` as an array of any kind."""
     try:
         return np.asarray(value)
     # A class that refuses to become an array may raise anything.

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from sam2lab.runtime.masks import Mask
+
+
+class RleDict(TypedDict):
+    """COCO's form of a mask: [height, width], and lengths as numbers or packed into text."""
+
+    size: list[int]
+    counts: list[int] | str
 
 
 class RunLengths(NamedTuple):
@@ -29,11 +36,11 @@ class RunLengths(NamedTuple):
         """Pixels in the mask."""
         return int(self.counts[1::2].sum())
 
-    def uncompressed(self) -> dict[str, Any]:
+    def uncompressed(self) -> RleDict:
         """COCO's uncompressed form, ready for JSON."""
         return {"size": list(self.size), "counts": self.counts.tolist()}
 
-    def compressed(self) -> dict[str, Any]:
+    def compressed(self) -> RleDict:
         """COCO's compressed form, ready for JSON; pycocotools makes it."""
         from pycocotools import mask as coco
 

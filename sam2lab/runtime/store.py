@@ -59,9 +59,9 @@ class EmbeddingStore:
             return None
         except (OSError, SafetensorError, ValueError) as error:
             with self._lock:
-                news = key not in self._reported
+                is_new = key not in self._reported
                 self._reported.add(key)
-            if news:
+            if is_new:
                 warnings.warn(
                     f"{path} is not used ({error}); it will be replaced when the image is "
                     f"encoded again.",

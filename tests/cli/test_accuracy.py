@@ -35,7 +35,7 @@ def interrupt(*_: Any) -> None:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the command opens, instead of a model."""
+    """Record what the command opens, and give it fakes."""
     asked = []
 
     def open_segmenter(model: str, **options: Any) -> Segmenter:

@@ -143,7 +143,7 @@ def test_only_a_cuda_torchvision_beside_a_cpu_torch_is_a_mismatch(
 
 
 def test_where_torchvision_can_be_imported_nothing_is_declared(monkeypatch, tmp_path):
-    """However suspicious the versions: a package that imports stands for a proper pair."""
+    """A torchvision that imports is left alone, whatever its version says."""
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)

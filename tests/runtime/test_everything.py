@@ -285,7 +285,7 @@ def test_the_smallest_photos_can_be_one_object(size: tuple[int, int]) -> None:
     assert all(record["bbox"] == [0, 0, size[1] - 1, size[0] - 1] for record in records)
 
 
-def test_without_filters_empty_masks_are_told_as_the_original_tells_them() -> None:
+def test_without_filters_empty_masks_are_returned_as_by_the_original() -> None:
     generator = AutomaticMaskGenerator(
         Islands(), 1, pred_iou_thresh=0, stability_score_thresh=0, box_nms_thresh=1
     )
@@ -407,7 +407,7 @@ class TestAsTheOriginal:
     """
 
     def compare(self, photo: str, ours: Segmenter, theirs: Any, **how: Any) -> list[float]:
-        """How well each of the original's masks is matched; what is said of them is compared."""
+        """The IoU of each of the original's masks with its match, after comparing their records."""
         rgb = images.read(settings.data_folder() / photo)
         # About half of the candidates pass each filter, whatever nano's scores are.
         unfiltered = {"pred_iou_thresh": 0, "stability_score_thresh": 0, "box_nms_thresh": 1}

@@ -33,7 +33,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def is_readable(rgb: np.ndarray) -> bool:
-    """What `read` promises about its result."""
+    """Check the promises of `read` about its result."""
     in_range = rgb.dtype == np.uint8 or (
         rgb.dtype == np.float32 and rgb.min() >= 0 and rgb.max() <= 1
     )

@@ -85,7 +85,7 @@ class TestChoose:
 class TestClean:
     @staticmethod
     def components(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What upstream's compiled extra returns, by flooding each component in turn."""
+        """Clean as upstream's compiled extra does, by flooding each component in turn."""
         labels, areas = (torch.zeros(mask.shape, dtype=torch.int32) for _ in range(2))
         for image in range(len(mask)):
             todo = set(map(tuple, mask[image, 0].nonzero().tolist()))

@@ -28,7 +28,7 @@ class PromptsSeen(Exception):
 
 
 def original(image_size: tuple[int, int], **prompts: Any) -> tuple[np.ndarray, ...]:
-    """What `SAM2ImagePredictor.predict` hands to the prompt encoder of a 512-pixel model."""
+    """The arguments that `SAM2ImagePredictor.predict` gives a 512-pixel model's prompt encoder."""
     from sam2.sam2_image_predictor import SAM2ImagePredictor
     from sam2.utils.transforms import SAM2Transforms
 
@@ -62,7 +62,7 @@ def agree(image_size: tuple[int, int], **prompts: Any) -> None:
 
 
 def is_sound(batch: PromptBatch, info: ModelInfo) -> bool:
-    """What `encode` promises about its result."""
+    """Check the promises of `encode` about its result."""
     objects, points, _ = batch.point_coords.shape
     arrays = [batch.point_coords, batch.point_labels]
     if batch.mask_input is not None:

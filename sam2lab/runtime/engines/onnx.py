@@ -100,7 +100,7 @@ class OnnxEngine(BundleEngine):
         self.report = ProviderReport(asked, tuple(ort.get_available_providers()), nodes)
         if providers is not None and set(self.report.idle) - {CPU}:
             warnings.warn(
-                f"providers: {', '.join(self.report.idle)} took nothing of this model or could "
+                f"providers: {', '.join(self.report.idle)} runs no part of this model or could "
                 f"not be started (is its driver installed?), so it runs on {self.report.main}",
                 ProviderWarning,
                 stacklevel=2,

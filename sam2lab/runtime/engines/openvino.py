@@ -25,7 +25,7 @@ class OpenVinoEngine(BundleEngine):
 
     `encoder_precision` is the number format of the encoder's products: `"preferred"` is OpenVINO's
     choice for this processor, bfloat16 (8 significant bits) where that is fastest, and `"f32"` is
-    float32; the attribute of that name holds the format that is used. The decoder, which decides
+    float32; the attribute of that name holds the format in use. The decoder, which decides
     about a mask's edge, always computes in float32. `threads` are those of one operator, by
     default OpenVINO's choice. `report` counts the nodes of each number format.
 
@@ -33,8 +33,8 @@ class OpenVinoEngine(BundleEngine):
     takes a quarter longer. The number of points may change freely. The first answer takes a third
     of a second longer, and the first for another number of objects a third longer.
 
-    Bundles in float and in fp16 are served; of the latter only the weights are rounded. Bundles in
-    8 bits are refused, because OpenVINO computes some of our graphs wrong, without any error.
+    Bundles in float and in fp16 are served; fp16 rounds only the weights. Bundles in 8 bits are
+    refused, because OpenVINO computes some of our graphs wrong, without any error.
 
     One engine may be used from several threads at once; they are answered in turn.
 
@@ -61,10 +61,10 @@ class OpenVinoEngine(BundleEngine):
                 "engine='onnx', or open the float one: in bfloat16 that is as fast"
             )
         core = openvino.Core()
-        told = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
-        exact = told | {"INFERENCE_PRECISION_HINT": "f32"}
+        shared = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
+        exact = shared | {"INFERENCE_PRECISION_HINT": "f32"}
         options = {
-            "encoder": exact if encoder_precision == "f32" else told,
+            "encoder": exact if encoder_precision == "f32" else shared,
             "decoder": exact,
         }
         with self._verified:

@@ -55,7 +55,7 @@ def test_a_bundle_does_as_well_as_its_folder(nano_bundle: Path, engine: OnnxEngi
 
 
 @pytest.mark.parametrize("damage", ["of a weight", "of all"])
-def test_a_changed_graph_is_told_of_whatever_onnxruntime_says_to_it(
+def test_a_changed_graph_is_named_whatever_onnxruntime_reports(
     nano_bundle: Path, tmp_path: Path, damage: str
 ) -> None:
     folder = Path(shutil.copytree(nano_bundle, tmp_path / "changed"))
