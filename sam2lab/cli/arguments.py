@@ -11,13 +11,13 @@ from sam2lab.runtime.engines.protocol import VERSIONS
 
 def add_size(parser: ArgumentParser, sizes: Sequence[str], default: str | None = None) -> None:
     """Add SIZE; with a default it may be left out."""
-    usual = {} if default is None else {"nargs": "?", "default": default}
     parser.add_argument(
         "size",
         choices=sizes,
         metavar="SIZE",
         help=", ".join(sizes) + (f"; {default} by default" if default else ""),
-        **usual,  # type: ignore[arg-type]
+        nargs="?" if default else None,
+        default=default,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import uuid
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,14 +16,6 @@ from torch import Tensor
 
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
-
-
-class _OnDevice(NamedTuple):
-    """The tensors of one `Features`, in its order."""
-
-    image_embed: Tensor
-    high_res_feats_0: Tensor
-    high_res_feats_1: Tensor
 
 
 class TorchEngine:
@@ -51,7 +43,8 @@ class TorchEngine:
         is_there = module.no_mem_embed.device == self.device
         self.module = module if is_there else copy.deepcopy(module).to(self.device)
         self._info = model.info if isinstance(model, ZooModel) else _describe(model)
-        self._on_device: WeakKeyDictionary[Features, _OnDevice] = WeakKeyDictionary()
+        # The tensors of each `Features`, in its order.
+        self._on_device: WeakKeyDictionary[Features, tuple[Tensor, ...]] = WeakKeyDictionary()
         self._lock = Lock()
 
     @property
@@ -78,7 +71,7 @@ class TorchEngine:
                 level.permute(1, 2, 0).view(len(pixels), -1, *size)
                 for level, size in zip(flat, sizes, strict=True)
             )
-            tensors = _OnDevice(embed, fine, middle)
+            tensors = (embed, fine, middle)
             # Under autocast, which sam2's own notebooks use, they are in half precision.
             features = Features(*(tensor.float().cpu().numpy() for tensor in tensors))
         self._keep(features, tensors)
@@ -109,17 +102,16 @@ class TorchEngine:
             )
             return Decoded(logits.float().cpu().numpy(), scores.float().cpu().numpy())
 
-    def _lookup(self, features: Features) -> _OnDevice:
+    def _lookup(self, features: Features) -> tuple[Tensor, ...]:
         with self._lock:
             kept = self._on_device.get(features)
         if kept is None:
-            arrays = (features.image_embed, features.high_res_feats_0, features.high_res_feats_1)
             # The memory layout is kept, because decoding rounds differently in another one.
-            kept = _OnDevice(*(self._tensor(array, layout="A") for array in arrays))
+            kept = tuple(self._tensor(array, layout="A") for array in vars(features).values())
             self._keep(features, kept)
         return kept
 
-    def _keep(self, features: Features, tensors: _OnDevice) -> None:
+    def _keep(self, features: Features, tensors: tuple[Tensor, ...]) -> None:
         if self.device.type != "cpu":
             with self._lock:
                 self._on_device[features] = tensors

@@ -90,7 +90,7 @@ def grids(
     sides = [int(side / downscale**layer) for layer in range(layers)]
     if 0 in sides:
         raise ValueError(
-            f"points_per_side is {side}, and crop_n_points_downscale_factor leaves no point of it "
+            f"points_per_side is {side}, and crop_n_points_downscale_factor leaves no point "
             f"in layer {sides.index(0)} of crop_n_layers; wanted more points or fewer layers"
         )
     return [point_grid(side) for side in sides]

@@ -7,7 +7,7 @@ or double, as SAM 2's own `SAM2AutomaticMaskGenerator` does, on any engine.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -26,7 +26,11 @@ from sam2lab.runtime.requirements import require
 from sam2lab.runtime.rle import RleDict, RunLengths, decode, encode
 from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter
 
-OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+OUTPUT_FORMS: dict[str, Callable[[RunLengths], Mask | RleDict]] = {
+    "binary_mask": decode,
+    "uncompressed_rle": RunLengths.uncompressed,
+    "coco_rle": RunLengths.compressed,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +145,12 @@ class AutomaticMaskGenerator:
             whole("crop_n_points_downscale_factor", crop_n_points_downscale_factor, 1),
             point_grids,
         )
-        self.output_mode = _output_mode(output_mode)
+        if output_mode not in OUTPUT_FORMS:
+            modes = ", ".join(map(repr, OUTPUT_FORMS))
+            raise ValueError(f"output_mode is {output_mode!r}; wanted one of {modes}")
+        if output_mode == "coco_rle":
+            require("output_mode 'coco_rle'", ["pycocotools"], "ask for 'uncompressed_rle'")
+        self.output_mode = output_mode
 
     def generate(self, image: images.ImageLike) -> list[Record]:
         """Every mask in a photo, the best score first; with crops, those of small crops first.
@@ -241,15 +250,8 @@ class AutomaticMaskGenerator:
             yield postprocess.clean(logits[at], 0.0, *self._small_areas), scores[at], points[at[0]]
 
     def _record(self, found: _Found) -> Record:
-        segmentation: Mask | RleDict
-        if self.output_mode == "binary_mask":
-            segmentation = decode(found.runs)
-        elif self.output_mode == "uncompressed_rle":
-            segmentation = found.runs.uncompressed()
-        else:
-            segmentation = found.runs.compressed()
         return {
-            "segmentation": segmentation,
+            "segmentation": OUTPUT_FORMS[self.output_mode](found.runs),
             "area": found.runs.area,
             "bbox": _xywh(found.box),
             "predicted_iou": float(found.score),
@@ -277,13 +279,3 @@ def _distinct(found: list[_Found], scores: Float32, iou_threshold: float) -> lis
 def _xywh(box: Box) -> list[float]:
     x0, y0, x1, y1 = map(float, box)
     return [x0, y0, x1 - x0, y1 - y0]
-
-
-def _output_mode(mode: str) -> str:
-    if mode not in OUTPUT_MODES:
-        raise ValueError(
-            f"output_mode is {mode!r}; wanted one of {', '.join(map(repr, OUTPUT_MODES))}"
-        )
-    if mode == "coco_rle":
-        require("output_mode 'coco_rle'", ["pycocotools"], "ask for 'uncompressed_rle'")
-    return mode

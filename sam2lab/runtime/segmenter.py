@@ -107,10 +107,8 @@ class Segmenter:
         def encode(missing: list[str]) -> Iterator[ImageEmbedding]:
             return self._encode({key: by_key[key] for key in missing})
 
-        if use_embeddings_cache:
-            return self.embeddings_cache.get_or_compute(keys, encode)
-        made = dict(zip(by_key, encode(list(by_key)), strict=True))
-        return [made[key] for key in keys]
+        cache = self.embeddings_cache if use_embeddings_cache else EmbeddingCache(max_entries=0)
+        return cache.get_or_compute(keys, encode)
 
     def segment_images(
         self,
@@ -216,15 +214,10 @@ class Segmenter:
         items = list(by_key.items())
         for start in range(0, len(items), self.max_batch_size):
             batch = items[start : start + self.max_batch_size]
-            pixels = np.stack(
-                [
-                    photos.preprocess(photo, info.input_size, info.mean, info.std)
-                    for _, photo in batch
-                ]
-            )
-            for (key, photo), features in zip(
-                batch, self.engine.encode(pixels).split(), strict=True
-            ):
+            look = (info.input_size, info.mean, info.std)
+            pixels = np.stack([photos.preprocess(photo, *look) for _, photo in batch])
+            made = self.engine.encode(pixels).split()
+            for (key, photo), features in zip(batch, made, strict=True):
                 height, width = photo.shape[:2]
                 yield ImageEmbedding(key, (height, width), self.engine.key, features)
 

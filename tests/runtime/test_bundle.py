@@ -88,6 +88,15 @@ def test_one_changed_byte_is_found(folder: Path, graph: str, where: int) -> None
     assert Bundle.open(folder, verify=False).info == INFO
 
 
+def test_any_further_graph_is_read_and_verified_too(folder: Path) -> None:
+    (folder / "memory.onnx").write_bytes(b"the memory")
+    graph = {"file": "memory.onnx", "sha256": "0" * 64, "bytes": 10, "inputs": [], "outputs": []}
+    rewrite(folder, lambda sealed: sealed["graphs"].update(memory=graph))
+    assert list(Bundle.open(folder, verify=False).graphs) == ["encoder", "decoder", "memory"]
+    with pytest.raises(BundleError, match=r"memory\.onnx was changed"):
+        Bundle.open(folder)
+
+
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_graph_cut_short_is_found(folder: Path, verify: bool) -> None:
     path = folder / "encoder.onnx"

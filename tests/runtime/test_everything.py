@@ -299,7 +299,7 @@ def test_the_three_forms_hold_the_same_masks() -> None:
     def found(mode: str) -> Records:
         return AutomaticMaskGenerator(Islands(), 10, output_mode=mode).generate(PHOTO)
 
-    masks, runs, compressed = map(found, everything.OUTPUT_MODES)
+    masks, runs, compressed = map(found, everything.OUTPUT_FORMS)
     assert len(masks) == len(runs) == len(compressed) == len(DISCS)
     for mask, run, short in zip(masks, runs, compressed, strict=True):
         truth = mask.pop("segmentation")

@@ -85,7 +85,7 @@ class Features:
     @property
     def nbytes(self) -> int:
         """Bytes held by the three arrays."""
-        return self.image_embed.nbytes + self.high_res_feats_0.nbytes + self.high_res_feats_1.nbytes
+        return sum(array.nbytes for array in vars(self).values())
 
     def split(self) -> list[Features]:
         """One `Features` per image, each owning its memory, so that one can be let go alone.
@@ -97,12 +97,8 @@ class Features:
         if len(self.image_embed) == 1:
             return [self]
         return [
-            Features(
-                # In the same memory layout, because that changes how a decoder rounds.
-                self.image_embed[i : i + 1].copy(order="K"),
-                self.high_res_feats_0[i : i + 1].copy(order="K"),
-                self.high_res_feats_1[i : i + 1].copy(order="K"),
-            )
+            # In the same memory layout, because that changes how a decoder rounds.
+            Features(*(array[i : i + 1].copy(order="K") for array in vars(self).values()))
             for i in range(len(self.image_embed))
         ]
 

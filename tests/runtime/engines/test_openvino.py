@@ -231,7 +231,7 @@ def test_a_bundle_in_8_bits_is_refused(nano_bundle: Path) -> None:
         OpenVinoEngine(in_8_bits)
 
 
-def test_the_one_door_opens_it(nano_bundle: Path, preferred: OpenVinoEngine) -> None:
+def test_open_segmenter_opens_it(nano_bundle: Path, preferred: OpenVinoEngine) -> None:
     segmenter = open_segmenter(nano_bundle, engine="openvino", threads=1)
     assert isinstance(segmenter.engine, OpenVinoEngine)
     assert (segmenter.engine.key, segmenter.engine.threads) == (preferred.key, 1)
@@ -249,11 +249,6 @@ def test_threads_must_be_a_number_from_one_on(nano_bundle: Path, threads: object
 def test_no_other_precision_is_taken(nano_bundle: Path, precision: object) -> None:
     with pytest.raises(ValueError, match=r"encoder_precision is .*wanted 'preferred' or 'f32'"):
         OpenVinoEngine(nano_bundle, precision)
-
-
-def test_pixels_of_another_shape_are_refused(exact: OpenVinoEngine) -> None:
-    with pytest.raises(ValueError, match=r"pixels has shape .*wanted \(B, 3, 512, 512\)"):
-        exact.encode(np.zeros((1, 3, 512, 500), np.float32))
 
 
 def test_where_it_is_missing_the_extra_is_named(
