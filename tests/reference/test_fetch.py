@@ -1,4 +1,4 @@
-"""Downloads, against a server on this machine that behaves as badly as it is told to."""
+"""Downloads from a server on this machine that fails in the ways that a test asks for."""
 
 from __future__ import annotations
 

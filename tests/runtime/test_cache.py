@@ -1,3 +1,5 @@
+"""Embeddings and low-resolution masks are kept by content, within bounds and under threads."""
+
 from __future__ import annotations
 
 import threading
@@ -55,19 +57,6 @@ class TestEmbeddingCache:
         cache.put(embedding("a"))
         assert cache.get("a") is None
         assert cache.info()[:4] == (0, 1, 0, 0)
-
-    def test_replacing_a_key_updates_the_bytes(self) -> None:
-        cache = EmbeddingCache()
-        cache.put(embedding("a", side=4))
-        cache.put(embedding("a", side=1))
-        assert cache.info().bytes == embedding(side=1).nbytes
-        assert len(cache) == 1
-
-    @pytest.mark.parametrize("name", ["max_entries", "max_bytes"])
-    @pytest.mark.parametrize("kind", [EmbeddingCache, LowResMaskCache])
-    def test_a_bad_bound_is_named(self, kind, name) -> None:
-        with pytest.raises(ValueError, match=f"{name} .*-1"):
-            kind(**{name: -1})
 
     def test_a_store_answers_after_the_memory_has_forgotten(self, tmp_path) -> None:
         cache = EmbeddingCache(store=EmbeddingStore(tmp_path))
