@@ -204,4 +204,6 @@ def _check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         close = difflib.get_close_matches(str(value).lower(), choices, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"{argument} is {value!r}; wanted {' or '.join(map(repr, choices))}{hint}")
+        raise ValueError(
+            f"{argument} is {value!r}; wanted one of {', '.join(map(repr, choices))}{hint}"
+        )
