@@ -1,14 +1,15 @@
 """Draws docs/house.svg: the folders of sam2lab, each above all that it imports.
 
-python docs/house.py
+python -m docs.house
 """
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1] / "sam2lab"
+from tests.imports import imports_of
+
+MODULES = imports_of(Path(__file__).resolve().parents[1] / "sam2lab")
 PICTURE = Path(__file__).with_name("house.svg")
 ROOMS = {
     "cli": "python -m sam2lab",
@@ -34,15 +35,16 @@ PLAIN, TORCH = "#dbeafe", "#fde2c8"
 
 def imports(room: str) -> set[str]:
     """The top names that a room's modules import: rooms of sam2lab, and other packages."""
-    folder = PACKAGE / room
-    files = folder.rglob("*.py") if folder.is_dir() else [PACKAGE / f"{room}.py"]
     names = set()
-    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.removeprefix("sam2lab.").split(".")[0] for name in names} - {room}
+    for module, found in MODULES.items():
+        if _room(module) == room:
+            names |= {_room(name) for name in found.own}
+            names |= {name.partition(".")[0] for name in found.others}
+    return names - {room}
+
+
+def _room(module: str) -> str:
+    return module.removeprefix("sam2lab.").partition(".")[0]
 
 
 def floors() -> list[list[str]]:

@@ -109,7 +109,7 @@ def test_reference_lists_every_package() -> None:
 def test_the_picture_of_the_house_shows_the_imports_as_they_are() -> None:
     names = runpy.run_path(str(REPOSITORY / "docs" / "house.py"))
     drawn = (REPOSITORY / "docs" / "house.svg").read_text()
-    assert drawn == names["draw"](), "run: python docs/house.py"
+    assert drawn == names["draw"](), "run: python -m docs.house"
 
 
 def test_the_picture_of_the_house_shows_every_folder() -> None:
