@@ -39,10 +39,10 @@ def steps(asked: Iterator[Line]) -> Iterator[Line]:
 
     from sam2lab.measure import workload
     from sam2lab.runtime import prompts
-    from sam2lab.runtime.engines.protocol import Features
+    from sam2lab.runtime.engines.protocol import FEATURES, Features
 
     photo = np.load(folder / "photo.npy")
-    kept = [folder / f"{n}.npy" for n in ("image_embed", "high_res_feats_0", "high_res_feats_1")]
+    kept = [folder / f"{name}.npy" for name in FEATURES]
     # With features that another process left, this one does not encode: the encoder's peak
     # would hide the decoder's.
     if job["use_features"]:
@@ -54,9 +54,8 @@ def steps(asked: Iterator[Line]) -> Iterator[Line]:
             features = engine.encode(pixels)
             yield _took("encode", perf_counter() - start)
     if last == "encode":
-        arrays = (features.image_embed, features.high_res_feats_0, features.high_res_feats_1)
-        for file, array in zip(kept, arrays, strict=True):
-            np.save(file, array)
+        for file, name in zip(kept, FEATURES, strict=True):
+            np.save(file, getattr(features, name))
         return
     for _ in range(job["calls"]):
         prompt = prompts.encode(photo.shape[:2], engine.info, **job["prompt"])

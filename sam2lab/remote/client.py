@@ -23,7 +23,7 @@ from sam2lab.remote.network import SimulatedNetwork
 from sam2lab.remote.wire import HOST, Arrays, FeaturesGone, RefusedError, RemoteError
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import number
-from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
+from sam2lab.runtime.engines.protocol import FEATURES, Decoded, Features, Float32, PromptBatch
 
 # Connections that stay open between requests; more may be open while more threads ask.
 MOST_KEPT_OPEN = 64
@@ -196,7 +196,7 @@ class RemoteEngine:
 
     def _named(self, features: Features) -> Arrays:
         if not isinstance(features, RemoteFeatures):
-            return {name: getattr(features, name) for name in wire.FEATURES}
+            return {name: getattr(features, name) for name in FEATURES}
         if features.url != self.url:
             raise ValueError(
                 f"features are kept by the server at {features.url}, this engine asks "
@@ -210,7 +210,7 @@ class RemoteEngine:
 
     def _fetch(self, handle: Bytes) -> Features:
         reply = self._ask("/features", {"handle": handle})
-        return Features(**_unpacked(reply, dict.fromkeys(wire.FEATURES, "float32")))
+        return Features(**_unpacked(reply, dict.fromkeys(FEATURES, "float32")))
 
     def _ask(self, route: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
         started = perf_counter()

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.remote.wire import FEATURES
-from sam2lab.runtime.engines.protocol import Features, Float32
+from sam2lab.runtime.engines.protocol import FEATURES, Features, Float32
 
 Bytes = npt.NDArray[np.uint8]
 

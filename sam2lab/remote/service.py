@@ -14,12 +14,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from sam2lab.remote import wire
-from sam2lab.remote.wire import FEATURES, Arrays, FeaturesGone, RefusedError
+from sam2lab.remote.wire import Arrays, FeaturesGone, RefusedError
 from sam2lab.runtime import images as photos
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.embedding import content_key
-from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
+from sam2lab.runtime.engines.protocol import FEATURES, Engine, Features, PromptBatch
 from sam2lab.runtime.lru import BoundedMap
 from sam2lab.runtime.segmenter import Segmenter
 

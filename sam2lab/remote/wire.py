@@ -19,7 +19,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 HOST = "127.0.0.1"
 FORMAT = "sam2lab remote 1"
-FEATURES = ("image_embed", "high_res_feats_0", "high_res_feats_1")
 
 # The shortest and the longest time, in seconds, that either side may be told to wait.
 WAITING_S = (0.001, 86_400)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from dataclasses import fields
 from pathlib import Path
 from threading import Lock
 
@@ -15,11 +14,10 @@ from safetensors.numpy import save
 
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.embedding import ImageEmbedding, content_key
-from sam2lab.runtime.engines.protocol import Features
+from sam2lab.runtime.engines.protocol import FEATURES, Features
 from sam2lab.runtime.files import replacing
 
 FORMAT = "sam2lab embedding 2"
-ARRAYS = tuple(field.name for field in fields(Features))
 
 
 class EmbeddingStore:
@@ -97,7 +95,7 @@ def _serialise(embedding: ImageEmbedding) -> bytes:
         "model_key": embedding.model_key,
         "digest": _digest(embedding),
     }
-    arrays = {name: np.ascontiguousarray(getattr(embedding.features, name)) for name in ARRAYS}
+    arrays = {name: np.ascontiguousarray(getattr(embedding.features, name)) for name in FEATURES}
     return save(arrays, metadata=header)
 
 
@@ -113,7 +111,7 @@ def _read(path: Path, key: str) -> ImageEmbedding:
                 f"it holds another image or model: model {header.get('model_key')!r}, "
                 f"key {header.get('key')!r}"
             )
-        features = Features(**{name: file.get_tensor(name) for name in ARRAYS})
+        features = Features(**{name: file.get_tensor(name) for name in FEATURES})
     _check_shapes(features)
     height, _, width = header.get("image_size", "").partition("x")
     embedding = ImageEmbedding(
@@ -147,7 +145,7 @@ def _digest(embedding: ImageEmbedding) -> str:
 
 def _check_shapes(features: Features) -> None:
     """Raise a ValueError unless the arrays are one image's features as `Features` has them."""
-    arrays = {name: getattr(features, name) for name in ARRAYS}
+    arrays = {name: getattr(features, name) for name in FEATURES}
     found = ", ".join(f"{name} {array.dtype}{array.shape}" for name, array in arrays.items())
     shape = features.image_embed.shape
     if len(shape) == 4 and shape[0] == 1:

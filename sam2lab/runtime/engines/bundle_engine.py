@@ -12,7 +12,14 @@ import numpy as np
 
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.bundle import Bundle
-from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.engines.protocol import (
+    FEATURES,
+    Decoded,
+    Features,
+    Float32,
+    ModelInfo,
+    PromptBatch,
+)
 
 # The logits of each token, at most: 16 prompts of tiny. 64 at once need three times the memory.
 _PIXELS_AT_ONCE = 2**20
@@ -55,8 +62,7 @@ class BundleEngine(ABC):
     def encode(self, pixels: Float32) -> Features:
         """Encode normalised RGB pixels (B, 3, H, W), H and W being `info.input_size`."""
         self.info.check_pixels(pixels)
-        names = ("image_embed", "high_res_feats_0", "high_res_feats_1")
-        return Features(*self._run("encoder", names, {"image": pixels}))
+        return Features(*self._run("encoder", FEATURES, {"image": pixels}))
 
     def decoder_inputs(self, features: Features, prompts: PromptBatch) -> dict[str, Float32]:
         """The arrays that the decoder's graph takes, by name."""

@@ -6,7 +6,7 @@ extends `Engine`; callers ask for it with `isinstance`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -101,6 +101,10 @@ class Features:
             Features(*(array[i : i + 1].copy(order="K") for array in vars(self).values()))
             for i in range(len(self.image_embed))
         ]
+
+
+# The names of the three arrays, in their order: everything that stores or sends them uses these.
+FEATURES = tuple(field.name for field in fields(Features))
 
 
 @dataclass(frozen=True, eq=False)
