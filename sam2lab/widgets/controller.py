@@ -22,8 +22,8 @@ from sam2lab.widgets.panels.toolbar import ACTIONS, Toolbar
 from sam2lab.widgets.screen import Screen
 from sam2lab.widgets.session.answers import Answer
 from sam2lab.widgets.session.engines import EngineFailed
-from sam2lab.widgets.session.objects import Box, Point
 from sam2lab.widgets.session.packed import PackedMask
+from sam2lab.widgets.session.prompts import Box, Point
 from sam2lab.widgets.session.session import Session
 
 PAN_STEP = 0.25

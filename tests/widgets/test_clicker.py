@@ -25,7 +25,7 @@ from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.canvas.crosshair import CORNER
 from sam2lab.widgets.clicker import Clicker
 from sam2lab.widgets.panels.toolbar import ACTIONS
-from sam2lab.widgets.session.objects import Box, Point
+from sam2lab.widgets.session.prompts import Box, Point
 from sam2lab.widgets.testing import Robot, send
 from tests.runtime.fakes import FakeEngine
 

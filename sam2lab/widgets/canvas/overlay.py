@@ -9,8 +9,9 @@ from sam2lab.widgets.canvas.layers import Masks
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.painting import Paint
 from sam2lab.widgets.session.answers import Answer
-from sam2lab.widgets.session.objects import Box, Item, Prompt
+from sam2lab.widgets.session.objects import Item
 from sam2lab.widgets.session.packed import PackedMask
+from sam2lab.widgets.session.prompts import Box, Prompt
 from sam2lab.widgets.session.session import Session
 
 # The colours of pixels that only A, only B and both call object; every eye tells A and B apart.

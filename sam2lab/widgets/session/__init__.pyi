@@ -1,9 +1,9 @@
 from .answers import Answer as Answer
 from .answers import Disagreement as Disagreement
 from .engines import EngineFailed as EngineFailed
-from .objects import Box as Box
 from .objects import Item as Item
-from .objects import Point as Point
+from .prompts import Box as Box
+from .prompts import Point as Point
 from .session import Session as Session
-from .storage import SessionFileError as SessionFileError
+from .session_file import SessionFileError as SessionFileError
 from .workspace import Timings as Timings

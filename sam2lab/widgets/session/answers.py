@@ -14,8 +14,8 @@ from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.lru import BoundedMap
 from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.segmenter import Segmenter
-from sam2lab.widgets.session.objects import Box, Point, Prompt
 from sam2lab.widgets.session.packed import PackedMask
+from sam2lab.widgets.session.prompts import Box, Point, Prompt
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Several engines for one photo, by name; each encodes it once."""
+"""Several engines by name, and those for one photo: each encodes it once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sam2lab.runtime.images import RGB
 from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session.answers import Answer, Answers, decode
-from sam2lab.widgets.session.objects import Item, Prompt
+from sam2lab.widgets.session.objects import Item
+from sam2lab.widgets.session.prompts import Prompt
 
 T = TypeVar("T")
 
@@ -21,12 +22,8 @@ class EngineFailed(RuntimeError):
     """An engine raised while it encoded or answered; the session is unchanged."""
 
 
-class Engines:
-    """Segmenters by name, and the embedding that each has made of the open photo.
-
-    The embeddings stay here while the photo is open; otherwise they are in the caches of the
-    Segmenters.
-    """
+class Segmenters:
+    """Segmenters by name, whose failures are told from a user's mistakes."""
 
     def __init__(self, segmenters: Segmenter | Mapping[str, Segmenter]) -> None:
         if isinstance(segmenters, Segmenter):
@@ -44,6 +41,34 @@ class Engines:
                     "as sam2lab.open_segmenter gives"
                 )
         self.segmenters = dict(segmenters)
+
+    def check(self, name: str) -> str:
+        """Return the name if there is such an engine, or raise a `ValueError`."""
+        if name not in self.segmenters:
+            known = ", ".join(map(repr, self.segmenters))
+            raise ValueError(f"engine is {name!r}; wanted one of {known}")
+        return name
+
+    def _run(self, name: str, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        # Each engine has errors of its own: onnxruntime, torch, a remote connection.
+        except Exception as error:
+            raise EngineFailed(
+                f"the engine {name!r} failed ({type(error).__name__}: {error}); nothing was "
+                "changed: try again, or another engine"
+            ) from error
+
+
+class Engines(Segmenters):
+    """The embedding that each engine has made of the open photo.
+
+    The embeddings stay here while the photo is open; otherwise they are in the caches of the
+    Segmenters.
+    """
+
+    def __init__(self, segmenters: Segmenter | Mapping[str, Segmenter]) -> None:
+        super().__init__(segmenters)
         self.answers = Answers()
         self._photo: RGB | None = None
         self._encoded: dict[str, tuple[ImageEmbedding, float]] = {}
@@ -53,13 +78,6 @@ class Engines:
         """Answer questions about this photo from now on."""
         with self._lock:
             self._photo, self._encoded = photo, {}
-
-    def check(self, name: str) -> str:
-        """Return the name if there is such an engine, or raise a `ValueError`."""
-        if name not in self.segmenters:
-            known = ", ".join(map(repr, self.segmenters))
-            raise ValueError(f"engine is {name!r}; wanted one of {known}")
-        return name
 
     def encode_ms(self, name: str) -> float | None:
         """How long encoding took, cache lookup included; None before it is done."""
@@ -98,13 +116,3 @@ class Engines:
         prompts = (*item.prompts, prompt)
         segmenter = self.segmenters[name]
         return self._run(name, lambda: decode(segmenter, embedding, prompts, before)).mask
-
-    def _run(self, name: str, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        # Each engine has errors of its own: onnxruntime, torch, a remote connection.
-        except Exception as error:
-            raise EngineFailed(
-                f"the engine {name!r} failed ({type(error).__name__}: {error}); nothing was "
-                "changed: try again, or another engine"
-            ) from error

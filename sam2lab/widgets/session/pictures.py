@@ -9,6 +9,7 @@ from pathlib import Path
 from sam2lab.runtime import images
 from sam2lab.runtime.embedding import content_key
 from sam2lab.runtime.images import RGB, ImageLike
+from sam2lab.widgets.session.history import History
 from sam2lab.widgets.session.objects import State
 
 
@@ -41,47 +42,11 @@ class Picture:
 
 
 @dataclass
-class History:
-    """Undo and redo without limit.
-
-    `past` holds the states before the present one and `future` the undone ones, the nearest last
-    in each. States share the objects that they have in common, so a long history is small.
-
-    >>> history = History()
-    >>> start = history.present
-    >>> history.do(start.begun())
-    >>> history.undo()
-    >>> history.present is start, len(history.future)
-    (True, 1)
-    """
-
-    present: State = field(default_factory=State.fresh)
-    past: list[State] = field(default_factory=list)
-    future: list[State] = field(default_factory=list)
-
-    def do(self, state: State) -> None:
-        """Go on to `state` and forget what was undone."""
-        self.past.append(self.present)
-        self.present = state
-        self.future.clear()
-
-    def undo(self) -> None:
-        """Go back one state."""
-        self.future.append(self.present)
-        self.present = self.past.pop()
-
-    def redo(self) -> None:
-        """Go forward one state."""
-        self.past.append(self.present)
-        self.present = self.future.pop()
-
-
-@dataclass
 class Page:
     """A photo and the history of work on it."""
 
     picture: Picture
-    history: History = field(default_factory=History)
+    history: History[State] = field(default_factory=lambda: History(State.fresh()))
 
 
 def open_picture(image: ImageLike, name: str | None = None) -> tuple[Picture, RGB]:

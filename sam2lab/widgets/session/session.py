@@ -11,8 +11,8 @@ from sam2lab.widgets.formats.annotated import AnnotatedPhoto, Files, LabelledObj
 from sam2lab.widgets.formats.table import format_of
 from sam2lab.widgets.session import storage
 from sam2lab.widgets.session.answers import Answer, Disagreement
-from sam2lab.widgets.session.objects import Item, Point, Prompt, State, box_on, nearest, point_on
-from sam2lab.widgets.session.storage import SessionFileError
+from sam2lab.widgets.session.prompts import point_on
+from sam2lab.widgets.session.session_file import SessionFileError
 from sam2lab.widgets.session.workspace import Workspace
 
 
@@ -42,21 +42,6 @@ class Session(Workspace):
     session.undo()
     ```
     """
-
-    @property
-    def objects(self) -> tuple[Item, ...]:
-        """All objects, including the active one, which may have no prompts yet."""
-        return self.state.objects
-
-    @property
-    def active(self) -> Item:
-        """The object that takes the next prompt."""
-        return self.state.item()
-
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        """The active object's prompts, in the order of time."""
-        return self.active.prompts
 
     def answer(self, object_id: int | None = None, engine: str | None = None) -> Answer:
         """An engine's answer to an object, by default the current one's to the active object."""
@@ -100,42 +85,6 @@ class Session(Workspace):
         ours, theirs = (self.answer(object_id, engine).mask for engine in (a, b))
         return Disagreement(ours & ~theirs, theirs & ~ours, iou(ours, theirs))
 
-    def prompt_at(self, x: float, y: float, radius: float) -> int | None:
-        """The index of the active object's prompt within `radius` pixels, or None."""
-        return nearest(self.prompts, x, y, radius)
-
-    def add_point(self, x: float, y: float, positive: bool | None = None) -> None:
-        """Add a point to the active object; `positive` is as `mode` says, unless given."""
-        point = point_on(self.photo.shape[:2], x, y, self._sign(positive))
-        self._act(lambda state: state.with_prompts((*state.item().prompts, point)))
-
-    def add_box(self, x0: float, y0: float, x1: float, y1: float) -> None:
-        """Draw a box around the active object; it replaces the box that is there."""
-        box = box_on(self.photo.shape[:2], x0, y0, x1, y1)
-
-        def drawn(state: State) -> State:
-            points = (prompt for prompt in state.item().prompts if isinstance(prompt, Point))
-            return state.with_prompts((*points, box))
-
-        self._act(drawn)
-
-    def remove_prompt(self, index: int) -> None:
-        """Remove one of the active object's `prompts`; those after it are answered anew."""
-
-        def removed(state: State) -> State:
-            prompts = state.item().prompts
-            if not 0 <= index < len(prompts):
-                raise ValueError(
-                    f"index is {index}; there are {len(prompts)} prompts, the first is 0"
-                )
-            return state.with_prompts(prompts[:index] + prompts[index + 1 :])
-
-        self._act(removed)
-
-    def clear(self) -> None:
-        """Remove all prompts of the active object."""
-        self._act(lambda state: state.with_prompts(()))
-
     def choose(self, index: int) -> None:
         """Choose one of `candidates` instead of the best-scored one."""
         count = len(self.answer().scores)
@@ -143,34 +92,6 @@ class Session(Workspace):
             raise ValueError(f"index is {index}; there are {count} candidates, the first is 0")
         if count > 1:
             self._act(lambda state: state.changed(replace(state.item(), choice=int(index))))
-
-    def commit(self, name: str | None = None) -> None:
-        """Finish the active object, perhaps under a name, and begin a new one."""
-        self._act(lambda state: state.committed(name))
-
-    def select(self, object_id: int) -> None:
-        """Make an object active; the previous one is dropped if it is empty."""
-        self._act(lambda state: state.selected(object_id))
-
-    def rename(self, object_id: int, name: str) -> None:
-        """Rename an object; several may have the same name."""
-        self._act(lambda state: state.renamed(object_id, name))
-
-    def recolour(self, object_id: int, colour: str) -> None:
-        """Show an object in another colour, #rrggbb."""
-        self._act(lambda state: state.recoloured(object_id, colour))
-
-    def hide(self, object_id: int) -> None:
-        """Do not draw an object any more; it stays in the session."""
-        self._act(lambda state: state.hid(object_id, True))
-
-    def show(self, object_id: int) -> None:
-        """Draw an object again."""
-        self._act(lambda state: state.hid(object_id, False))
-
-    def delete(self, object_id: int) -> None:
-        """Remove an object; if it was active, a new one becomes active."""
-        self._act(lambda state: state.deleted(object_id))
 
     def save(self, path: str | os.PathLike[str], *, with_images: bool = False) -> None:
         """Write a JSON file of all photos with their objects, undo and redo, but without masks.
@@ -242,6 +163,3 @@ class Session(Workspace):
         if not annotated.objects:
             raise ValueError("there is no object to take away yet: click on one or draw a box")
         return row.make(annotated)
-
-    def _sign(self, positive: bool | None) -> bool:
-        return self._mode == "positive" if positive is None else bool(positive)

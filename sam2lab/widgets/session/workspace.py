@@ -1,19 +1,18 @@
-"""The base of a session: photos, engines, undo and redo, and listeners."""
+"""The photos of a session and the answers of its engines to the objects on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
-from threading import RLock
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Set
+from typing import NamedTuple
 
 from sam2lab.runtime.images import RGB, ImageLike
 from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets.session.base import BaseSession
 from sam2lab.widgets.session.engines import Engines
-from sam2lab.widgets.session.objects import Question, State
-from sam2lab.widgets.session.pictures import History, Page, Picture, open_picture
-
-Mode = Literal["positive", "negative"]
-Listener = Callable[[frozenset[str]], None]
+from sam2lab.widgets.session.history import History
+from sam2lab.widgets.session.objects import Item, Question, State
+from sam2lab.widgets.session.pictures import Page, Picture, open_picture
+from sam2lab.widgets.session.prompts import Prompt
 
 
 class Timings(NamedTuple):
@@ -28,24 +27,18 @@ class Timings(NamedTuple):
     from_cache: bool = False
 
 
-class Workspace:
-    """Makes every change: first the engine answers, then the state changes, then listeners run.
-
-    So an engine that fails leaves everything as it was. `Session` adds the actions of a user.
-    """
+class Workspace(BaseSession[State, Item]):
+    """The base of `Session`, which adds answers, files and formats."""
 
     def __init__(
         self, segmenters: Segmenter | Mapping[str, Segmenter], image: ImageLike | None = None
     ) -> None:
         self._engines = Engines(segmenters)
-        self._engine = next(iter(self._engines.segmenters))
-        self._mode: Mode = "positive"
+        super().__init__(self._engines)
         self._pages: dict[str, Page] = {}
         self._page: Page | None = None
         self._photo: RGB | None = None
         self._timings = Timings()
-        self._listeners: list[Listener] = []
-        self._lock = RLock()
         if image is not None:
             self.open_image(image)
 
@@ -67,46 +60,9 @@ class Workspace:
         return self._photo
 
     @property
-    def engine(self) -> str:
-        """The name of the engine that answers."""
-        return self._engine
-
-    @property
-    def engines(self) -> tuple[str, ...]:
-        """The names of all engines."""
-        return tuple(self._engines.segmenters)
-
-    @property
-    def mode(self) -> Mode:
-        """The sign of a click that does not say its own."""
-        return self._mode
-
-    @mode.setter
-    def mode(self, mode: Mode) -> None:
-        if mode not in ("positive", "negative"):
-            raise ValueError(f"mode is {mode!r}; wanted 'positive' or 'negative'")
-        self._mode = mode
-        self._tell({"mode"})
-
-    @property
     def timings(self) -> Timings:
         """How long the answer to the active object took."""
         return self._timings._replace(encode_ms=self._engines.encode_ms(self._engine))
-
-    @property
-    def state(self) -> State:
-        """All objects with their prompts at this moment; it is immutable."""
-        return self._history.present
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is something to undo."""
-        return bool(self._page and self._history.past)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether something was undone."""
-        return bool(self._page and self._history.future)
 
     def is_encoded(self, engine: str | None = None) -> bool:
         """Whether an engine has encoded the open photo, so that answers come at once."""
@@ -119,24 +75,6 @@ class Workspace:
         If another photo is opened meanwhile, the result is kept for when this one returns.
         """
         self._engines.embedding(self._engine if engine is None else self._engines.check(engine))
-
-    def undo(self) -> None:
-        """Take the latest action back, if there is one."""
-        with self._lock:
-            if not self.can_undo:
-                return
-            changes = self._settle(self._history.past[-1])
-            self._history.undo()
-        self._tell(changes)
-
-    def redo(self) -> None:
-        """Redo the action that was undone last, if there is one."""
-        with self._lock:
-            if not self.can_redo:
-                return
-            changes = self._settle(self._history.future[-1])
-            self._history.redo()
-        self._tell(changes)
 
     def use_engine(self, name: str) -> None:
         """Let another engine answer, with the same prompts."""
@@ -160,21 +98,6 @@ class Workspace:
             self._turn_to(self._pages.setdefault(picture.key, Page(picture)), photo)
         self._tell({"image", "objects", "active", "prompts", "masks"})
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` after every change; the returned function ends that.
-
-        The listener gets the set of what changed: "image", "engine", "mode", "objects" (the
-        list or anything in it), "active" (which object is), "prompts" (of the active object)
-        and "masks" (of any object).
-        """
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return unsubscribe
-
     @property
     def _open_page(self) -> Page:
         if self._page is None:
@@ -182,25 +105,24 @@ class Workspace:
         return self._page
 
     @property
-    def _history(self) -> History:
+    def _history(self) -> History[State]:
         return self._open_page.history
+
+    @property
+    def _is_open(self) -> bool:
+        return self._page is not None
+
+    def _prompts_in(self, state: State) -> tuple[Prompt, ...]:
+        return state.item().prompts
+
+    def _with_prompts(self, state: State, prompts: tuple[Prompt, ...]) -> State:
+        return state.with_prompts(prompts)
 
     def _turn_to(self, page: Page, photo: RGB) -> None:
         self._page, self._photo, self._timings = page, photo, Timings()
         self._engines.show(photo)
 
-    def _act(self, action: Callable[[State], State]) -> None:
-        """Apply `action` to the present state, as a step that can be undone."""
-        with self._lock:
-            state = action(self.state)
-            if state == self.state:
-                return
-            changes = self._settle(state)
-            self._history.do(state)
-        self._tell(changes)
-
-    def _settle(self, state: State) -> set[str]:
-        """Get the new questions of `state` answered, and return what will change."""
+    def _settle(self, state: State) -> tuple[State, set[str]]:
         here = self.state
         known = {item.question for item in here.objects}
         parts = {
@@ -215,7 +137,7 @@ class Workspace:
         )
         if renewed:
             self._timings = timings
-        return {name for name, differs in parts.items() if differs}
+        return state, {name for name, differs in parts.items() if differs}
 
     def _ask(self, engine: str, state: State, known: Set[Question] = frozenset()) -> Timings:
         """Get all questions of `state` except `known` answered; time the active object's."""
@@ -226,7 +148,3 @@ class Workspace:
                 if item.id == state.active:
                     timings = Timings(None, answer.decode_ms, from_cache)
         return timings
-
-    def _tell(self, changes: set[str]) -> None:
-        for listener in tuple(self._listeners):
-            listener(frozenset(changes))

@@ -14,7 +14,7 @@ from sam2lab.widgets.canvas.crosshair import LEAP, STEP_PX
 from sam2lab.widgets.canvas.viewport import middle
 from sam2lab.widgets.clicker import Clicker
 from sam2lab.widgets.panels.toolbar import ACTIONS
-from sam2lab.widgets.session.objects import Box, Point
+from sam2lab.widgets.session.prompts import Box, Point
 from sam2lab.widgets.testing import Robot
 from tests.runtime.fakes import FakeEngine
 

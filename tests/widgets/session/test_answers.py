@@ -13,7 +13,7 @@ from sam2lab.runtime.predictor import ImagePredictor
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session import Session
 from sam2lab.widgets.session.answers import Answers
-from sam2lab.widgets.session.objects import Box, Point, Prompt
+from sam2lab.widgets.session.prompts import Box, Point, Prompt
 from tests.runtime.fakes import FakeEngine
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (150, 230, 3), dtype=np.uint8)

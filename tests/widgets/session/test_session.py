@@ -13,7 +13,8 @@ from sam2lab.runtime.cache import EmbeddingCache
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session import EngineFailed, Session
-from sam2lab.widgets.session.objects import PALETTE, Box, Point
+from sam2lab.widgets.session.objects import PALETTE
+from sam2lab.widgets.session.prompts import Box, Point
 from tests.runtime.fakes import FakeEngine
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

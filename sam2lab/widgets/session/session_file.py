@@ -1,0 +1,98 @@
+"""Session files: JSON that is written whole or not at all, and checked when it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sam2lab.runtime.files import replacing
+from sam2lab.widgets.session.prompts import Box, Point, Prompt, box_on, point_on
+
+C = TypeVar("C")
+
+
+class SessionFileError(ValueError):
+    """A session file cannot be used; the message says why and what to do."""
+
+
+def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
+    """Write a session file, whole or not at all; make its folder where there is none."""
+    target = place(path)
+    text = json.dumps(content, allow_nan=False)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as beside:
+            beside.write_text(text, encoding="utf-8")
+    except OSError as error:
+        # The error itself would name the temporary file, which is gone.
+        raise SessionFileError(
+            f"path: {str(path)!r} cannot be written: {error.strerror or error}; choose another "
+            f"place, or see that {str(target.parent)!r} is a folder that you may write into"
+        ) from error
+
+
+def read(
+    path: str | os.PathLike[str],
+    form: str,
+    version: int,
+    writer: str,
+    understood: Callable[[dict[str, Any]], C],
+) -> C:
+    """What `understood` makes of a session file's content; `writer` is the method that wrote it.
+
+    Whatever it raises because the content is not as it was written becomes a `SessionFileError`.
+    """
+    try:
+        content = json.loads(place(path).read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("format") != form:
+            raise ValueError(f"its format is not {form!r}")
+        if content["version"] != version:
+            raise ValueError(
+                f"it is of version {content['version']!r}, this sam2lab reads {version}"
+            )
+        return understood(content)
+    except FileNotFoundError as error:
+        raise SessionFileError(
+            f"path: there is no file {str(path)!r}; pass the path that {writer} wrote to"
+        ) from error
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise SessionFileError(
+            f"path: {str(path)!r} cannot be loaded, {type(error).__name__}: {error}; wanted a "
+            f"file that {writer} wrote"
+        ) from error
+
+
+def place(path: str | os.PathLike[str]) -> Path:
+    """The absolute path of a session file."""
+    return Path(path).expanduser().absolute()
+
+
+def path_from(folder: Path, path: str | os.PathLike[str]) -> str:
+    """How a session file in `folder` names a path: relative where it lies there or below."""
+    inside = Path(path).is_relative_to(folder)
+    return (Path(path).relative_to(folder) if inside else Path(path)).as_posix()
+
+
+def prompts_of(about: Iterable[dict[str, Any]], size: tuple[int, int]) -> Iterable[Prompt]:
+    """The prompts that `asdict` wrote; refuse those that no user could have drawn."""
+    for each in about:
+        prompt: Prompt
+        if "positive" in each:
+            prompt = point_on(size, each["x"], each["y"], typed(bool, each["positive"]))
+            same = prompt == Point(**each)
+        else:
+            prompt = box_on(size, each["x0"], each["y0"], each["x1"], each["y1"])
+            same = prompt == Box(**each)
+        if not same:
+            raise ValueError(f"it has a prompt {each}")
+        yield prompt
+
+
+def typed(kind: type[Any], value: Any) -> Any:
+    """Return the value if it is of this very type; a bool is no int here."""
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
