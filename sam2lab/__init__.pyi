@@ -10,4 +10,5 @@ from .runtime.predictor import ImagePredictor as ImagePredictor
 from .runtime.segmenter import Prediction as Prediction
 from .runtime.segmenter import Segmenter as Segmenter
 from .runtime.store import EmbeddingStore as EmbeddingStore
+from .runtime.video.predictor import VideoPredictor as VideoPredictor
 from .widgets.clicker import Clicker as Clicker

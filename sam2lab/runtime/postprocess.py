@@ -54,12 +54,24 @@ def clean(
     """
     cleaned = logits
     if max_hole_area > 0:
-        holes = _small_components(logits <= float(mask_threshold), max_hole_area)
+        holes = small_components(logits <= float(mask_threshold), max_hole_area)
         cleaned = np.where(holes, np.float32(mask_threshold + CLEANED_MARGIN), cleaned)
     if max_sprinkle_area > 0:
-        sprinkles = _small_components(logits > float(mask_threshold), max_sprinkle_area)
+        sprinkles = small_components(logits > float(mask_threshold), max_sprinkle_area)
         cleaned = np.where(sprinkles, np.float32(mask_threshold - CLEANED_MARGIN), cleaned)
     return cleaned
+
+
+def small_components(mask: Masks, max_area: float) -> Masks:
+    """True on the 8-connected components of each mask (..., h, w) of at most `max_area` pixels."""
+    from scipy import ndimage  # slow to import, and most predictions are never cleaned
+
+    within_one_mask = np.zeros((3, 3, 3), bool)
+    within_one_mask[1] = True
+    labels, _ = ndimage.label(mask.reshape(-1, *mask.shape[-2:]), structure=within_one_mask)
+    small = np.bincount(labels.ravel()) <= max_area
+    small[0] = False  # what is not in the mask
+    return small[labels].reshape(mask.shape)
 
 
 def _is_stable(logits: Float32) -> npt.NDArray[np.bool_]:
@@ -70,15 +82,3 @@ def _is_stable(logits: Float32) -> npt.NDArray[np.bool_]:
     # An empty mask counts as stable; there inner is 0 too, so only the divisor needs care.
     stability = np.where(outer > 0, inner / np.maximum(outer, 1), np.float32(1))
     return stability >= np.float32(STABILITY_THRESHOLD)
-
-
-def _small_components(mask: Masks, max_area: float) -> Masks:
-    """True on the 8-connected components of each mask (..., h, w) of at most `max_area` pixels."""
-    from scipy import ndimage  # slow to import, and most predictions are never cleaned
-
-    within_one_mask = np.zeros((3, 3, 3), bool)
-    within_one_mask[1] = True
-    labels, _ = ndimage.label(mask.reshape(-1, *mask.shape[-2:]), structure=within_one_mask)
-    small = np.bincount(labels.ravel()) <= max_area
-    small[0] = False  # what is not in the mask
-    return small[labels].reshape(mask.shape)

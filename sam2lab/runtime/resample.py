@@ -83,6 +83,22 @@ def column_bands(taps: Taps, n_in: int) -> list[Band]:
     return [band._replace(weights=np.ascontiguousarray(band.weights.T)) for band in made]
 
 
+def shrink(rows: Float32, size_hw: tuple[int, int]) -> Float32:
+    """Resize one map (H, W) to (h, w) with antialiasing.
+
+    >>> shrink(np.array([[0, 0, 8, 8]], np.float32), (1, 2)).round(2)
+    array([[1.14, 6.86]], dtype=float32)
+    """
+    height, width = rows.shape
+    narrow = np.empty((height, size_hw[1]), np.float32)
+    for band in column_bands(antialiased(width, size_hw[1]), width):
+        multiply(rows[:, band.source], band.weights, out=narrow[:, band.target])
+    small = np.empty(size_hw, np.float32)
+    for band in row_bands(antialiased(height, size_hw[0]), height):
+        multiply(band.weights, narrow[band.source], out=small[band.target])
+    return small
+
+
 def multiply(left: Float32, right: Float32, out: Float32) -> Float32:
     """`np.matmul(left, right, out)` in pieces so small that they stay on this thread."""
     step = max(1, PRODUCT_LIMIT // left.size)
