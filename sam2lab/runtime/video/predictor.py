@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,8 @@ from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.resample import shrink
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.runtime.video import bank
-from sam2lab.runtime.video.frames import VideoLike, open_frames
 from sam2lab.runtime.video.memories import gather
 from sam2lab.runtime.video.protocol import Memories, VideoEngine, VideoSettings
-from sam2lab.runtime.video.read_ahead import frame_pixels
 from sam2lab.runtime.video.state import (
     FrameResult,
     ObjectId,
@@ -30,6 +29,9 @@ from sam2lab.runtime.video.state import (
     VideoState,
 )
 from sam2lab.runtime.video.tracker import NO_OBJECT, Tracker
+
+if TYPE_CHECKING:
+    from sam2lab.runtime.video.frames import VideoLike
 
 # The number of the frame, the objects, and their masks (N, 1, H, W) as logits.
 FrameMasks = tuple[int, list[ObjectId], Float32]
@@ -114,6 +116,8 @@ answer for one shows the other as absent | both are shown |
         """
         if keep not in KEEP:
             raise ValueError(f"keep is {keep!r}; wanted one of {', '.join(map(repr, KEEP))}")
+        from sam2lab.runtime.video.frames import open_frames
+
         frames = open_frames(video_path)
         return VideoState(
             frames, self.engine.info, size=frames.size, num_frames=len(frames), keep=keep
@@ -368,6 +372,8 @@ answer for one shows the other as absent | both are shown |
         features = state.features.get(key)
         state.features.count(hits=features is not None, misses=features is None)
         if features is None:
+            from sam2lab.runtime.video.read_ahead import frame_pixels
+
             info = self.engine.info
             look = (info.input_size, info.mean, info.std)
             features = self.engine.encode(frame_pixels(state.frames[frame_idx], *look)[None])
