@@ -16,6 +16,7 @@ EXTRAS = {
         *("matplotlib", "pandas", "psutil", "pycocotools", "tornado", "urllib3"),
     ),
     "openvino": ("openvino",),
+    "video": ("av",),
 }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+from sam2lab.runtime.images import eight_bit
 from sam2lab.widgets.formats.annotated import AnnotatedPhoto, Files, as_json
-from sam2lab.widgets.formats.png import as_png, eight_bit
+from sam2lab.widgets.formats.png import as_png
 from sam2lab.widgets.formats.polygons import polygons
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sam2lab.runtime.images import RGB
+from sam2lab.runtime.images import eight_bit
 from sam2lab.runtime.masks import window
 from sam2lab.widgets.formats.annotated import AnnotatedPhoto, Files, as_json, safe_name
 
@@ -67,9 +67,3 @@ def as_png(pixels: npt.NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "png")
     return buffer.getvalue()
-
-
-def eight_bit(rgb: RGB) -> npt.NDArray[np.uint8]:
-    """A photo of 8 bits, or of floats from 0 to 1, in 8 bits."""
-    white = 1 if rgb.dtype == np.uint8 else 255
-    return np.rint(rgb * np.float32(white)).astype(np.uint8)
