@@ -63,6 +63,7 @@ clean: ## remove what this Makefile and the tests made; models and downloads sta
 # An environment that has another version of torch keeps it, and then gets the bounds of
 # pyproject.toml instead of our pins, which belong to our torch.
 # samexporter wants an old torch, but the part of it that our tests use never imports torch.
+# vos-benchmark wants another build of the OpenCV that is there, and scikit-image for a disk.
 $(READY): pyproject.toml .ci/constraints.txt
 	@test -x $(BIN)/python || \
 	  { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -77,5 +78,5 @@ $(READY): pyproject.toml .ci/constraints.txt
 	esac; \
 	set -ex; \
 	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,video,peers,docs,test]'; \
-	$(BIN)/python -m pip install --no-deps -c .ci/constraints.txt samexporter
+	$(BIN)/python -m pip install --no-deps -c .ci/constraints.txt samexporter vos-benchmark
 	@touch $@

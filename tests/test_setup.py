@@ -131,9 +131,10 @@ class TestMake:
         assert lab.startswith("jupyter lab --config=sam2lab/jupyter/server_config.json ")
         assert lab.endswith(" --no-browser --port=9999 notebooks")
 
-    def test_takes_samexporter_without_its_old_torch(self, make) -> None:
+    def test_takes_samexporter_and_vos_benchmark_without_what_they_want(self, make) -> None:
         _, (_, install, _) = make()
-        assert install == "python -m pip install --no-deps -c .ci/constraints.txt samexporter"
+        only = "python -m pip install --no-deps -c .ci/constraints.txt"
+        assert install == f"{only} samexporter vos-benchmark"
 
     @pytest.mark.parametrize("build", ["", "+cpu", "+cu126"])
     def test_any_build_of_the_pinned_torch_will_do(self, make, pins, build: str) -> None:

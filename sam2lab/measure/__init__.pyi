@@ -15,6 +15,7 @@ from .accuracy_summaries import number_of_clicks as number_of_clicks
 from .accuracy_summaries import summarise_accuracy as summarise_accuracy
 from .cases import Case as Case
 from .cases import draw_cases as draw_cases
+from .davis import DavisFolder as DavisFolder
 from .examples import answer_again as answer_again
 from .examples import best_median_worst as best_median_worst
 from .latency import Series as Series
@@ -29,4 +30,7 @@ from .layer_trace import first_layer_above as first_layer_above
 from .layer_trace import trace_layers as trace_layers
 from .parity import compare_masks as compare_masks
 from .parity import compare_tensors as compare_tensors
+from .tracking_metrics import by_object as by_object
+from .tracking_metrics import jaccard_and_boundary as jaccard_and_boundary
+from .tracking_metrics import summarise_tracking as summarise_tracking
 from .workload import Workload as Workload

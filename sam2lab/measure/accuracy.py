@@ -10,23 +10,22 @@ engine's own guess of `iou`), `boundary_f`, `area_px` (of the true mask) and `si
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sized
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
-from itertools import islice
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from sam2lab.measure import machine
 from sam2lab.measure.engine_sources import Source, prepared, trained
 from sam2lab.measure.ground_truth import Sample, Samples, Skipped, samples
 from sam2lab.measure.interactive import KINDS, InteractiveProtocol, PromptedMasks, prompt_objects
-from sam2lab.measure.journal import Journal
+from sam2lab.measure.journal import Line
+from sam2lab.measure.tasks import do_tasks
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
 from sam2lab.runtime.images import ImageError
@@ -95,43 +94,17 @@ def evaluate(
         **asdict(protocol),
         "ground_truth": ground_truth.key if isinstance(ground_truth, Samples) else None,
     }
-    finished: dict[int, _Outcome] = {}
-    # In the order in which they came.
-    seen: dict[int, None] = {}
-    with contextlib.ExitStack() as stack:
-        journal = None
-        if keep_in is not None:
-            journal = stack.enter_context(Journal(keep_in, about))
-            finished = {line["image"]: _Outcome.from_line(line) for line in journal.lines()}
-        count = len(ground_truth) if isinstance(ground_truth, Sized) else None
-        bar = stack.enter_context(tqdm(total=count, desc="photos", leave=False))
-
-        def missing() -> Iterator[Sample]:
-            for sample in samples(ground_truth):
-                if sample.image in seen:
-                    raise ValueError(
-                        f"ground_truth has two photos numbered {sample.image}, which no table can "
-                        "tell apart; evaluate sets of photos one by one"
-                    )
-                seen[sample.image] = None
-                if sample.image in finished:
-                    bar.update()
-                else:
-                    yield sample
-
-        interrupted = False
-        done = stack.enter_context(
-            contextlib.closing(_outcomes(missing(), asked, protocol, executor, in_flight))
-        )
-        try:
-            for image, outcome in done:
-                if journal is not None:
-                    journal.add(outcome.to_line(image))
-                finished[image] = outcome
-                bar.update()
-        except KeyboardInterrupt:
-            interrupted = True
-    kept = [finished[image] for image in seen if image in finished]
+    lines, interrupted = do_tasks(
+        _numbered(ground_truth),
+        partial(_outcome, engines=asked, protocol=protocol),
+        about,
+        kind="image",
+        total=len(ground_truth) if isinstance(ground_truth, Sized) else None,
+        executor=executor,
+        in_flight=in_flight,
+        keep_in=keep_in,
+    )
+    kept = [_Outcome.from_line(line) for line in lines]
     tables = [outcome.table for outcome in kept if len(outcome.table)]
     table = pd.concat(tables, ignore_index=True) if tables else _table([])
     table.attrs = {**about, "interrupted": interrupted}
@@ -170,25 +143,39 @@ class _Outcome(NamedTuple):
     table: pd.DataFrame
     skipped: list[Skipped]
 
-    def to_line(self, image: int) -> dict[str, Any]:
-        return {"image": image, "rows": self.table.to_dict("list"), "skipped": self.skipped}
+    def to_line(self) -> Line:
+        return {"rows": self.table.to_dict("list"), "skipped": self.skipped}
 
     @classmethod
-    def from_line(cls, line: dict[str, Any]) -> _Outcome:
+    def from_line(cls, line: Line) -> _Outcome:
         table = pd.DataFrame(line["rows"], columns=COLUMNS)
         return cls(table, [Skipped(*each) for each in line["skipped"]])
 
 
+def _numbered(ground_truth: Iterable[Sample | Scene]) -> Iterator[tuple[int, Sample]]:
+    seen = set()
+    for sample in samples(ground_truth):
+        if sample.image in seen:
+            raise ValueError(
+                f"ground_truth has two photos numbered {sample.image}, which no table can "
+                "tell apart; evaluate sets of photos one by one"
+            )
+        seen.add(sample.image)
+        yield sample.image, sample
+
+
 def _outcome(
     sample: Sample, engines: Mapping[str, Engine | bytes], protocol: InteractiveProtocol
-) -> _Outcome:
+) -> Line:
     """Do the work on one photo, in this process or in a worker."""
     try:
         photo, masks, skipped = sample.load()
     except (ImageError, OSError) as error:
-        return _Outcome(_table([]), [Skipped(sample.image, None, f"broken photo: {error}")])
+        broken = Skipped(sample.image, None, f"broken photo: {error}")
+        return _Outcome(_table([]), [broken]).to_line()
     if not masks:
-        return _Outcome(_table([]), [*skipped, Skipped(sample.image, None, "no object")])
+        empty = Skipped(sample.image, None, "no object")
+        return _Outcome(_table([]), [*skipped, empty]).to_line()
     rows = [
         {
             "engine": name,
@@ -201,37 +188,7 @@ def _outcome(
         for name, one in engines.items()
         for answer in prompt_objects(trained(name, one), photo, masks, protocol, sample.image)
     ]
-    return _Outcome(_table(rows), skipped)
-
-
-def _outcomes(
-    tasks: Iterator[Sample],
-    engines: Mapping[str, Engine | bytes],
-    protocol: InteractiveProtocol,
-    executor: Executor | None,
-    in_flight: int,
-) -> Generator[tuple[int, _Outcome]]:
-    """The outcome of each photo, as soon as it is finished."""
-    if executor is None:
-        for sample in tasks:
-            yield sample.image, _outcome(sample, engines, protocol)
-        return
-
-    def submit(count: int) -> None:
-        for sample in islice(tasks, count):
-            running[executor.submit(_outcome, sample, engines, protocol)] = sample.image
-
-    running: dict[Any, int] = {}
-    try:
-        submit(in_flight)
-        while running:
-            ready, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in ready:
-                yield running.pop(future), future.result()
-            submit(len(ready))
-    finally:
-        for future in running:
-            future.cancel()
+    return _Outcome(_table(rows), skipped).to_line()
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:

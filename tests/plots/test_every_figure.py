@@ -19,6 +19,7 @@ from tests.plots import test_devices as devices
 from tests.plots import test_latency as latency
 from tests.plots import test_parity as parity
 from tests.plots import test_quantize as quantize
+from tests.plots import test_tracking as tracking
 from tests.plots import test_training as training
 
 PHOTO, SQUARE = parity.PHOTO, parity.block(10, 10)
@@ -32,11 +33,14 @@ FIGURES = {
     "error_growth": lambda: plots.error_growth(parity.STAGES),
     "filtered": lambda: plots.filtered(CANDIDATES, 0.5, 0.5),
     "flip_map": lambda: plots.flip_map(PHOTO, SQUARE, parity.block(10, 12)),
+    "frame_parts": lambda: plots.frame_parts(tracking.PARTS),
     "iou_by_clicks": lambda: plots.iou_by_clicks(accuracy.SUMMARY),
     "iou_by_prompt": lambda: plots.iou_by_prompt(parity.MASKS),
     "iou_by_size": lambda: plots.iou_by_size(accuracy.BY_SIZE),
+    "j_over_frames": lambda: plots.j_over_frames(tracking.TABLE),
     "jaccard_boxes": lambda: plots.jaccard_boxes(accuracy.TABLE),
     "learning": lambda: plots.learning(training.LOG),
+    "memory_over_frames": lambda: plots.memory_over_frames(tracking.MEMORY),
     "outlined": lambda: plots.outlined([PHOTO], [SQUARE[None]]),
     "painted": lambda: plots.painted(PHOTO, [SQUARE]),
     "pareto": lambda: plots.pareto(quantize.TABLE),
@@ -59,7 +63,9 @@ ONE_PANEL = (
     "error_growth",
     "filtered",
     "flip_map",
+    "frame_parts",
     "iou_by_prompt",
+    "memory_over_frames",
     "peak_memory",
     "run_order",
     "tensor_errors",
