@@ -1,10 +1,11 @@
 """A model behind HTTP: a small server on this machine, and an engine that asks it.
 
 `serve(engine)` serves any engine, and `RemoteEngine` is an engine that asks such a server. There
-are two ways to ask. In a `Segmenter`, a `RemoteEngine` prepares photos and restores masks here and
-leaves the network to the server: 12 MB of pixels go up once for each photo (at 1024 x 1024),
-clicks are small, and each answer brings 1 MB of logits. `RemoteEngine.segment` works as cloud
-services do: the photo's file goes up each time, packed masks come back, nothing is remembered.
+are two ways to ask. In a `Segmenter` or a `VideoPredictor`, a `RemoteEngine` prepares photos and
+restores masks here and leaves the network to the server: 12 MB of pixels go up once for each photo
+(at 1024 x 1024), clicks are small, and each answer brings 1 MB of logits. `RemoteEngine.segment`
+works as cloud services do: the photo's file goes up each time, packed masks come back, nothing is
+remembered.
 
 The server listens on 127.0.0.1 only, because the token and the photos cross unencrypted. In a
 classroom with one strong machine, that machine serves on a fixed port, and each desk opens an SSH

@@ -1,54 +1,37 @@
-"""`RemoteEngine`: an engine that asks a server, and measures every trip."""
+"""`RemoteEngine`: an engine that asks a server."""
 
 from __future__ import annotations
 
-import json
+import math
 import os
-import re
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from time import perf_counter, sleep
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError
 
-from sam2lab.remote import wire
-from sam2lab.remote.features import Bytes, RemoteFeatures
+from sam2lab.remote.connection import Connection, ForgottenError, Trip
+from sam2lab.remote.features import RemoteFeatures, joined
 from sam2lab.remote.network import SimulatedNetwork
-from sam2lab.remote.wire import HOST, Arrays, FeaturesGone, RefusedError, RemoteError
+from sam2lab.remote.service import Arrays, Bytes
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.arguments import number
-from sam2lab.runtime.engines.protocol import FEATURES, Decoded, Features, Float32, PromptBatch
+from sam2lab.runtime.arguments import existing_file
+from sam2lab.runtime.embedding import content_key
+from sam2lab.runtime.engines.protocol import (
+    FEATURES,
+    Decoded,
+    Features,
+    Float32,
+    ModelInfo,
+    PromptBatch,
+)
+from sam2lab.runtime.video.protocol import DecodedObjects, Memories, VideoSettings
 
-# Connections that stay open between requests; more may be open while more threads ask.
-MOST_KEPT_OPEN = 64
-
-
-@dataclass(frozen=True)
-class Trip:
-    """The cost of one request: bytes of the two bodies, and seconds.
-
-    `total_s` was measured here and includes the other two: `server_s`, which the server measured
-    from the last byte in to the answer being ready, and `simulated_s`, the wait for a simulated
-    network.
-    """
-
-    route: str
-    sent_bytes: int
-    received_bytes: int
-    total_s: float
-    server_s: float
-    simulated_s: float
-
-    @property
-    def transport_s(self) -> float:
-        """The seconds for sockets, HTTP and packing: the real cost of asking another process."""
-        return self.total_s - self.server_s - self.simulated_s
+# How many memories a client knows to be on the server, in about 10 MB.
+MOST_SENT = 100_000
 
 
 class Segmented(NamedTuple):
@@ -65,10 +48,10 @@ class Segmented(NamedTuple):
 class RemoteEngine:
     """The engine that `serve(engine)` serves, with the same interface.
 
-    Features stay on the server, which keeps those used last, and cross the line only when
-    their arrays are read. An image that the server no longer keeps raises `FeaturesGone`; it is not
-    encoded again unasked, so that a decode never costs an encode. Connections are kept open and
-    reused; any number of threads may ask.
+    Features stay on the server, which keeps those used last, and cross the line only when their
+    arrays are read. What the server has let go is sent again, or made again from what was sent: a
+    decode costs an encode then. Connections are kept open and reused; any number of threads may
+    ask.
 
     With a `network` each request also waits for that simulated line. `key` and `info.name` say
     so, and so does what is made with this engine.
@@ -88,65 +71,57 @@ class RemoteEngine:
         network: SimulatedNetwork | None = None,
         timeout_s: float = 120.0,
     ) -> None:
-        if not isinstance(network, SimulatedNetwork | None):
-            raise ValueError(
-                f"network is {network!r}; wanted a SimulatedNetwork, such as one of "
-                "ASSUMED_NETWORKS.values(), or None"
-            )
-        address = re.fullmatch(rf"http://{re.escape(HOST)}:([0-9]{{1,5}})/?", str(url))
-        if address is None or not 0 < int(address[1]) <= 65535:
-            raise ValueError(
-                f"url is {url!r}; wanted server.url, such as 'http://127.0.0.1:40123'. A server on "
-                "another machine is reached through an SSH tunnel: ssh -L 40123:127.0.0.1:PORT HOST"
-            )
-        if not isinstance(token, str) or not re.fullmatch("[!-~]+", token):
-            raise ValueError("token is not what a server draws; wanted server.token")
-        self.url = str(url).rstrip("/")
-        self.network = network
-        self._timeout_s = number("timeout_s", timeout_s, *wire.WAITING_S)
-        # urllib3 sets TCP_NODELAY: without it a small request may wait 40 ms for the one before.
-        self._pool = urllib3.HTTPConnectionPool(
-            HOST,
-            int(address[1]),
-            timeout=self._timeout_s,
-            maxsize=MOST_KEPT_OPEN,
-            retries=False,
-            headers={"Authorization": f"Bearer {token}"},
-        )
-        self._lock = threading.Lock()
-        self._trips = 0
-        self._last = threading.local()
-        reply = self._exchange("GET", "/info")
-        _raise_for_status(reply, self.url)
-        self.info, key, self._body_bytes = wire.unpack_greeting(reply.data)
-        self.key = f"remote:{key}"
+        self._connection = Connection(url, token, network, timeout_s)
+        self._ask = self._connection.ask
+        greeting = self._connection.greeting
+        self.key = f"remote:{greeting['key']}"
+        self.info = ModelInfo(**_tuples(greeting["info"]))
         if network is not None:
             self.key += f":{network}, seed {network.seed}"
             self.info = replace(self.info, name=f"{self.info.name}, simulated {network.name}")
+        video = greeting["video"]
+        self.video = None if video is None else VideoSettings(**_tuples(video))
+        # Where the server keeps features, and how it makes those that were made there.
+        self._handles: WeakKeyDictionary[Features, Bytes] = WeakKeyDictionary()
+        self._makers: WeakKeyDictionary[Features, Callable[[], Bytes]] = WeakKeyDictionary()
+        self._sent: set[str] = set()
 
     @property
     def last_trip(self) -> Trip | None:
-        """The last request that this thread made, None before the first."""
-        return getattr(self._last, "trip", None)
+        """The last request of any thread, None before the first."""
+        return self._connection.last_trip
 
     def encode(self, pixels: Float32) -> RemoteFeatures:
         """Encode normalised pixels (B, 3, H, W) in RGB order; the features stay there."""
-        reply = self._ask("/encode", {"pixels": np.asarray(pixels, np.float32)})
-        answer = _unpacked(reply, {"handles": "uint8", "nbytes": "int64"})
-        return RemoteFeatures(self.url, answer["handles"], answer["nbytes"], self._fetch)
+        handles = self._ask("/encode", pixels=np.asarray(pixels, np.float32))["handles"]
+        images = [self._encoded(*one) for one in zip(pixels, handles, strict=True)]
+        return images[0] if len(images) == 1 else joined(images)
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        """Answer L prompts on one image (`features` of batch 1).
+        """Answer L prompts on one image (`features` of batch 1)."""
+        return Decoded(**self._about("/decode", features, **_arrays(prompts)))
 
-        Features that were made elsewhere, such as those of an `EmbeddingStore`, go up with each
-        question: 16 MB for a model of 1024 x 1024.
+    def decode_objects(self, features: Features, prompts: PromptBatch) -> DecodedObjects:
+        """Answer L prompts, as `decode` does, with object scores and pointers."""
+        return DecodedObjects(**self._about("/decode_objects", features, **_arrays(prompts)))
+
+    def condition(self, features: Features, memories: Memories) -> RemoteFeatures:
+        """Let one frame's features look at the memories of L objects; the result stays there.
+
+        The server keeps memories by their content, so that each goes up once, not with each frame.
         """
-        asked = {"point_coords": prompts.point_coords, "point_labels": prompts.point_labels}
-        if prompts.mask_input is not None:
-            asked["mask_input"] = prompts.mask_input
-        asked = {name: np.asarray(array, np.float32) for name, array in asked.items()}
-        answer = self._ask("/decode", asked | self._named(features))
-        return Decoded(**_unpacked(answer, {"logits": "float32", "scores": "float32"}))
+
+        def make() -> Bytes:
+            return self._about("/condition", features, **vars(memories))["handle"]
+
+        return self._remote(memories.memory.nbytes, make, make())
+
+    def remember(
+        self, features: Features, mask_logits: Float32, object_scores: Float32, binarize: bool
+    ) -> Float32:
+        """Make the memories (L, h*w, D) of masks on one frame."""
+        given = {"mask_logits": mask_logits, "object_scores": object_scores}
+        return self._about("/remember", features, binarize=np.array(binarize), **given)["memory"]
 
     def segment(
         self,
@@ -163,26 +138,24 @@ class RemoteEngine:
         `photo` is a JPEG or PNG file or its bytes, and goes up as it is. Prompts are those of
         `Segmenter.segment_images` for one image, in pixels of the photo.
         """
-        if not isinstance(photo, str | os.PathLike | bytes):
-            raise ValueError(
-                f"photo is {type(photo).__name__}; wanted the path of a JPEG or PNG file, or the "
-                "file's bytes; arrays and pictures in memory go through Segmenter(remote)"
-            )
-        file = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
-        asked: Arrays = {
-            "photo": np.frombuffer(file, np.uint8),
-            "multi_mask_output": np.array(multi_mask_output, bool),
-        }
+        if not isinstance(photo, bytes):
+            wanted = "the path of a JPEG or PNG file, or its bytes; arrays go to Segmenter(remote)"
+            photo = existing_file("photo", photo, wanted).read_bytes()
         prompts = {"point_coordinates": point_coordinates, "point_labels": point_labels}
         prompts |= {"boxes": boxes, "mask_input": mask_input}
-        asked |= {name: _numbers(name, it) for name, it in prompts.items() if it is not None}
-        wanted = {"masks": "uint8", "shape": "int64", "scores": "float32"}
-        answer = _unpacked(self._ask("/segment", asked), wanted)
-        return Segmented(wire.unpack_masks(answer["masks"], answer["shape"]), answer["scores"])
+        answer = self._ask(
+            "/segment",
+            photo=np.frombuffer(photo, np.uint8),
+            multi_mask_output=np.array(bool(multi_mask_output)),
+            **{name: _numbers(name, it) for name, it in prompts.items() if it is not None},
+        )
+        bits, shape = zlib.decompress(answer["bits"].tobytes()), answer["shape"].tolist()
+        masks = np.unpackbits(np.frombuffer(bits, np.uint8), count=math.prod(shape))
+        return Segmented(masks.view(bool).reshape(shape), answer["scores"])
 
     def close(self) -> None:
         """Close the connections; asking again opens new ones."""
-        self._pool.close()
+        self._connection.close()
 
     def __enter__(self) -> RemoteEngine:
         return self
@@ -191,122 +164,66 @@ class RemoteEngine:
         self.close()
 
     def __repr__(self) -> str:
-        line = "" if self.network is None else f", with {self.network}"
-        return f"<RemoteEngine: {self.info.name} at {self.url}{line}>"
+        line = self._connection.network or "the line as it is"
+        return f"<RemoteEngine: {self.info.name} at {self._connection.url} over {line}>"
 
-    def _named(self, features: Features) -> Arrays:
-        if not isinstance(features, RemoteFeatures):
-            return {name: getattr(features, name) for name in FEATURES}
-        if features.url != self.url:
-            raise ValueError(
-                f"features are kept by the server at {features.url}, this engine asks "
-                f"{self.url}; encode the image again with this engine"
-            )
-        if len(features.handles) != 1:
-            raise ValueError(
-                f"features are of {len(features.handles)} images; wanted one: features.split()"
-            )
-        return {"handle": features.handles[0]}
-
-    def _fetch(self, handle: Bytes) -> Features:
-        reply = self._ask("/features", {"handle": handle})
-        return Features(**_unpacked(reply, dict.fromkeys(FEATURES, "float32")))
-
-    def _ask(self, route: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-        started = perf_counter()
-        body = wire.pack(arrays)
-        if len(body) > self._body_bytes:
-            raise RefusedError(
-                f"{route}: the request takes {len(body)} bytes, the server takes "
-                f"{self._body_bytes}; send fewer images or objects at once, or serve with larger "
-                "Limits(body_bytes=)"
-            )
-        with self._lock:
-            crossing = 2 * self._trips
-            self._trips += 1
-        simulated = self._wait(len(body), crossing)
-        reply = self._exchange("POST", route, body)
-        simulated += self._wait(len(reply.data), crossing + 1)
-        total = perf_counter() - started
-        self._last.trip = Trip(
-            route, len(body), len(reply.data), total, _server_s(reply), simulated
+    def _encoded(self, pixels: Float32, handle: Bytes) -> RemoteFeatures:
+        pixels = np.array(pixels[None], np.float32)
+        return self._remote(
+            pixels.nbytes, lambda: self._ask("/encode", pixels=pixels)["handles"][0], handle
         )
-        _raise_for_status(reply, self.url + route)
-        return reply.data
 
-    def _exchange(
-        self, method: str, route: str, body: bytes | None = None
-    ) -> urllib3.BaseHTTPResponse:
-        """Ask; once more where the server hung up, as it does on connections long unused."""
+    def _remote(self, nbytes: int, make: Callable[[], Bytes], handle: Bytes) -> RemoteFeatures:
+        made = RemoteFeatures(nbytes, lambda features: self._about("/fetch", features))
+        self._makers[made] = make
+        self._handles[made] = handle
+        return made
+
+    def _about(self, route: str, features: Features, **arrays: npt.NDArray[Any]) -> Arrays:
+        """Ask about features, and once more where the server has forgotten what is named."""
         try:
-            try:
-                return self._pool.urlopen(method, route, body, redirect=False)
-            # Requests change nothing on the server that matters, so asking again is safe.
-            except ProtocolError:
-                return self._pool.urlopen(method, route, body, redirect=False)
-        except NewConnectionError as error:
-            raise RemoteError(
-                f"nothing listens at {self.url}; is the server stopped? Start one with "
-                "serve(engine), and take url and token from it"
-            ) from error
-        except TimeoutError as error:
-            raise RemoteError(
-                f"{self.url} did not answer within {self._timeout_s:g} s; pass a larger timeout_s, "
-                "or see what its process is busy with"
-            ) from error
-        except HTTPError as error:
-            raise RemoteError(
-                f"{self.url} broke off ({type(error).__name__}); if a server of sam2lab is running "
-                "there, ask again"
-            ) from error
+            return self._ask(route, handle=self._handle(features), **self._named(**arrays))
+        except ForgottenError:
+            self._handles.pop(features, None)
+            self._sent.clear()
+            return self._ask(route, handle=self._handle(features), **self._named(**arrays))
 
-    def _wait(self, nbytes: int, crossing: int) -> float:
-        if self.network is None:
-            return 0.0
-        seconds = self.network.seconds(nbytes, crossing)
-        sleep(seconds)
-        return seconds
+    def _handle(self, features: Features) -> Bytes:
+        """The handle of features on the server, which makes them or is sent them first."""
+        if features not in self._handles:
+            make = self._makers.get(features)
+            given = {} if make else {name: getattr(features, name) for name in FEATURES}
+            self._handles[features] = make() if make else self._ask("/keep", **given)["handle"]
+        return self._handles[features]
+
+    def _named(self, memory: Float32 | None = None, **arrays: npt.NDArray[Any]) -> Arrays:
+        """Put names and those memories that the server lacks in the place of all memories."""
+        if memory is None:
+            return arrays
+        each = memory.reshape(-1, *memory.shape[2:])
+        names = [content_key(one) for one in each]
+        new = {name: one for name, one in zip(names, each, strict=True) if name not in self._sent}
+        if len(self._sent) > MOST_SENT:
+            self._sent.clear()
+        self._sent |= new.keys()
+        arrays["names"] = np.frombuffer(bytes.fromhex("".join(names)), np.uint8)
+        arrays["names"] = arrays["names"].reshape(*memory.shape[:2], 32)
+        arrays["new"] = np.array(list(new.values()), np.float32).reshape(-1, *each.shape[1:])
+        return arrays
+
+
+def _arrays(prompts: PromptBatch) -> Arrays:
+    return {name: array for name, array in vars(prompts).items() if array is not None}
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """Make tuples of lists, because JSON has no tuples."""
+    return {name: tuple(it) if isinstance(it, list) else it for name, it in fields.items()}
 
 
 def _numbers(name: str, prompt: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Turn a prompt into the numbers that are sent; the server checks their values."""
+    """Turn a prompt into numbers that can be sent; the server checks their values."""
     array = prompting.as_array(name, prompt)
-    kinds, dtype = ("f", np.float32) if name == "mask_input" else ("biuf", np.float64)
-    if array.dtype.kind not in kinds:
-        raise ValueError(
-            f"{name} is of dtype {array.dtype}; wanted an array or list of numbers, for mask_input "
-            "float logits that an earlier call returned"
-        )
-    return array.astype(dtype)
-
-
-def _unpacked(body: bytes, dtypes: Mapping[str, str]) -> Arrays:
-    try:
-        return wire.unpack(body, dtypes)
-    except RefusedError as error:
-        raise RemoteError(f"the server's answer makes no sense: {error}") from error
-
-
-def _server_s(reply: urllib3.BaseHTTPResponse) -> float:
-    found = re.fullmatch(r"work;dur=([0-9]+\.[0-9]+)", reply.headers.get("Server-Timing", ""))
-    return float(found[1]) / 1000 if found else 0.0
-
-
-def _raise_for_status(reply: urllib3.BaseHTTPResponse, where: str) -> None:
-    if reply.status == 200:
-        return
-    try:
-        reason = json.loads(reply.data)["error"]
-    except (ValueError, TypeError, KeyError):
-        reason = "no reason given; is this a server of sam2lab?"
-    if reply.status == 410:
-        raise FeaturesGone(
-            f"{reason}. A Segmenter forgets its embeddings with "
-            "segmenter.embeddings_cache.clear(); serve with larger Limits(features_bytes=) to "
-            "keep more"
-        )
-    if reply.status == 400:
-        raise RefusedError(f"{where} refuses: {reason}")
-    if reply.status == 401:
-        raise RemoteError(f"{where} does not know this token; pass token=server.token")
-    raise RemoteError(f"{where} answers {reply.status}: {reason}")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} is of dtype {array.dtype}; wanted an array or list of numbers")
+    return array

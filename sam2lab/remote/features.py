@@ -1,57 +1,55 @@
-"""`RemoteFeatures`: features that stay on the server that made them."""
+"""`RemoteFeatures`: features that stay on a server until one of their arrays is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from sam2lab.runtime.engines.protocol import FEATURES, Features, Float32
 
-Bytes = npt.NDArray[np.uint8]
-
 
 class RemoteFeatures(Features):
-    """Features of B images that stay on the server at `url` until one of their arrays is read.
+    """Features of which all arrays are fetched when the first is read.
 
-    `handles` (B, 32) are their names there. `sizes` (B,) and `nbytes` are what they take there,
-    so a cache with a bound in bytes holds as many images as it would of local features.
+    `nbytes` is what they hold here: that from which the server can make them again.
     """
 
     def __init__(
         self,
-        url: str,
-        handles: Bytes,
-        sizes: npt.NDArray[np.int64],
-        fetch: Callable[[Bytes], Features],
+        nbytes: int,
+        fetch: Callable[[RemoteFeatures], Mapping[str, Float32]],
+        images: Sequence[RemoteFeatures] = (),
     ) -> None:
-        self.url = url
-        self.handles = handles
-        self.sizes = sizes
+        self._nbytes = nbytes
         self._fetch = fetch
+        self._images = images
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the arrays take on the server."""
-        return int(self.sizes.sum())
+        """Bytes held here."""
+        return self._nbytes
 
     def split(self) -> list[Features]:
         """One `RemoteFeatures` per image."""
-        return [
-            RemoteFeatures(self.url, self.handles[i : i + 1], self.sizes[i : i + 1], self._fetch)
-            for i in range(len(self.handles))
-        ]
+        return [*self._images] or [self]
 
     def __getattr__(self, name: str) -> Float32:
         """Fetch all arrays when the first of them is read."""
         if name not in FEATURES:
             raise AttributeError(f"RemoteFeatures has no {name!r}")
-        each = [self._fetch(handle) for handle in self.handles]
-        for array in FEATURES:
-            self.__dict__[array] = np.concatenate([getattr(one, array) for one in each])
+        self.__dict__.update(self._fetch(self))
         found: Float32 = self.__dict__[name]
         return found
 
     def __repr__(self) -> str:
-        return f"<RemoteFeatures of {len(self.handles)} images at {self.url}>"
+        return f"<RemoteFeatures of {len(self.split())} images>"
+
+
+def joined(images: Sequence[RemoteFeatures]) -> RemoteFeatures:
+    """Several images as one batch."""
+
+    def fetch(batch: RemoteFeatures) -> Mapping[str, Float32]:
+        return {name: np.concatenate([getattr(one, name) for one in images]) for name in FEATURES}
+
+    return RemoteFeatures(sum(one.nbytes for one in images), fetch, images)

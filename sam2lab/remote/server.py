@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import secrets
 import threading
-import time
-from collections.abc import Collection
-from concurrent.futures import Executor, ThreadPoolExecutor
-from http import HTTPStatus
-from typing import Any, cast
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any
 
-from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
-from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+from tornado.web import Application, RequestHandler
 
-from sam2lab.remote import wire
-from sam2lab.remote.service import Limits, Service
-from sam2lab.remote.wire import HOST, FeaturesGone, RefusedError
+from sam2lab.remote.service import Forgotten, Service
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
-from sam2lab.runtime.lru import CacheInfo
 
-LOG = logging.getLogger("sam2lab.remote")
+HOST = "127.0.0.1"
+MIB = 2**20
+# A request must arrive within this time, and a connection is closed when unused for longer.
+REQUEST_S, IDLE_S = 20.0, 60.0
 
 
-def serve(engine: Engine, *, port: int = 0, limits: Limits | None = None) -> Server:
+def serve(
+    engine: Engine,
+    *,
+    port: int = 0,
+    kept_bytes: int = 1024 * MIB,
+    body_bytes: int = 64 * MIB,
+    answer_bytes: int = 512 * MIB,
+) -> Server:
     """Serve `engine` on 127.0.0.1 until `stop()` or the end of the `with` block.
 
     Port 0 takes a free one. A client must show the token, which is drawn anew each time. Other
     machines cannot connect: let them open an SSH tunnel to this port (see `sam2lab.remote`).
+
+    Features of `kept_bytes` are kept for all clients together; what was used longest ago leaves
+    first, and is made again when it is asked for. A request has at most `body_bytes`, an answer at
+    most `answer_bytes` before it is packed.
 
     ```python
     with serve(OnnxEngine("models/nano")) as server:
@@ -44,34 +50,23 @@ def serve(engine: Engine, *, port: int = 0, limits: Limits | None = None) -> Ser
         raise ValueError(
             f"engine is {type(engine).__name__}; wanted an Engine, such as segmenter.engine"
         )
-    return Server(Service(engine, limits or Limits()), whole("port", port, 0, 65535))
+    limits = {"kept_bytes": kept_bytes, "answer_bytes": answer_bytes, "body_bytes": body_bytes}
+    kept, answer, body = (whole(name, value, 1) for name, value in limits.items())
+    return Server(Service(engine, kept, answer), whole("port", port, 0, 65535), body)
 
 
 class Server:
-    """A running server, as `serve` starts it, with a thread and an event loop of its own."""
+    """A running server, as `serve` starts it, at `url`; a client must show its `token`."""
 
-    def __init__(self, service: Service, port: int) -> None:
+    def __init__(self, service: Service, port: int, body_bytes: int) -> None:
         self.token = secrets.token_urlsafe(32)
         self._service = service
+        self._body_bytes = body_bytes
         (self._socket,) = bind_sockets(port, HOST)
-        # Bound here, so that it outlives the socket.
-        self._port: int = self._socket.getsockname()[1]
-        self._ready, self._stopping = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run()), name="sam2lab-server", daemon=True
-        )
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
+        self._loop, self._stopping = asyncio.new_event_loop(), asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="sam2lab-server", daemon=True)
         self._thread.start()
-        self._ready.wait()
-
-    @property
-    def url(self) -> str:
-        """Where it listens, such as `http://127.0.0.1:40123`."""
-        return f"http://{HOST}:{self._port}"
-
-    @property
-    def features(self) -> CacheInfo:
-        """Hits, misses and bytes of the features that are kept for clients."""
-        return self._service.features.info()
 
     def stop(self) -> None:
         """Hang up on every client, and wait for the work at hand; a second call does nothing."""
@@ -85,100 +80,69 @@ class Server:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def __repr__(self) -> str:
-        return f"<Server of {self._service.engine.key} at {self.url}>"
+    def _run(self) -> None:
+        # What is slow has a worker of its own, so that clicks need not wait for photos. An engine
+        # uses every core, so that more workers would only take more memory.
+        with (
+            asyncio.Runner(loop_factory=lambda: self._loop) as runner,
+            ThreadPoolExecutor(1) as slow,
+            ThreadPoolExecutor(1) as quick,
+        ):
+            workers = dict.fromkeys(self._service.slow, slow)
+            workers |= dict.fromkeys(self._service.quick, quick)
+            runner.run(self._serve(workers))
 
-    async def _run(self) -> None:
-        self._loop, limits = asyncio.get_running_loop(), self._service.limits
-        with ThreadPoolExecutor(1) as photos, ThreadPoolExecutor(1) as prompts:
-            workers = dict.fromkeys(self._service.photo_routes, photos)
-            workers |= dict.fromkeys(self._service.prompt_routes, prompts)
-            given = {"service": self._service, "token": self.token, "workers": workers}
-            # Paths may hold what no log should, so requests are not logged.
-            app = Application([("(.*)", Handler, given)], log_function=lambda handler: None)
-            http = HTTPServer(
-                app,
-                max_body_size=limits.body_bytes,
-                body_timeout=limits.request_s,
-                idle_connection_timeout=limits.idle_s,
-            )
-            http.add_socket(self._socket)
-            self._ready.set()
-            await self._stopping.wait()
-            http.stop()
-            await http.close_all_connections()
-            at_hand = asyncio.all_tasks() - {asyncio.current_task()}
-            await asyncio.gather(*at_hand, return_exceptions=True)
+    async def _serve(self, workers: dict[str, ThreadPoolExecutor]) -> None:
+        greeting = self._service.greeting() | {"body_bytes": self._body_bytes}
+        given: dict[str, Any] = {"token": self.token, "greeting": greeting, "workers": workers}
+        given |= {"answer": self._service.answer}
+        routes = [(f"({'|'.join(['/info', *workers])})", Handler, given)]
+        http = HTTPServer(
+            # Requests are not logged: a refused one would show in the notebook of the server.
+            Application(routes, log_function=lambda handler: None),
+            max_body_size=self._body_bytes,
+            body_timeout=REQUEST_S,
+            idle_connection_timeout=IDLE_S,
+        )
+        http.add_socket(self._socket)
+        await self._stopping.wait()
+        http.stop()
+        await http.close_all_connections()
 
 
-@stream_request_body
 class Handler(RequestHandler):
-    """One request: checks its token before anything is kept of it, and answers in a worker."""
+    """Checks a request's token, and lets a worker answer."""
 
-    def initialize(self, service: Service, token: str, workers: dict[str, Executor]) -> None:
-        """Store what all requests share; tornado calls this in place of a constructor."""
-        self._service = service
-        self._token = token
-        self._workers = workers
-
-    def set_default_headers(self) -> None:
-        """Say nothing about versions."""
-        self.set_header("Server", "sam2lab")
+    def initialize(self, **given: Any) -> None:
+        """Take what all requests share; tornado calls this in place of a constructor."""
+        self._given = given
 
     def prepare(self) -> None:
-        """Check the token before the body arrives."""
+        """Refuse who does not show the token."""
         shown = self.request.headers.get("Authorization", "").encode()
-        self._known = hmac.compare_digest(shown, f"Bearer {self._token}".encode())
-        self._body: list[bytes] = []
+        if not hmac.compare_digest(shown, f"Bearer {self._given['token']}".encode()):
+            self._refuse(401, "wanted the header Authorization: Bearer server.token")
 
-    def data_received(self, chunk: bytes) -> None:
-        """Keep a part of the body if the token is right; else drop it, and refuse at its end."""
-        if self._known:
-            self._body.append(chunk)
-
-    async def get(self, route: str) -> None:
+    def get(self, route: str) -> None:
         """Greet a client."""
-        self._check(route, ["/info"])
-        await self._send(self._service.greeting())
+        self.finish(self._given["greeting"])
 
     async def post(self, route: str) -> None:
-        """Answer a question in the worker that its route has."""
-        self._check(route, self._workers)
-        answer = (self._service.photo_routes | self._service.prompt_routes)[route]
-        body, started = b"".join(self._body), time.perf_counter()
-        reply = await asyncio.get_running_loop().run_in_executor(
-            self._workers[route], lambda: wire.pack(answer(body))
-        )
-        self.set_header("Server-Timing", f"work;dur={1000 * (time.perf_counter() - started):.3f}")
-        await self._send(reply)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Tell the client what is wrong with its request, but nothing about this process."""
-        error = kwargs["exc_info"][1]
-        reason = "the engine failed; the log of the server's process says how"
-        if isinstance(error, RefusedError):
-            self.set_status(410 if isinstance(error, FeaturesGone) else 400)
-            reason = str(error)
-        elif isinstance(error, HTTPError):
-            reason = error.reason or HTTPStatus(status_code).phrase
-        self.finish({"error": reason})
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log failures of the engine; a client's mistakes are reported to the client only."""
-        if not isinstance(value, RefusedError | HTTPError):
-            LOG.error("The engine failed on a request", exc_info=(typ, value, tb))
-
-    def _check(self, route: str, routes: Collection[str]) -> None:
-        if not self._known:
-            raise HTTPError(401, reason="wanted the header Authorization: Bearer server.token")
-        if route not in routes:
-            raise HTTPError(404, reason=f"wanted one of {', '.join(routes)}")
-
-    async def _send(self, reply: bytes) -> None:
-        """Send an answer, and hang up on a client that does not take it."""
+        """Answer a request in the worker of its route."""
+        started = perf_counter()
+        worker, answer = self._given["workers"][route], self._given["answer"]
         try:
-            await asyncio.wait_for(self.finish(reply), self._service.limits.request_s)
-        except StreamClosedError:
-            LOG.debug("A client left before it had its answer")
-        except TimeoutError:
-            cast(HTTP1Connection, self.request.connection).close()
+            reply = await asyncio.get_running_loop().run_in_executor(
+                worker, answer, route, self.request.body
+            )
+        except ValueError as error:
+            self._refuse(400, str(error))
+        except Forgotten as error:
+            self._refuse(410, str(error))
+        else:
+            self.set_header("Server-Timing", f"work;dur={1000 * (perf_counter() - started):.3f}")
+            self.finish(reply)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self.set_status(status)
+        self.finish(reason)

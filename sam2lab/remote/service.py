@@ -1,247 +1,182 @@
-"""Answers requests, without HTTP: a body of arrays in, arrays out."""
+"""Answers requests, without HTTP: named arrays in, named arrays out."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+import secrets
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from safetensors.numpy import load, save
 
-from sam2lab.remote import wire
-from sam2lab.remote.wire import Arrays, FeaturesGone, RefusedError
-from sam2lab.runtime import images as photos
+from sam2lab.runtime import images
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.embedding import content_key
-from sam2lab.runtime.engines.protocol import FEATURES, Engine, Features, PromptBatch
+from sam2lab.runtime.engines.protocol import Engine, Features, Float32, PromptBatch
 from sam2lab.runtime.lru import BoundedMap
 from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.runtime.video.protocol import Memories, VideoEngine
 
-LOG = logging.getLogger("sam2lab.remote")
+Arrays = dict[str, npt.NDArray[Any]]
+Bytes = npt.NDArray[np.uint8]
 
-MIB = 2**20
+# How JPEG and PNG files begin: they tell their size before anything is unpacked, and run no code.
+PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
-# Files of these formats tell their size before anything is unpacked, and run no code.
-PHOTO_FORMATS = ("JPEG", "PNG")
-LABELS = (0, 1, 2, 3)
-
-HANDLE = {"handle": "uint8"}
-GIVEN = dict.fromkeys(FEATURES, "float32")
-BATCH = dict.fromkeys(("point_coords", "point_labels", "mask_input"), "float32")
-PROMPTS = dict.fromkeys(("point_coordinates", "point_labels", "boxes"), "float64")
-PROMPTS |= {"mask_input": "float32"}
-PHOTO = {"photo": "uint8", "multi_mask_output": "bool"}
+# What a decoder takes for a point at 1024 x 1024, in each of its layers.
+POINT_BYTES = 2**19
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bounds on what a server gives to all its clients together, and to one request.
-
-    Features of `features_bytes` are kept; those used longest ago leave first. A request has
-    at most `body_bytes`, a photo at most `photo_pixels`, prompts are for at most `objects` with
-    `points` points in all (a box is two), and answers have at most `answer_bytes` before they
-    are packed. A request's body must arrive within `request_s`, its answer must be taken within
-    `request_s`, and a connection on which nothing is asked for `idle_s` is closed. Both are in
-    seconds, a day at most.
-    """
-
-    features_bytes: int = 1024 * MIB
-    body_bytes: int = 64 * MIB
-    photo_pixels: int = 50_000_000
-    objects: int = 64
-    points: int = 1024
-    answer_bytes: int = 512 * MIB
-    request_s: float = 20.0
-    idle_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name.endswith("_s"):
-                number(name, value, *wire.WAITING_S)
-            else:
-                whole(name, value, 1)
+class Forgotten(LookupError):
+    """What a request names is not kept here any more."""
 
 
 class Service:
-    """Answers for one engine; a wrong request raises RefusedError with the reason.
+    """Answers for one engine; a wrong request raises ValueError with the reason.
 
-    `photo_routes` are slow and `prompt_routes` quick. One of each may run at once, no more: an
-    engine uses every core, so more would only take more memory.
+    Features and memories of at most `kept_bytes` stay here under handles of 32 bytes; what was used
+    longest ago leaves first. A request that needs more than `answer_bytes` is refused.
+
+    `slow` routes and `quick` ones take the arguments of their functions as arrays.
     """
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: Engine, kept_bytes: int, answer_bytes: int) -> None:
         self.engine = engine
-        self.limits = limits
-        self.features: BoundedMap[str, Features] = BoundedMap(2**20, limits.features_bytes)
-        self.photo_routes: dict[str, Callable[[bytes], Arrays]] = {
+        self.video = engine.video if isinstance(engine, VideoEngine) else None
+        self.kept: BoundedMap[str, Any] = BoundedMap(2**20, kept_bytes)
+        self.answer_bytes = answer_bytes
+        self.slow: dict[str, Callable[..., Arrays]] = {
             "/encode": self.encode,
             "/segment": self.segment,
+            "/condition": self.condition,
+            "/remember": self.remember,
         }
-        self.prompt_routes: dict[str, Callable[[bytes], Arrays]] = {
+        self.quick: dict[str, Callable[..., Arrays]] = {
+            "/keep": self.keep,
+            "/fetch": self.fetch,
             "/decode": self.decode,
-            "/features": self.fetch,
+            "/decode_objects": self.decode_objects,
         }
         self._segmenter = Segmenter(engine)
 
-    def greeting(self) -> bytes:
-        """Tell what a client must know before it asks."""
-        return wire.pack_greeting(self.engine.info, self.engine.key, self.limits.body_bytes)
+    def greeting(self) -> dict[str, Any]:
+        """What a client must know before it asks."""
+        video = self.video and asdict(self.video)
+        return {"key": self.engine.key, "info": asdict(self.engine.info), "video": video}
 
-    def encode(self, body: bytes) -> Arrays:
-        """Encode pixels (B, 3, H, W); return B handles of features kept here, and their bytes.
+    def answer(self, route: str, body: bytes) -> bytes:
+        """Answer one request."""
+        function = self.slow.get(route) or self.quick[route]
+        return pack(function(**load(body)))
+
+    def encode(self, pixels: Float32) -> Arrays:
+        """Encode pixels (B, 3, H, W); return the handles (B, 32) of features kept here.
 
         It encodes even what it has, so that its time can be measured. Equal pixels get the same
         handle, so encoding them again takes no more room.
         """
-        pixels = _arrays(body, {"pixels": "float32"})["pixels"]
-        with _refusing():
-            self.engine.info.check_pixels(pixels)
-        if not len(pixels):
-            raise RefusedError(f"pixels has shape {pixels.shape}; wanted one image or more")
+        self.engine.info.check_pixels(pixels)
         made = self.engine.encode(pixels).split()
-        handles = [content_key(one, self.engine.key) for one in pixels]
-        for handle, features in zip(handles, made, strict=True):
-            if handle in self.features.put(handle, features):
-                raise RefusedError(
-                    f"an image's features take {features.nbytes} bytes, this server keeps "
-                    f"{self.limits.features_bytes}; serve with larger Limits(features_bytes=)"
-                )
-        return {
-            "handles": np.array([list(bytes.fromhex(handle)) for handle in handles], np.uint8),
-            "nbytes": np.array([features.nbytes for features in made], np.int64),
-        }
+        names = [content_key(one, self.engine.key) for one in pixels]
+        return {"handles": np.stack([self._keep(*one) for one in zip(made, names, strict=True)])}
 
-    def fetch(self, body: bytes) -> Arrays:
+    def keep(self, **features: Float32) -> Arrays:
+        """Keep features that were made elsewhere."""
+        return {"handle": self._keep(Features(**features), secrets.token_hex(32))}
+
+    def fetch(self, handle: Bytes) -> Arrays:
         """Return the features that a handle names."""
-        features = self._kept(_arrays(body, HANDLE)["handle"])
-        return {name: getattr(features, name) for name in FEATURES}
+        return vars(self._kept(handle))
 
-    def decode(self, body: bytes) -> Arrays:
-        """Answer prompts on kept features, or on those sent along: all logits and scores."""
-        asked = _arrays(body, HANDLE | GIVEN | BATCH, (*HANDLE, *GIVEN, "mask_input"))
-        prompts = self._prompts(asked)
-        if "handle" in asked:
-            answer = self.engine.decode(self._kept(asked["handle"]), prompts)
-        else:
-            features = self._given_features(asked)
-            try:
-                answer = self.engine.decode(features, prompts)
-            except Exception as error:
-                LOG.info("The engine cannot use a client's features", exc_info=True)
-                raise RefusedError(
-                    f"the engine cannot use these features; wanted those of {self.engine.key}"
-                ) from error
-        return {"logits": answer.logits, "scores": answer.scores}
+    def decode(self, handle: Bytes, **prompts: Float32) -> Arrays:
+        """Answer prompts on features: all logits and scores."""
+        return self.engine.decode(self._kept(handle), self._checked(prompts))._asdict()
 
-    def segment(self, body: bytes) -> Arrays:
-        """Answer prompts in a photo's pixels: packed masks at the photo's size, and scores."""
-        asked = _arrays(body, PHOTO | PROMPTS, PROMPTS)
-        given: dict[str, Any] = {name: asked.get(name) for name in PROMPTS}
-        with _refusing():
-            multi_mask = bool(asked["multi_mask_output"])
-            rgb = read_photo(asked["photo"].tobytes(), self.limits.photo_pixels)
-            height, width = rgb.shape[:2]
-            prompts = prompting.encode((height, width), self.engine.info, **given)
-        self._check_amount(prompts, (3 if multi_mask else 1) * height * width)
-        (embedding,) = self._segmenter.embed_images([rgb], use_embeddings_cache=False)
-        prediction = self._segmenter.answer(embedding, prompts, multi_mask_output=multi_mask)
-        return wire.pack_masks(prediction.masks) | {"scores": prediction.scores}
+    def decode_objects(self, handle: Bytes, **prompts: Float32) -> Arrays:
+        """Answer prompts as `decode` does, with object scores and pointers."""
+        return self._follower().decode_objects(self._kept(handle), self._checked(prompts))._asdict()
 
-    def _kept(self, handle: npt.NDArray[Any]) -> Features:
-        if handle.shape != (32,):
-            raise RefusedError(f"handle has shape {handle.shape}; wanted (32,)")
-        found = self.features.get(handle.tobytes().hex())
-        self.features.count(hits=found is not None, misses=found is None)
+    def condition(self, handle: Bytes, names: Bytes, new: Float32, **rest: Any) -> Arrays:
+        """Let features look at memories; return the handle of what came of it.
+
+        `names` (L, M, 32) are content keys of memories (h*w, D), of which `new` (N, h*w, D) holds
+        those that were not sent before. `rest` is as in `Memories`.
+        """
+        for one in new:
+            self._keep(one.copy(), content_key(one))
+        each = [self._kept(name) for name in names.reshape(-1, 32)]
+        self._check_bytes(sum(one.nbytes for one in each))
+        memory = np.stack(each).reshape(*names.shape[:2], *each[0].shape)
+        memories = Memories(memory, **rest)
+        made = self._follower().condition(self._kept(handle), memories)
+        return {"handle": self._keep(made, secrets.token_hex(32))}
+
+    def remember(self, handle: Bytes, binarize: npt.NDArray[np.bool_], **masks: Any) -> Arrays:
+        """Make the memories of masks on one frame."""
+        made = self._follower().remember(self._kept(handle), binarize=bool(binarize), **masks)
+        return {"memory": made}
+
+    def segment(
+        self, photo: Bytes, multi_mask_output: npt.NDArray[np.bool_], **prompts: Any
+    ) -> Arrays:
+        """Answer prompts in pixels of a photo's file: packed masks at its size, and scores."""
+        file, multi_mask = photo.tobytes(), bool(multi_mask_output)
+        if not file.startswith(PHOTO_STARTS):
+            raise ValueError("photo is no file in JPEG or PNG; save it as one of them")
+        rgb = images.read(file)
+        height, width = rgb.shape[:2]
+        asked = prompting.encode((height, width), self.engine.info, **prompts)
+        self._check_amount(asked, (3 if multi_mask else 1) * height * width)
+        (embedding,) = self._segmenter.embed_images(rgb, use_embeddings_cache=False)
+        found = self._segmenter.answer(embedding, asked, multi_mask_output=multi_mask)
+        # As bits, deflated, masks take about one hundredth of their bytes. Higher levels take
+        # longer than loopback takes to carry what they save.
+        bits = zlib.compress(np.packbits(found.masks.view(bool)).tobytes(), level=1)
+        shape = np.array(found.masks.shape)
+        return {"bits": np.frombuffer(bits, np.uint8), "shape": shape, "scores": found.scores}
+
+    def _follower(self) -> VideoEngine:
+        if not isinstance(self.engine, VideoEngine):
+            raise ValueError(f"{self.engine.key} cannot follow objects through a video")
+        return self.engine
+
+    def _keep(self, value: Any, name: str) -> Bytes:
+        if name in self.kept.put(name, value):
+            raise ValueError(
+                f"what one image needs takes {value.nbytes} bytes, this server keeps "
+                f"{self.kept.max_bytes}; serve with larger kept_bytes="
+            )
+        return np.frombuffer(bytes.fromhex(name), np.uint8)
+
+    def _kept(self, handle: Bytes) -> Any:
+        found = self.kept.get(handle.tobytes().hex())
         if found is None:
-            raise FeaturesGone("the features of this image are not kept here; encode it again")
+            raise Forgotten("what the request names is not kept here any more")
         return found
 
-    def _given_features(self, arrays: Arrays) -> Features:
-        """Check one image's features; only the engine knows how many channels they should have."""
-        missing = [name for name in FEATURES if name not in arrays]
-        if missing:
-            raise RefusedError(f"the body lacks handle, or else {', '.join(missing)}")
-        for name, scale in zip(FEATURES, (1, 4, 2), strict=True):
-            shape = arrays[name].shape
-            height, width = (scale * side for side in self.engine.info.embed_size)
-            if len(shape) != 4 or shape[0] != 1 or shape[2:] != (height, width):
-                raise RefusedError(f"{name} has shape {shape}; wanted (1, C, {height}, {width})")
-        return Features(**{name: arrays[name] for name in FEATURES})
-
-    def _prompts(self, arrays: Arrays) -> PromptBatch:
-        coords, labels = arrays["point_coords"], arrays["point_labels"]
-        mask = arrays.get("mask_input")
-        objects, (height, width) = len(labels) if labels.ndim else 0, self.engine.info.mask_size
-        if labels.ndim != 2 or coords.shape != (*labels.shape, 2):
-            raise RefusedError(
-                f"point_coords has shape {coords.shape} and point_labels {labels.shape}; wanted "
-                "(L, P, 2) and (L, P)"
-            )
-        if not objects or (not labels.size and mask is None):
-            raise RefusedError("no prompt; wanted a point, a box or a mask_input for each object")
-        if mask is not None and mask.shape not in [(n, 1, height, width) for n in (1, objects)]:
-            raise RefusedError(
-                f"mask_input has shape {mask.shape}; wanted ({objects} or 1, 1, {height}, {width})"
-            )
-        prompts = PromptBatch(coords, labels, mask)
-        # The answer has four low-resolution masks of float32 for each object.
+    def _checked(self, arrays: dict[str, Float32]) -> PromptBatch:
+        prompts, (height, width) = PromptBatch(**arrays), self.engine.info.mask_size
+        prompts.check(self.engine.info)
+        # Four low-resolution masks of float32 for each object.
         self._check_amount(prompts, 4 * 4 * height * width)
-        if not np.isin(labels, LABELS).all():
-            raise RefusedError(f"point_labels holds others than {LABELS}")
         return prompts
 
     def _check_amount(self, prompts: PromptBatch, bytes_per_object: int) -> None:
-        """Refuse prompts that would take too much memory to answer."""
-        objects, points, limits = prompts.objects, prompts.point_labels.size, self.limits
-        if objects > limits.objects or points > limits.points:
-            raise RefusedError(
-                f"{objects} objects with {points} points in all; this server takes "
-                f"{limits.objects} with {limits.points}: ask in several requests"
-            )
-        if objects * bytes_per_object > limits.answer_bytes:
-            raise RefusedError(
-                f"the answer would take {objects * bytes_per_object} bytes, this server gives "
-                f"{limits.answer_bytes}; ask for fewer objects at once, or about a smaller photo"
+        points = prompts.point_labels.size
+        self._check_bytes(prompts.objects * bytes_per_object + points * POINT_BYTES)
+
+    def _check_bytes(self, needed: int) -> None:
+        if needed > self.answer_bytes:
+            raise ValueError(
+                f"the answer takes {needed} bytes, this server gives {self.answer_bytes}; ask for "
+                "fewer objects at once or a smaller photo, or serve with larger answer_bytes="
             )
 
 
-def read_photo(file: bytes, most_pixels: int) -> photos.RGB:
-    """Read a JPEG or PNG as `images.read` does; its size is checked before it is unpacked."""
-    try:
-        with Image.open(io.BytesIO(file), formats=PHOTO_FORMATS) as opened:
-            if opened.width * opened.height > most_pixels:
-                raise RefusedError(
-                    f"photo has {opened.width} x {opened.height} pixels, this server takes "
-                    f"{most_pixels} in all; send it smaller"
-                )
-            return photos.read(opened)
-    except (RefusedError, photos.ImageError):
-        raise
-    # Pillow may raise any error on a damaged file.
-    except Exception as error:
-        wanted = f"wanted a file in {' or '.join(PHOTO_FORMATS)} that can be read"
-        raise RefusedError(f"photo is no picture or damaged; {wanted}") from error
-
-
-@contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    """Turn what a check of the runtime says into a refusal."""
-    try:
-        yield
-    except ValueError as error:
-        raise RefusedError(str(error)) from error
-
-
-def _arrays(body: bytes, dtypes: Mapping[str, str], optional: Collection[str] = ()) -> Arrays:
-    """Read a request's arrays; all their numbers must be finite."""
-    arrays = wire.unpack(body, dtypes, optional)
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise RefusedError(f"{name} holds NaN or infinity; wanted finite numbers")
-    return arrays
+def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Write named arrays as safetensors, which `load` reads without running code."""
+    # safetensors writes memory as it lies, whatever its order.
+    return save({name: np.asarray(array, order="C") for name, array in arrays.items()})

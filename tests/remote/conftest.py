@@ -1,4 +1,4 @@
-"""A server of a fake engine, the photo that it is asked about, and a way to send it any bytes."""
+"""A server of a fake engine, and a photo to ask about."""
 
 from __future__ import annotations
 

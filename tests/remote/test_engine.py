@@ -6,7 +6,7 @@ import io
 import math
 import socket
 import threading
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,19 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lab.measure.parity import compare_masks
-from sam2lab.remote import (
-    FeaturesGone,
-    Limits,
-    RefusedError,
-    RemoteEngine,
-    RemoteError,
-    Server,
-    serve,
-)
+from sam2lab.remote import RefusedError, RemoteEngine, RemoteError, Server, serve
 from sam2lab.runtime.cache import EmbeddingCache
 from sam2lab.runtime.engines.onnx import OnnxEngine
-from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
+from sam2lab.runtime.engines.protocol import FEATURES, Engine, Features, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.runtime.store import EmbeddingStore
 from tests.runtime.fakes import FakeEngine
@@ -40,10 +31,7 @@ PROMPTS = {
     "objects": {"boxes": [[5, 5, 40, 45], [20, 10, 60, 30]]},
     "box and click": {"boxes": [[5, 5, 40, 45]], **CLICK},
 }
-
-
-def batch(points: int = 1) -> PromptBatch:
-    return PromptBatch(np.full((1, points, 2), 9, np.float32), np.ones((1, points), np.float32))
+ONE_CLICK = PromptBatch(np.full((1, 1, 2), 9, np.float32), np.ones((1, 1), np.float32))
 
 
 def pixels(images: int = 1, seed: int = 0) -> np.ndarray:
@@ -59,21 +47,7 @@ def test_a_remote_engine_is_an_engine(remote: RemoteEngine, engine: FakeEngine) 
 
 @pytest.mark.parametrize("multi_mask", [True, False])
 @pytest.mark.parametrize("kind", PROMPTS)
-def test_masks_scores_and_logits_are_those_of_the_local_engine(
-    kind: str, multi_mask: bool, remote: RemoteEngine, engine: FakeEngine, photo: np.ndarray
-) -> None:
-    ours, theirs = (
-        Segmenter(each).segment_images(photo, multi_mask_output=multi_mask, **PROMPTS[kind])[0]
-        for each in (engine, remote)
-    )
-    np.testing.assert_array_equal(theirs.masks, ours.masks)
-    np.testing.assert_array_equal(theirs.scores, ours.scores)
-    np.testing.assert_array_equal(theirs.logits, ours.logits)
-
-
-@pytest.mark.parametrize("multi_mask", [True, False])
-@pytest.mark.parametrize("kind", PROMPTS)
-def test_a_photo_that_is_sent_whole_comes_back_as_the_same_masks(
+def test_answers_are_those_of_the_local_engine(
     kind: str,
     multi_mask: bool,
     remote: RemoteEngine,
@@ -81,11 +55,26 @@ def test_a_photo_that_is_sent_whole_comes_back_as_the_same_masks(
     photo: np.ndarray,
     photo_file: bytes,
 ) -> None:
-    (ours,) = Segmenter(engine).segment_images(photo, multi_mask_output=multi_mask, **PROMPTS[kind])
-    theirs = remote.segment(photo_file, multi_mask_output=multi_mask, **PROMPTS[kind])
-    np.testing.assert_array_equal(theirs.masks, ours.masks)
-    np.testing.assert_array_equal(theirs.scores, ours.scores)
-    assert theirs.masks.dtype == np.bool_
+    ours, theirs = (
+        Segmenter(each).segment_images(photo, multi_mask_output=multi_mask, **PROMPTS[kind])[0]
+        for each in (engine, remote)
+    )
+    sent_whole = remote.segment(photo_file, multi_mask_output=multi_mask, **PROMPTS[kind])
+    for found in (theirs, sent_whole):
+        np.testing.assert_array_equal(found.masks, ours.masks)
+        np.testing.assert_array_equal(found.scores, ours.scores)
+        assert found.masks.dtype == np.bool_
+    np.testing.assert_array_equal(theirs.logits, ours.logits)
+
+
+def test_a_real_model_gives_the_same_masks_through_a_server(photo: np.ndarray) -> None:
+    local = OnnxEngine(Path(__file__).parents[2] / "models" / "nano")
+    with serve(local) as server, RemoteEngine(server.url, server.token) as remote:
+        ours, theirs = (
+            Segmenter(engine).segment_images(photo, **PROMPTS["objects"])[0]
+            for engine in (local, remote)
+        )
+    np.testing.assert_array_equal(theirs.logits, ours.logits)
 
 
 def test_a_photo_may_be_named_by_its_path(
@@ -107,25 +96,23 @@ def test_a_sideways_photo_is_turned_upright_before_prompts_are_read(
     assert remote.segment(file.getvalue(), **CLICK).masks.shape == (3, 70, 50)
 
 
-def test_a_real_model_gives_the_same_masks_through_a_server(nano_bundle: Path) -> None:
-    local = OnnxEngine(nano_bundle)
-    y, x = np.mgrid[:90, :120] / 20
-    photo = (127 + 120 * np.sin(np.stack([x, y, x + y], axis=-1))).astype(np.uint8)
-    with serve(local) as server, RemoteEngine(server.url, server.token) as remote:
-        compared = compare_masks(local, remote, [photo])
-    assert (compared["iou"] == 1).all()
-
-
 def test_features_stay_on_the_server_until_they_are_read(
     remote: RemoteEngine, engine: FakeEngine
 ) -> None:
     local, kept = engine.encode(pixels(2)), remote.encode(pixels(2))
     assert remote.last_trip is not None
     assert remote.last_trip.received_bytes < 1000
-    assert kept.nbytes == local.nbytes
     assert "image_embed" not in repr(kept)
-    for name in ("image_embed", "high_res_feats_0", "high_res_feats_1"):
+    for name in FEATURES:
         np.testing.assert_array_equal(getattr(kept, name), getattr(local, name))
+
+
+def test_a_batch_splits_into_its_images(remote: RemoteEngine, engine: FakeEngine) -> None:
+    first, second = remote.encode(np.concatenate([pixels(), pixels(seed=1)])).split()
+    assert first.nbytes == pixels().nbytes
+    for one, seed in ((first, 0), (second, 1)):
+        wanted = engine.decode(engine.encode(pixels(seed=seed)), ONE_CLICK)
+        np.testing.assert_array_equal(remote.decode(one, ONE_CLICK).logits, wanted.logits)
 
 
 def test_the_server_keeps_one_copy_of_equal_images_and_encodes_each_time(
@@ -134,88 +121,68 @@ def test_the_server_keeps_one_copy_of_equal_images_and_encodes_each_time(
     for _ in range(3):
         remote.encode(pixels())
     assert engine.encoded == [1, 1, 1]
-    assert server.features.entries == 1
+    assert server._service.kept.info().entries == 1
 
 
-def test_features_of_two_images_must_be_split(remote: RemoteEngine) -> None:
-    features = remote.encode(np.repeat(pixels(), 2, axis=0))
-    with pytest.raises(ValueError, match=r"features\.split"):
-        remote.decode(features, batch())
-    first, second = features.split()
-    np.testing.assert_array_equal(
-        remote.decode(first, batch()).logits, remote.decode(second, batch()).logits
-    )
-
-
-def test_features_of_another_server_are_refused_before_they_are_asked_about(
-    remote: RemoteEngine,
-) -> None:
-    with serve(FakeEngine()) as other, RemoteEngine(other.url, other.token) as elsewhere:
-        features = elsewhere.encode(pixels())
-        with pytest.raises(ValueError, match="encode the image again with this engine"):
-            remote.decode(features, batch())
-
-
-def test_features_from_a_store_go_up_with_the_question(
+def test_features_from_a_store_go_up_once(
     remote: RemoteEngine, engine: FakeEngine, photo: np.ndarray, tmp_path: Path
 ) -> None:
     store = EmbeddingStore(tmp_path)
     first = Segmenter(remote, embeddings_cache=EmbeddingCache(store=store))
     (wanted,) = first.segment_images(photo, **CLICK)
     again = Segmenter(remote, embeddings_cache=EmbeddingCache(store=store))
-    (found,) = again.segment_images(photo, **CLICK)
+    (embedding,) = again.embed_images(photo)
+    for _ in range(2):
+        (found,) = again.segment_images(embeddings=embedding, **CLICK)
+        np.testing.assert_array_equal(found.masks, wanted.masks)
+    assert remote.last_trip.sent_bytes < embedding.nbytes / 10
     assert engine.encoded == [1]
-    np.testing.assert_array_equal(found.masks, wanted.masks)
 
 
-def test_features_that_the_engine_cannot_use_are_the_clients_fault() -> None:
-    class Particular(FakeEngine):
-        def decode(self, features: Features, prompts: PromptBatch) -> object:
-            if features.image_embed.shape[1] != 8:
-                raise RuntimeError("secret: wanted 8 channels")
-            return super().decode(features, prompts)
-
-    sizes = [(1, 4, 4, 6), (1, 1, 16, 24), (1, 2, 8, 12)]
-    with serve(Particular()) as server, RemoteEngine(server.url, server.token) as remote:
-        with pytest.raises(RefusedError, match="cannot use these features") as caught:
-            remote.decode(Features(*(np.zeros(size, np.float32) for size in sizes)), batch())
-        assert "secret" not in str(caught.value)
+def test_features_of_another_server_are_usable(remote: RemoteEngine) -> None:
+    with serve(FakeEngine()) as other, RemoteEngine(other.url, other.token) as elsewhere:
+        features = elsewhere.encode(pixels())
+        found = remote.decode(features, ONE_CLICK)
+    wanted = remote.decode(remote.encode(pixels()), ONE_CLICK)
+    np.testing.assert_array_equal(found.logits, wanted.logits)
 
 
-def test_features_used_longest_ago_leave_first_and_are_asked_for_by_name(
-    photo: np.ndarray,
+@pytest.fixture
+def small() -> Callable[[FakeEngine], Server]:
+    """Starts a server that keeps the features of two images."""
+    one = FakeEngine().encode(pixels()).nbytes
+    return lambda engine: serve(engine, kept_bytes=2 * one)
+
+
+def test_the_server_forgets_what_was_used_longest_ago_and_makes_it_again(
+    small: Callable[[FakeEngine], Server], engine: FakeEngine
 ) -> None:
-    one = FakeEngine().encode(pixels()).nbytes
-    with (
-        serve(FakeEngine(), limits=Limits(features_bytes=2 * one)) as server,
-        RemoteEngine(server.url, server.token) as remote,
-    ):
+    with small(engine) as server, RemoteEngine(server.url, server.token) as remote:
         a, b, c = (remote.encode(pixels(seed=seed)) for seed in range(3))
-        assert server.features.bytes == 2 * one
-        for kept in (b, c):
-            remote.decode(kept, batch())
-        with pytest.raises(FeaturesGone, match=r"encode it again.*features_bytes"):
-            remote.decode(a, batch())
-        with pytest.raises(FeaturesGone):
-            a.image_embed.max()
+        for seed, features in ((1, b), (2, c), (0, a)):
+            wanted = engine.decode(FakeEngine().encode(pixels(seed=seed)), ONE_CLICK)
+            np.testing.assert_array_equal(remote.decode(features, ONE_CLICK).logits, wanted.logits)
+            assert engine.encoded == [1] * (3 if seed else 4)
+        np.testing.assert_array_equal(b.image_embed, engine.encode(pixels(seed=1)).image_embed)
+        assert server._service.kept.info().entries == 2
 
 
-def test_a_segmenters_cache_leaves_room_for_what_the_server_keeps(photo: np.ndarray) -> None:
-    one = FakeEngine().encode(pixels()).nbytes
-    with (
-        serve(FakeEngine(), limits=Limits(features_bytes=2 * one)) as server,
-        RemoteEngine(server.url, server.token) as remote,
-    ):
-        segmenter = Segmenter(remote, embeddings_cache=EmbeddingCache(max_bytes=2 * one))
-        for brightness in (1, 2, 3, 1, 3, 2):
-            segmenter.segment_images(photo // brightness, **CLICK)
+def test_given_features_go_up_again_when_they_were_forgotten(
+    small: Callable[[FakeEngine], Server], engine: FakeEngine
+) -> None:
+    with small(engine) as server, RemoteEngine(server.url, server.token) as remote:
+        given = engine.encode(pixels())
+        wanted = remote.decode(given, ONE_CLICK)
+        for seed in (1, 2):
+            remote.encode(pixels(seed=seed))
+        np.testing.assert_array_equal(remote.decode(given, ONE_CLICK).logits, wanted.logits)
 
 
 def test_an_image_too_large_for_the_server_to_keep_is_refused() -> None:
     with (
-        serve(FakeEngine(), limits=Limits(features_bytes=100)) as server,
+        serve(FakeEngine(), kept_bytes=100) as server,
         RemoteEngine(server.url, server.token) as remote,
-        pytest.raises(RefusedError, match="features_bytes"),
+        pytest.raises(RefusedError, match="kept_bytes"),
     ):
         remote.encode(pixels())
 
@@ -226,8 +193,6 @@ def test_every_trip_is_accounted_for(remote: RemoteEngine, photo_file: bytes) ->
     encode = remote.last_trip
     remote.segment(photo_file, **CLICK)
     segment = remote.last_trip
-    assert encode is not None
-    assert segment is not None
     assert (encode.route, segment.route) == ("/encode", "/segment")
     assert encode.sent_bytes > pixels().nbytes
     assert segment.sent_bytes > len(photo_file)
@@ -238,38 +203,25 @@ def test_every_trip_is_accounted_for(remote: RemoteEngine, photo_file: bytes) ->
         assert trip.total_s == pytest.approx(trip.server_s + trip.transport_s)
 
 
-def test_each_thread_sees_its_own_last_trip(remote: RemoteEngine) -> None:
-    remote.encode(pixels())
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(lambda: remote.last_trip).result() is None
+def test_eight_threads_may_share_one_engine(remote: RemoteEngine, photo_file: bytes) -> None:
+    def ask(x: int) -> np.ndarray:
+        return remote.segment(photo_file, point_coordinates=[[x, 20]], point_labels=[1]).masks
+
+    places = range(0, 64, 8)
+    wanted = [ask(x) for x in places]
+    with ThreadPoolExecutor(8) as pool:
+        for ours, theirs in zip(wanted, pool.map(ask, places), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
-def test_one_thread_asks_over_one_connection(remote: RemoteEngine, server: Server) -> None:
+def test_one_thread_asks_over_one_connection_that_sends_at_once(remote: RemoteEngine) -> None:
+    """With Nagle's algorithm a request waits up to 40 ms; tornado disables it on its side."""
     features = remote.encode(pixels())
     for _ in range(10):
-        remote.decode(features, batch())
-    assert remote._pool.num_connections == 1
-
-
-def test_a_client_sends_at_once(remote: RemoteEngine) -> None:
-    """With Nagle's algorithm a request waits up to 40 ms; tornado disables it on its side."""
-    connection = remote._pool._get_conn()
+        remote.decode(features, ONE_CLICK)
+    assert remote._connection._pool.num_connections == 1
+    connection = remote._connection._pool._get_conn()
     assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-
-
-def test_a_connection_that_the_server_dropped_is_replaced(
-    engine: FakeEngine,
-) -> None:
-    with (
-        serve(engine, limits=Limits(idle_s=0.05)) as server,
-        RemoteEngine(server.url, server.token) as remote,
-    ):
-        features = remote.encode(pixels())
-        idle = remote._pool._get_conn()
-        remote._pool._put_conn(idle)
-        while idle.is_connected:
-            time.sleep(0.01)
-        remote.decode(features, batch())
 
 
 @pytest.mark.parametrize(
@@ -281,7 +233,7 @@ def test_a_connection_that_the_server_dropped_is_replaced(
         "http://user@127.0.0.1:80",
         "https://127.0.0.1:80",
         "127.0.0.1:80",
-        "http://127.0.0.1:99999",
+        None,
     ],
 )
 def test_a_client_shows_its_token_to_this_machine_only(url: str) -> None:
@@ -295,28 +247,11 @@ def test_a_wrong_token_is_named_in_the_error(server: Server) -> None:
     assert server.token not in str(caught.value)
 
 
-@pytest.mark.parametrize("token", ["", "two\r\nlines", "blank blank", "Ünïcode"])
-def test_a_token_that_fits_no_header_is_refused_and_not_repeated(token: str) -> None:
-    with pytest.raises(ValueError, match="token is not what a server draws") as caught:
-        RemoteEngine("http://127.0.0.1:1", token)
-    assert not token or token not in str(caught.value)
-
-
 def test_a_stopped_server_is_named_in_the_error(engine: FakeEngine) -> None:
     with serve(engine) as server:
-        remote = RemoteEngine(server.url, server.token)
-    with pytest.raises(RemoteError, match="is the server stopped"):
+        remote = RemoteEngine(f"{server.url}/", server.token)
+    with pytest.raises(RemoteError, match="Is the server stopped"):
         remote.encode(pixels())
-
-
-def test_a_server_that_was_started_anew_has_another_token(engine: FakeEngine) -> None:
-    with serve(engine) as server:
-        remote = RemoteEngine(server.url, server.token)
-    with (
-        serve(engine, port=int(server.url.rpartition(":")[2])),
-        pytest.raises(RemoteError, match=r"token=server\.token"),
-    ):
-        remote.encode(pixels(images=200))
 
 
 def test_a_server_that_takes_too_long_is_named_in_the_error() -> None:
@@ -330,7 +265,7 @@ def test_a_server_that_takes_too_long_is_named_in_the_error() -> None:
     with serve(Slow()) as server:
         with (
             RemoteEngine(server.url, server.token, timeout_s=0.2) as remote,
-            pytest.raises(RemoteError, match="timeout_s"),
+            pytest.raises(RemoteError, match=r"timeout_s than 0\.2"),
         ):
             remote.encode(pixels())
         free.set()
@@ -338,7 +273,7 @@ def test_a_server_that_takes_too_long_is_named_in_the_error() -> None:
 
 def test_a_request_too_large_for_the_server_is_not_sent(engine: FakeEngine) -> None:
     with (
-        serve(engine, limits=Limits(body_bytes=1000)) as server,
+        serve(engine, body_bytes=1000) as server,
         RemoteEngine(server.url, server.token) as remote,
     ):
         with pytest.raises(RefusedError, match="send fewer images"):
@@ -346,52 +281,23 @@ def test_a_request_too_large_for_the_server_is_not_sent(engine: FakeEngine) -> N
         assert remote.last_trip is None
 
 
-def test_a_wrong_prompt_is_a_value_error_as_with_a_local_engine(
-    remote: RemoteEngine, photo_file: bytes
-) -> None:
-    with pytest.raises(ValueError, match="point_labels holds 7"):
-        remote.segment(photo_file, point_coordinates=[[5, 5]], point_labels=[7])
-
-
 @pytest.mark.parametrize(
-    ("name", "prompt"),
-    [("boxes", "everything"), ("mask_input", np.ones((1, 16, 24), bool)), ("boxes", [None])],
+    ("prompt", "message"),
+    [
+        ({"point_coordinates": [[5, 5]], "point_labels": [7]}, "point_labels holds 7"),
+        ({"boxes": "everything"}, "^boxes is of dtype"),
+        ({"boxes": [None]}, "^boxes is of dtype"),
+        ({"boxes": [[1, 2, 3, 4], [5, 6]]}, "^boxes makes no array"),
+        ({"mask_input": np.ones((1, 16, 24), bool)}, "mask_input is of dtype bool"),
+        ({"photo": np.zeros((5, 5, 3), np.uint8)}, "(?s)^photo is .*Segmenter"),
+        ({"photo": "nowhere.png"}, "^photo is 'nowhere.png': no such file"),
+    ],
 )
-def test_a_prompt_that_is_no_number_is_not_sent(
-    name: str, prompt: object, remote: RemoteEngine, photo_file: bytes
+def test_a_wrong_prompt_is_a_value_error_as_with_a_local_engine(
+    prompt: dict, message: str, remote: RemoteEngine, photo_file: bytes
 ) -> None:
-    with pytest.raises(ValueError, match=f"^{name} is of dtype"):
-        remote.segment(photo_file, **{name: prompt})
-    assert remote.last_trip is None
-
-
-def test_stopping_ends_every_thread_and_frees_the_port(engine: FakeEngine) -> None:
-    before = threading.active_count()
-    server = serve(engine)
-    engines = [RemoteEngine(server.url, server.token) for _ in range(3)]
-    assert threading.active_count() > before
-    server.stop()
-    server.stop()
-    assert threading.active_count() == before
-    port = int(server.url.rpartition(":")[2])
-    with serve(engine, port=port) as again:
-        assert again.url == server.url
-        assert again.token != server.token
-    for each in engines:
-        each.close()
-
-
-def test_lists_of_unequal_length_are_refused_by_the_name_of_the_prompt(
-    remote: RemoteEngine, photo_file: bytes
-) -> None:
-    with pytest.raises(ValueError, match=r"^boxes makes no array"):
-        remote.segment(photo_file, boxes=[[1, 2, 3, 4], [5, 6]])
-
-
-def test_a_photo_in_memory_is_not_sent(remote: RemoteEngine, photo: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"^photo is ndarray; .*Segmenter"):
-        remote.segment(photo, boxes=[0, 0, 5, 5])
-    assert remote.last_trip is None
+    with pytest.raises(ValueError, match=message):
+        remote.segment(**{"photo": photo_file} | prompt)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf, 1e12, None, "3"])
@@ -403,42 +309,3 @@ def test_a_time_limit_out_of_range_is_refused_by_name(server: Server, timeout_s:
 def test_the_name_of_a_network_in_its_place_is_refused(server: Server) -> None:
     with pytest.raises(ValueError, match=r"^network is '4G \(assumed\)'; .*ASSUMED_NETWORKS"):
         RemoteEngine(server.url, server.token, network="4G (assumed)")
-
-
-def test_an_address_may_end_in_a_slash(server: Server, remote: RemoteEngine) -> None:
-    features = remote.encode(np.zeros((1, 3, *remote.info.input_size), np.float32))
-    prompts = PromptBatch(np.ones((1, 1, 2), np.float32), np.ones((1, 1), np.float32))
-    with RemoteEngine(f"{server.url}/", server.token) as same:
-        same.decode(features, prompts)
-
-
-@pytest.mark.parametrize("port", [-1, 70000, "80", True])
-def test_a_port_out_of_range_is_refused(engine: FakeEngine, port: object) -> None:
-    with pytest.raises(ValueError, match=r"^port is"):
-        serve(engine, port=port)
-
-
-def test_other_machines_cannot_reach_a_server(server: Server) -> None:
-    assert server._socket.getsockname()[0] == "127.0.0.1"
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("body_bytes", 0),
-        ("features_bytes", 1e9),
-        ("points", 2.5),
-        ("objects", True),
-        ("photo_pixels", None),
-        ("idle_s", math.inf),
-        ("request_s", "20"),
-    ],
-)
-def test_limits_that_cannot_be_kept_are_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(ValueError, match=rf"^{name} is "):
-        Limits(**{name: value})
-
-
-def test_only_engines_are_served(engine: FakeEngine) -> None:
-    with pytest.raises(ValueError, match=r"segmenter\.engine"):
-        serve(Segmenter(engine))

@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from sam2lab.remote import ASSUMED_NETWORKS, RemoteEngine, Server, SimulatedNetwork
-from sam2lab.remote import client as remote_client
+from sam2lab.remote import ASSUMED_NETWORKS, RemoteEngine, Server, SimulatedNetwork, connection
 from sam2lab.remote.network import PACKET_BYTES
 from sam2lab.runtime.segmenter import Segmenter
 
@@ -16,9 +15,6 @@ def test_a_line_takes_its_delay_and_the_time_to_send_the_bytes() -> None:
     line = SimulatedNetwork(delay_ms=30, bandwidth_mbps=10)
     # 2 500 000 bytes are 20 megabits.
     assert line.seconds(2_500_000, crossing=0) == pytest.approx(0.030 + 2.0)
-
-
-def test_without_a_bandwidth_only_the_delay_counts() -> None:
     assert SimulatedNetwork(delay_ms=30).seconds(10**9, crossing=3) == pytest.approx(0.030)
 
 
@@ -88,7 +84,7 @@ def test_a_remote_engine_waits_what_the_arithmetic_says(
     server: Server, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(remote_client, "sleep", slept.append)
+    monkeypatch.setattr(connection, "sleep", slept.append)
     line = SimulatedNetwork(40, 15, 0.02, 10, seed=7)
     trips = []
     with RemoteEngine(server.url, server.token, network=line) as remote:

@@ -103,6 +103,9 @@ class Features:
         ]
 
 
+# 1 is a positive click, 0 a negative one, 2 and 3 are a box, and -1 is no point.
+LABELS = (-1, 0, 1, 2, 3)
+
 # The names of the three arrays, in their order: everything that stores or sends them uses these.
 FEATURES = tuple(field.name for field in fields(Features))
 
@@ -126,6 +129,34 @@ class PromptBatch:
         """L, the number of objects asked for."""
         masks = 1 if self.mask_input is None else len(self.mask_input)
         return max(len(self.point_coords), masks)
+
+    def check(self, info: ModelInfo) -> None:
+        """Refuse arrays that no decoder of this model takes.
+
+        >>> info = ModelInfo(name="tiny", size="tiny", input_size=(64, 64), weights="random:0")
+        >>> PromptBatch(np.zeros((1, 3, 2)), np.zeros((1, 2), np.float32)).check(info)
+        Traceback (most recent call last):
+        ValueError: point_coords is float64 of shape (1, 3, 2); wanted float32 of shape (1, 2, 2)
+        """
+        objects, points = (*self.point_labels.shape, 1, 1)[:2]
+        mask = self.mask_input
+        wanted = [
+            ("point_labels", self.point_labels, (objects, points)),
+            ("point_coords", self.point_coords, (objects, points, 2)),
+        ]
+        if mask is not None:
+            count = 1 if mask.shape[:1] == (1,) else objects
+            wanted.append(("mask_input", mask, (count, 1, *info.mask_size)))
+        for name, array, shape in wanted:
+            if array.shape != shape or array.dtype != np.float32:
+                raise ValueError(
+                    f"{name} is {array.dtype} of shape {array.shape}; wanted float32 of shape "
+                    f"{shape}"
+                )
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds NaN or infinity; wanted finite numbers")
+        if not np.isin(self.point_labels, LABELS).all():
+            raise ValueError(f"point_labels holds others than {LABELS}")
 
 
 class Decoded(NamedTuple):
