@@ -116,6 +116,18 @@ class ObjectState:
         if found is not None:
             self.followed[frame_idx] = replace(found, is_prompted=False)
 
+    def put_back(self, frame_idx: int, earlier: FrameResult | None, reverse: bool = False) -> None:
+        """Remove the prompt on a frame with its answer, as if there had been none.
+
+        `earlier` was found there before the prompt, by a propagation in that direction.
+        """
+        self.clear(frame_idx)
+        self.followed.pop(frame_idx, None)
+        self.tracked.pop(frame_idx, None)
+        if earlier is not None:
+            self.followed[frame_idx] = earlier
+            self.tracked[frame_idx] = reverse
+
     def forget(self, needed: Callable[[int], Needed]) -> None:
         """Let go of what is not needed of each followed frame; with its pointer all of it goes."""
         for frame_idx, result in list(self.followed.items()):

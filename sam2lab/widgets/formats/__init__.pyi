@@ -1,6 +1,10 @@
 from .annotated import AnnotatedPhoto as AnnotatedPhoto
 from .annotated import Files as Files
 from .annotated import LabelledObject as LabelledObject
+from .annotated_video import AnnotatedVideo as AnnotatedVideo
+from .annotated_video import FollowedObject as FollowedObject
 from .table import FORMATS as FORMATS
+from .table import VIDEO_FORMATS as VIDEO_FORMATS
 from .table import Format as Format
+from .table import VideoFormat as VideoFormat
 from .table import register as register

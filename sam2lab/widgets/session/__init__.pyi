@@ -1,9 +1,13 @@
 from .answers import Answer as Answer
 from .answers import Disagreement as Disagreement
 from .engines import EngineFailed as EngineFailed
+from .followed import VideoAnswer as VideoAnswer
 from .objects import Item as Item
 from .prompts import Box as Box
 from .prompts import Point as Point
 from .session import Session as Session
 from .session_file import SessionFileError as SessionFileError
+from .timeline import Timeline as Timeline
+from .tracks import Track as Track
+from .video_session import VideoSession as VideoSession
 from .workspace import Timings as Timings
