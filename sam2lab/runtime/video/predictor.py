@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
@@ -13,25 +12,14 @@ from tqdm.auto import tqdm
 from sam2lab.runtime import enlarge
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import number, whole
-from sam2lab.runtime.engines.protocol import Engine, Features, Float32, PromptBatch
-from sam2lab.runtime.masks import Mask
-from sam2lab.runtime.resample import shrink
+from sam2lab.runtime.engines.protocol import Engine, Float32, PromptBatch
 from sam2lab.runtime.segmenter import Segmenter
-from sam2lab.runtime.video import bank
-from sam2lab.runtime.video.memories import gather
-from sam2lab.runtime.video.protocol import Memories, VideoEngine, VideoSettings
-from sam2lab.runtime.video.state import (
-    FrameResult,
-    ObjectId,
-    ObjectState,
-    Pending,
-    Prompt,
-    VideoState,
-)
-from sam2lab.runtime.video.tracker import NO_OBJECT, Tracker
-
-if TYPE_CHECKING:
-    from sam2lab.runtime.video.frames import VideoLike
+from sam2lab.runtime.video.checks import check_frame, check_state, fitted_mask, with_memory
+from sam2lab.runtime.video.follower import Follower
+from sam2lab.runtime.video.frames import VideoLike, open_frames
+from sam2lab.runtime.video.read_ahead import read_ahead
+from sam2lab.runtime.video.state import ObjectId, VideoState
+from sam2lab.runtime.video.tracker import NO_OBJECT
 
 # The number of the frame, the objects, and their masks (N, 1, H, W) as logits.
 FrameMasks = tuple[int, list[ObjectId], Float32]
@@ -52,24 +40,22 @@ class VideoPredictor:
     gives each pixel to one object at most; `clear_non_cond_mem_around_input` forgets what was
     remembered near a correction. These are upstream's, and so are their defaults.
 
-    What differs, because upstream is wrong there:
+    Where upstream (rf-sam-2 1.0.3) goes wrong, this differs:
 
-    | | upstream | here |
-    |---|---|---|
-    | a correction on a frame that was tracked | the next propagation replaces it; on a frame that \
-had a prompt it is lost | it stays, and every frame looks at it. \
-`add_all_frames_to_correct_as_cond=False` does as upstream does by default |
-    | `clear_non_cond_mem_around_input=True` | raises an `AttributeError` | works |
-    | an object whose prompts were all cleared | propagation raises for all objects, and so does a \
-new prompt on a tracked frame | it has no masks until it is prompted again |
-    | prompts only on later frames | propagation raises without autocast | works |
-    | `fill_hole_area` without compiled extras | warns and fills nothing | fills |
-    | a prompt that is refused | may leave an object that blocks every propagation | changes \
-nothing |
-    | objects that are removed while a propagation goes on | raises | it goes on without them |
-    | two objects prompted on one frame, one for the first time and one as a correction | the \
-answer for one shows the other as absent | both are shown |
-    | a correction in a video of one frame | NaN | works |
+    - A correction on a frame that was tracked stays, and every frame looks at it. Upstream's next
+      propagation replaces it, or loses it if the frame had a prompt before.
+      `add_all_frames_to_correct_as_cond=False`, which is upstream's default, does the same here.
+    - An object whose prompts were all cleared has no masks until it is prompted again. Upstream
+      raises at the next propagation of any object, and at a new prompt on a tracked frame.
+    - Frames before all prompts can be tracked first. Upstream raises without autocast.
+    - `clear_non_cond_mem_around_input=True` works. Upstream raises an `AttributeError`.
+    - `fill_hole_area` needs no compiled extra. Upstream warns and fills nothing without it.
+    - A prompt that is refused, or clearing an unknown object, leaves nothing behind. Upstream keeps
+      an object without prompts, and raises at the next propagation.
+    - Objects may be removed while a propagation goes on. Upstream raises.
+    - An answer shows new prompts of other objects on that frame too, whether they correct or begin.
+      Upstream shows only those of one kind.
+    - A correction in a video of one frame is as good as any other. Upstream answers with NaN.
 
     ```python
     predictor = VideoPredictor(sam2lab.open_segmenter("tiny"))
@@ -89,12 +75,17 @@ answer for one shows the other as absent | both are shown |
         clear_non_cond_mem_around_input: bool = False,
         add_all_frames_to_correct_as_cond: bool = True,
     ) -> None:
-        self.engine, self.settings = _with_memory(model)
+        self.engine, self.settings = with_memory(model)
         self.fill_hole_area = number("fill_hole_area", fill_hole_area, 0)
         self.non_overlap_masks = non_overlap_masks
-        self.clear_non_cond_mem_around_input = clear_non_cond_mem_around_input
         self.add_all_frames_to_correct_as_cond = add_all_frames_to_correct_as_cond
-        self._tracker = Tracker(self.engine, self.settings, self.fill_hole_area)
+        self._follower = Follower(
+            self.engine,
+            self.settings,
+            fill_hole_area=self.fill_hole_area,
+            corrections_hold=add_all_frames_to_correct_as_cond,
+            clear_around=clear_non_cond_mem_around_input,
+        )
 
     def init_state(
         self,
@@ -116,8 +107,6 @@ answer for one shows the other as absent | both are shown |
         """
         if keep not in KEEP:
             raise ValueError(f"keep is {keep!r}; wanted one of {', '.join(map(repr, KEEP))}")
-        from sam2lab.runtime.video.frames import open_frames
-
         frames = open_frames(video_path)
         return VideoState(
             frames, self.engine.info, size=frames.size, num_frames=len(frames), keep=keep
@@ -141,7 +130,7 @@ answer for one shows the other as absent | both are shown |
         x0, y0, x1, y1. With `clear_old_points=False` points are added to those that the frame has.
         On a frame that was tracked, the points correct what was found.
         """
-        frame_idx = self._check(inference_state, frame_idx)
+        frame_idx = self._frame(inference_state, frame_idx)
         if box is not None and not clear_old_points:
             raise ValueError(
                 "clear_old_points is False; a box comes before any points, so it replaces what was "
@@ -161,23 +150,15 @@ answer for one shows the other as absent | both are shown |
                 f"points, labels and box are for {prompts.objects} objects; wanted those of one, "
                 "and a call for each object"
             )
-        each = inference_state.objects.get(obj_id, ObjectState())
-        old = each.prompts.get(frame_idx)
-        if not clear_old_points and isinstance(old, PromptBatch):
-            prompts = PromptBatch(
-                np.concatenate([old.point_coords, prompts.point_coords], axis=1),
-                np.concatenate([old.point_labels, prompts.point_labels], axis=1),
-            )
-        features = self._features(inference_state, frame_idx)
-        memories = None
-        if not each.is_initial(frame_idx):
-            reverse = each.tracked[frame_idx]
-            chosen = self._choose(inference_state, each, frame_idx, reverse)
-            memories = self._gather(inference_state, [(each, chosen)])
-        latest = each.latest(frame_idx)
-        previous = None if latest is None else latest.logits
-        result = self._tracker.from_points(features, prompts, memories, previous)
-        return self._prompted(inference_state, frame_idx, obj_id, prompts, result)
+        if not clear_old_points and obj_id in inference_state.objects:
+            old = inference_state.prompts(obj_id).get(frame_idx)
+            if isinstance(old, PromptBatch):
+                prompts = PromptBatch(
+                    np.concatenate([old.point_coords, prompts.point_coords], axis=1),
+                    np.concatenate([old.point_labels, prompts.point_labels], axis=1),
+                )
+        self._follower.click(inference_state, frame_idx, obj_id, prompts)
+        return self._answer(inference_state, frame_idx)
 
     def add_new_mask(
         self, inference_state: VideoState, frame_idx: int, obj_id: ObjectId, mask: npt.ArrayLike
@@ -186,21 +167,15 @@ answer for one shows the other as absent | both are shown |
 
         A mask of another size than the frame's is stretched to it.
         """
-        frame_idx = self._check(inference_state, frame_idx)
-        given = _fitted(mask, self.engine.info.input_size)
-        result = self._tracker.from_mask(self._features(inference_state, frame_idx), given)
-        return self._prompted(inference_state, frame_idx, obj_id, given, result)
+        frame_idx = self._frame(inference_state, frame_idx)
+        given = fitted_mask(mask, self.engine.info.input_size)
+        self._follower.mask(inference_state, frame_idx, obj_id, given)
+        return self._answer(inference_state, frame_idx)
 
     def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
         """Make the memories of new prompts; propagation does this first."""
-        self._check(inference_state, 0)
-        for each in inference_state.objects.values():
-            for frame_idx, (result, _) in list(each.pending.items()):
-                if result.memory is None:
-                    features = self._features(inference_state, frame_idx)
-                    (result,) = self._tracker.remember(features, [result], binarize=True)
-                each.take_up(frame_idx, result)
-                self._clear_around(each, frame_idx)
+        check_state(inference_state, self.engine.info)
+        self._follower.take_up(inference_state)
         if not any(each.conditioning for each in inference_state.objects.values()):
             raise RuntimeError(
                 "No object has a prompt; call add_new_points_or_box(...) or add_new_mask(...) "
@@ -223,13 +198,14 @@ answer for one shows the other as absent | both are shown |
         time, by leaving the loop or by an interrupt, and goes on from there later: all frames that
         were yielded are kept.
         """
+        check_state(inference_state, self.engine.info)
         num_frames = inference_state.num_frames
         if num_frames is None:
             raise ValueError(
                 "inference_state is of a stream without an end, which is tracked frame by frame"
             )
         if start_frame_idx is not None:
-            start_frame_idx = self._check(inference_state, start_frame_idx, "start_frame_idx")
+            start_frame_idx = check_frame("start_frame_idx", start_frame_idx, inference_state)
         steps = num_frames
         if max_frame_num_to_track is not None:
             steps = whole("max_frame_num_to_track", max_frame_num_to_track, 0)
@@ -242,31 +218,11 @@ answer for one shows the other as absent | both are shown |
         obj_ids: Sequence[ObjectId] | None = None,
         reverse: bool = False,
     ) -> None:
-        """Follow objects, all by default, to one frame; `propagate_in_video` does this for many.
-
-        Objects that look at equally many memories and pointers are answered together.
-        """
-        asked = inference_state.objects
-        if obj_ids is not None:
-            asked = {obj_id: inference_state.object(obj_id) for obj_id in obj_ids}
-        groups: dict[tuple[int, int], list[tuple[ObjectState, bank.Chosen]]] = defaultdict(list)
-        for each in asked.values():
-            if each.conditioning and frame_idx not in each.conditioning:
-                chosen = self._choose(inference_state, each, frame_idx, reverse)
-                groups[len(chosen.memories), len(chosen.pointers)].append((each, chosen))
-        for together in groups.values():
-            features = self._features(inference_state, frame_idx)
-            memories = self._gather(inference_state, together)
-            results = self._tracker.follow(features, memories)
-            for (each, _), result in zip(together, results, strict=True):
-                each.followed[frame_idx] = result
-        for each in asked.values():
-            if each.conditioning:
-                each.tracked[frame_idx] = reverse
-            if frame_idx in each.conditioning:
-                self._clear_around(each, frame_idx)
-            if inference_state.keep == "window":
-                each.forget(self._is_needed(inference_state, frame_idx, reverse))
+        """Follow objects, all by default, to one frame; `propagate_in_video` does this for many."""
+        frame_idx = self._frame(inference_state, frame_idx)
+        asked = inference_state.obj_ids if obj_ids is None else obj_ids
+        objects = [inference_state.object(obj_id) for obj_id in asked]
+        self._follower.track(inference_state, frame_idx, objects, reverse)
 
     def frame_masks(
         self,
@@ -276,11 +232,10 @@ answer for one shows the other as absent | both are shown |
     ) -> Float32:
         """The newest masks (N, 1, H, W) on a frame as logits, -1024 where there is no answer."""
         asked = inference_state.obj_ids if obj_ids is None else obj_ids
-        masks = np.full((len(asked), 1, *inference_state.size), NO_OBJECT, np.float32)
-        for i, obj_id in enumerate(asked):
-            result = inference_state.object(obj_id).latest(frame_idx)
-            if result is not None:
-                masks[i] = enlarge.restore(result.logits[0], inference_state.size)
+        results = [inference_state.object(obj_id).latest(frame_idx) for obj_id in asked]
+        nothing = np.full((1, 1, *self.engine.info.mask_size), NO_OBJECT, np.float32)
+        logits = [nothing if result is None else result.logits for result in results]
+        masks = enlarge.restore(np.concatenate([nothing[:0], *logits]), inference_state.size)
         return _apart(masks) if self.non_overlap_masks else masks
 
     def clear_all_prompts_in_frame(
@@ -294,7 +249,7 @@ answer for one shows the other as absent | both are shown |
 
         What was found there stays until the frame is tracked again.
         """
-        frame_idx = self._check(inference_state, frame_idx)
+        frame_idx = self._frame(inference_state, frame_idx)
         inference_state.object(obj_id).clear(frame_idx)
         return self._answer(inference_state, frame_idx) if need_output else None
 
@@ -320,7 +275,7 @@ answer for one shows the other as absent | both are shown |
 
     def reset_state(self, inference_state: VideoState) -> None:
         """Remove all objects, with their prompts and masks."""
-        self._check(inference_state, 0)
+        check_state(inference_state, self.engine.info)
         inference_state.objects.clear()
 
     def _propagate(
@@ -343,120 +298,21 @@ answer for one shows the other as absent | both are shown |
         else:
             order = range(start, min(start + steps, state.num_frames - 1) + 1)
         followed = state.obj_ids
-        for frame_idx in tqdm(order, desc="propagate in video", disable=not progress):
-            followed = [obj_id for obj_id in followed if obj_id in state.objects]
-            self.track_frame(state, frame_idx, followed, reverse)
-            yield frame_idx, list(followed), self.frame_masks(state, frame_idx, followed)
-
-    def _prompted(
-        self,
-        state: VideoState,
-        frame_idx: int,
-        obj_id: ObjectId,
-        prompt: Prompt,
-        result: FrameResult,
-    ) -> FrameMasks:
-        """Keep an answer to a prompt until a propagation takes it up."""
-        each = state.objects.setdefault(obj_id, ObjectState())
-        is_conditioning = each.is_initial(frame_idx) or self.add_all_frames_to_correct_as_cond
-        each.pending[frame_idx] = Pending(result, is_conditioning)
-        each.prompts[frame_idx] = prompt
-        return self._answer(state, frame_idx)
+        bar = tqdm(total=len(order), desc="propagate in video", disable=not progress)
+        with bar, closing(read_ahead(state.frames, order, self._follower.pixels)) as prepared:
+            for frame_idx, pixels in prepared:
+                followed = [obj_id for obj_id in followed if obj_id in state.objects]
+                objects = [state.objects[obj_id] for obj_id in followed]
+                self._follower.track(state, frame_idx, objects, reverse, pixels)
+                bar.update()
+                yield frame_idx, list(followed), self.frame_masks(state, frame_idx, followed)
 
     def _answer(self, state: VideoState, frame_idx: int) -> FrameMasks:
         return frame_idx, state.obj_ids, self.frame_masks(state, frame_idx)
 
-    def _features(self, state: VideoState, frame_idx: int) -> Features:
-        """A frame's features, encoded once for all that is asked about it."""
-        key = self.engine.key, frame_idx
-        features = state.features.get(key)
-        state.features.count(hits=features is not None, misses=features is None)
-        if features is None:
-            from sam2lab.runtime.video.read_ahead import frame_pixels
-
-            info = self.engine.info
-            look = (info.input_size, info.mean, info.std)
-            features = self.engine.encode(frame_pixels(state.frames[frame_idx], *look)[None])
-            state.features.put(key, features)
-        return features
-
-    def _choose(
-        self, state: VideoState, each: ObjectState, frame_idx: int, reverse: bool
-    ) -> bank.Chosen:
-        chosen = bank.choose(
-            frame_idx, each.conditioning, each.followed, self.settings, state.num_frames, reverse
-        )
-        # A window may have forgotten a memory whose pointer it still has.
-        there = [one for one in chosen.memories if each.stored(one[0]).memory is not None]
-        return chosen._replace(memories=there)
-
-    def _gather(
-        self, state: VideoState, together: list[tuple[ObjectState, bank.Chosen]]
-    ) -> Memories:
-        return gather(together, bank.longest_distance(self.settings, state.num_frames))
-
-    def _is_needed(
-        self, state: VideoState, done: int, reverse: bool
-    ) -> Callable[[int], bank.Needed]:
-        return lambda frame: bank.needed(frame, done, self.settings, state.num_frames, reverse)
-
-    def _clear_around(self, each: ObjectState, frame_idx: int) -> None:
-        """What upstream means to do with `clear_non_cond_mem_around_input`."""
-        if self.clear_non_cond_mem_around_input:
-            reach = self.settings.memory_temporal_stride_for_eval * self.settings.num_maskmem
-            for near in range(frame_idx - reach, frame_idx + reach + 1):
-                each.followed.pop(near, None)
-
-    def _check(self, state: VideoState, frame_idx: int, name: str = "frame_idx") -> int:
-        """A frame of a video that this model can follow."""
-        if not isinstance(state, VideoState):
-            raise ValueError(
-                f"inference_state is {type(state).__name__}; wanted what init_state(video) returns"
-            )
-        info = self.engine.info
-        if (state.info.size, state.info.input_size) != (info.size, info.input_size):
-            raise ValueError(
-                f"inference_state belongs to {state.info.name} with input {state.info.input_size}, "
-                f"this predictor runs {info.name} with {info.input_size}; call init_state anew"
-            )
-        last = np.inf if state.num_frames is None else state.num_frames - 1
-        return whole(name, frame_idx, 0, last)
-
-
-def _with_memory(model: Segmenter | Engine) -> tuple[VideoEngine, VideoSettings]:
-    """The engine and its settings; a `ValueError` where it has no memory."""
-    engine = model.engine if isinstance(model, Segmenter) else model
-    if not isinstance(engine, Engine):
-        raise ValueError(
-            f"model is {type(model).__name__}; wanted a Segmenter or an engine: see "
-            "sam2lab.open_segmenter"
-        )
-    if not isinstance(engine, VideoEngine):
-        raise ValueError(
-            f"model runs on {type(engine).__name__}, which cannot follow objects; open it with "
-            'another engine, as in open_segmenter("tiny", engine="onnx")'
-        )
-    settings = engine.video
-    if settings is None:
-        raise ValueError(
-            f"model: the files of {engine.info.name} lack the memory that follows objects; export "
-            "them anew"
-        )
-    return engine, settings
-
-
-def _fitted(mask: npt.ArrayLike, size_hw: tuple[int, int]) -> Mask:
-    """A mask of the size of the model's input, in upstream's arithmetic."""
-    given = prompting.as_array("mask", mask)
-    if given.ndim != 2 or 0 in given.shape or given.dtype.kind not in "biuf":
-        raise ValueError(
-            f"mask is an array of shape {given.shape} and dtype {given.dtype}; wanted a mask "
-            "(H, W) of one object, true or 1 on it"
-        )
-    is_on: Mask = given.astype(bool)
-    if is_on.shape == size_hw:
-        return is_on
-    return shrink(is_on.astype(np.float32), size_hw) >= np.float32(0.5)
+    def _frame(self, state: VideoState, frame_idx: int) -> int:
+        check_state(state, self.engine.info)
+        return check_frame("frame_idx", frame_idx, state)
 
 
 def _apart(masks: Float32) -> Float32:

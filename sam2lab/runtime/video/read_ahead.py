@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -45,7 +45,7 @@ def frame_pixels(
 
 def read_ahead(
     frames: Frames, order: Iterable[int], prepare: Callable[[Frame], T], ahead: int = 2
-) -> Iterator[tuple[int, T]]:
+) -> Generator[tuple[int, T], None, None]:
     """Yield (index, prepared frame) in `order`, while a thread prepares the next `ahead`.
 
     An error of a frame is raised where that frame's turn comes. Closing the iterator ends the

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sam2lab.runtime.engines.protocol import Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.lru import BoundedMap
 from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.video.bank import Needed
+from sam2lab.runtime.video.frames import Frames
 from sam2lab.runtime.video.rounding import BFloat16
-
-if TYPE_CHECKING:
-    from sam2lab.runtime.video.frames import Frames
 
 # Objects are named by whatever their caller likes, numbers mostly.
 ObjectId = Hashable
