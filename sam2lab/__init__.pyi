@@ -11,4 +11,5 @@ from .runtime.segmenter import Prediction as Prediction
 from .runtime.segmenter import Segmenter as Segmenter
 from .runtime.store import EmbeddingStore as EmbeddingStore
 from .runtime.video.predictor import VideoPredictor as VideoPredictor
+from .runtime.video.stream import VideoStream as VideoStream
 from .widgets.clicker import Clicker as Clicker
