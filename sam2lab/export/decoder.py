@@ -22,17 +22,19 @@ from sam2lab.export.upscaling import Upscaling
 
 
 class Decoder(nn.Module):
-    """Prompts for L objects → logits and predicted IoU of the four mask tokens.
+    """Prompts for L objects → logits and predicted IoU of the four mask tokens, and objects.
 
     (h, w) is (H/16, W/16). The features have a batch of 1, one image for all objects, or of L, an
-    image each. `point_coords` (L, P, 2) is (x, y) in model-input pixels. `point_labels` (L, P) is 1
-    and 0 for clicks, 2 and 3 for a box's corners, -1 for "not a point", as floats. `mask_input`
-    (M, 1, 4h, 4w) counts where `has_mask_input` (N) is 1, not where it is 0; M and N are 1 or L. P
-    may be 0, for a mask alone.
+    image each; `image_embed` may have a batch of L beside finer maps with one of 1. `point_coords`
+    (L, P, 2) is (x, y) in model-input pixels. `point_labels` (L, P) is 1 and 0 for clicks, 2 and 3
+    for a box's corners, -1 for "not a point", as floats. `mask_input` (M, 1, 4h, 4w) counts where
+    `has_mask_input` (N) is 1, not where it is 0; M and N are 1 or L. P may be 0, for a mask alone.
 
     It returns `masks` (L, 3, 4h, 4w) and `iou_predictions` (L, 3) of the tokens 1 to 3, then
-    `single_mask` (L, 1, 4h, 4w) and `single_iou` (L, 1) of token 0. Logits are not clamped:
-    upstream enlarges first and clamps to ±32 afterwards, which a caller can do and not undo.
+    `single_mask` (L, 1, 4h, 4w) and `single_iou` (L, 1) of token 0, then `object_score_logits`
+    (L, 1), above 0 where the object is there, and the `object_pointers` (L, 4, C) of the tokens 0
+    to 3. Logits are not clamped: upstream enlarges first and clamps to ±32 afterwards, which a
+    caller can do and not undo. Nor are they replaced where the object is not there.
     """
 
     def __init__(self, model: SAM2Base, input_size: Size) -> None:
@@ -43,6 +45,7 @@ class Decoder(nn.Module):
         image_pe = prompts.get_dense_pe().flatten(2).transpose(1, 2)
         self.transformer = TwoWay(decoder, image_pe.detach().contiguous())
         self.heads = MaskHeads(decoder, (input_size[0] // 16, input_size[1] // 16))
+        self.objects = ObjectHeads(model)
 
     def forward(
         self,
@@ -53,11 +56,12 @@ class Decoder(nn.Module):
         point_labels: Tensor,
         mask_input: Tensor,
         has_mask_input: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         points = self.points(point_coords, point_labels)
         image = image_embed.flatten(2).transpose(1, 2) + self.masks(mask_input, has_mask_input)
         tokens, image = self.transformer(points, image)
-        return self.heads(tokens, image, high_res_feats_0, high_res_feats_1)
+        answers = self.heads(tokens, image, high_res_feats_0, high_res_feats_1)
+        return *answers, *self.objects(tokens)
 
 
 class PointEmbedding(nn.Module):
@@ -112,8 +116,9 @@ class TwoWay(nn.Module):
     """The two-way transformer: points (L, P, C), image (1 or L, h * w, C) → tokens and image.
 
     Inside, the tokens (L, 6 + P, C) are objectness, IoU, four masks and the points. It returns
-    only the five of IoU and masks, (L, 5, C), because the heads read no others. An image that came
-    with a batch of 1 gets a batch of L as late as possible.
+    them without the points, (L, 6, C), because the heads read no others; there are five where the
+    model has no token for objectness. An image that came with a batch of 1 gets a batch of L as
+    late as possible.
     """
 
     def __init__(self, decoder: nn.Module, image_pe: Tensor) -> None:
@@ -123,8 +128,7 @@ class TwoWay(nn.Module):
         rows = [decoder.obj_score_token] if decoder.pred_obj_scores else []
         rows += [decoder.iou_token, decoder.mask_tokens]
         self.output_tokens = nn.Buffer(torch.cat([row.weight for row in rows]).detach()[None])
-        # IoU and masks, which come after objectness if the model has it.
-        self.returned = slice(len(rows) - 2, len(rows) - 1 + decoder.num_mask_tokens)
+        self.returned = slice(len(rows) - 1 + decoder.num_mask_tokens)
         pixels = image_pe.shape[1]
         self.layers = nn.ModuleList(TwoWayLayer(layer, pixels) for layer in transformer.layers)
         self.final_attn = TokensToImage(transformer.final_attn_token_to_image)
@@ -169,7 +173,7 @@ class TwoWayLayer(nn.Module):
 
 
 class MaskHeads(nn.Module):
-    """Tokens (L, 5, C) and image (L, h * w, C) → the decoder's four outputs."""
+    """Tokens (L, 6, C) and image (L, h * w, C) → the decoder's four answers."""
 
     def __init__(self, decoder: nn.Module, embed_size: Size) -> None:
         super().__init__()
@@ -177,15 +181,48 @@ class MaskHeads(nn.Module):
         self.upscaling = Upscaling(decoder.output_upscaling, embed_size)
         self.hypernetworks = decoder.output_hypernetworks_mlps
         self.iou_head = decoder.iou_prediction_head
+        # After objectness, if the model has it.
+        self.iou = int(decoder.pred_obj_scores)
 
     def forward(
         self, tokens: Tensor, image: Tensor, high_res_feats_0: Tensor, high_res_feats_1: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         image = self.upscaling(image, high_res_feats_0, high_res_feats_1)
+        first = self.iou + 1
         kernels = torch.stack(
-            [head(tokens[:, 1 + i]) for i, head in enumerate(self.hypernetworks)], dim=1
+            [head(tokens[:, first + i]) for i, head in enumerate(self.hypernetworks)], dim=1
         )
-        scores = self.iou_head(tokens[:, 0])
+        scores = self.iou_head(tokens[:, self.iou])
         masks = kernels @ image.transpose(1, 2)
         masks = masks.reshape(-1, len(self.hypernetworks), *self.mask_size)
         return masks[:, 1:], scores[:, 1:], masks[:, :1], scores[:, :1]
+
+
+class ObjectHeads(nn.Module):
+    """Tokens (L, 6, C) → object scores (L, 1), pointers (L, 4, C) of the four mask tokens."""
+
+    def __init__(self, model: SAM2Base) -> None:
+        super().__init__()
+        decoder = model.sam_mask_decoder
+        self.score_head = decoder.pred_obj_score_head if decoder.pred_obj_scores else None
+        # The last tokens, for as many pointers: upstream may take the first for all of them.
+        self.masks = decoder.num_mask_tokens
+        self.own_tokens = decoder.use_multimask_token_for_obj_ptr
+        self.pointer_head = model.obj_ptr_proj
+        self.is_soft, self.is_fixed = model.soft_no_obj_ptr, model.fixed_no_obj_ptr
+        absent = getattr(model, "no_obj_ptr", None)
+        self.absent = None if absent is None else nn.Buffer(absent.detach())
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        pointers = self.pointer_head(tokens[:, -self.masks :])
+        if not self.own_tokens:
+            pointers = pointers[:, :1].repeat(1, self.masks, 1)
+        if self.score_head is None:
+            # Upstream's score of a model that never doubts.
+            return tokens[:, 0, :1] * 0 + 10, pointers
+        score = self.score_head(tokens[:, 0])
+        if self.absent is not None:
+            there = score.sigmoid() if self.is_soft else (score > 0).to(score.dtype)
+            there = there.unsqueeze(-1)
+            pointers = (there * pointers if self.is_fixed else pointers) + (1 - there) * self.absent
+        return score, pointers

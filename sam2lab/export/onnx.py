@@ -1,4 +1,4 @@
-"""`export` turns a model in torch into a bundle of two ONNX graphs.
+"""`export` turns a model in torch into a bundle of ONNX graphs.
 
 Three choices were measured with tiny at 1024x1024 on two cores (torch 2.13, onnxruntime 1.31).
 
@@ -25,7 +25,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,8 @@ from tqdm.auto import tqdm
 from sam2lab._version import __version__
 from sam2lab.export.decoder import Decoder
 from sam2lab.export.encoder import Encoder
+from sam2lab.export.memory import MemoryAttention
+from sam2lab.export.memory_encoder import MemoryEncoder
 from sam2lab.graphs.compress import factor_constants
 from sam2lab.graphs.half import to_half
 from sam2lab.graphs.writing import write_graph
@@ -47,16 +49,24 @@ from sam2lab.quantize.calibration import ImageSource, calibration_images
 from sam2lab.quantize.model_parts import expected_parts
 from sam2lab.quantize.qdq import quantize
 from sam2lab.quantize.recipe import Recipe, checked
-from sam2lab.reference import zoo
+from sam2lab.reference import memory, zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
-from sam2lab.runtime.bundle import GRAPHS, MAP_STEPS, Bundle
+from sam2lab.runtime.bundle import GRAPHS, MAP_STEPS, MEMORY_GRAPHS, Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
-from sam2lab.runtime.engines.protocol import PRECISIONS
+from sam2lab.runtime.engines.protocol import PRECISIONS, ModelInfo
 
 OPSET = 20
+# Constants of more bytes than this are computed when the graph is opened, and not stored.
+_COMPUTED = {"memory_attention": 2**14, "memory_encoder": 2**14}
 ENCODER_OUTPUTS = ("high_res_feats_0", "high_res_feats_1", "image_embed")
 DECODER_OUTPUTS = ("masks", "iou_predictions", "single_mask", "single_iou")
+OBJECT_OUTPUTS = ("object_score_logits", "object_pointers")
+# The inputs that are whole numbers.
+INTEGERS = ("memory_age",)
+
+# The shape of each input, and letters for its first dimensions, which are free.
+Inputs = Mapping[str, tuple[tuple[int, ...], str]]
 
 
 def export(
@@ -71,7 +81,8 @@ def export(
 
     `input_size` is (height, width) in pixels, multiples of 16 from 64 on; None is the model's own.
     The folder appears when everything in it is written and checked, so an interrupted export leaves
-    nothing behind. A copy of the model is traced, and the model stays as it is.
+    nothing behind. A copy of the model is traced, and the model stays as it is. The graphs of the
+    memory are left out if it is not of SAM 2's kind.
 
     `precision="fp16"` stores and computes in half precision, for accelerators; inputs and outputs
     stay float32. The files are half as large. A CPU gains nothing else, because onnxruntime has no
@@ -105,12 +116,14 @@ def export(
     if input_size is not None:
         model = zoo.resize(model, input_size)
     info = replace(model.info, precision=precision)
+    video = memory.settings(model.module, is_random=info.has_random_weights)
+    names = GRAPHS if video is None else (*GRAPHS, *MEMORY_GRAPHS)
     with appearing(folder) as unfinished, torch.no_grad():
         graphs = {}
-        with tqdm(total=3 * len(GRAPHS), desc=f"export {info.name}") as progress:
-            for name, traced, metadata in _trace_both(copy.deepcopy(model.module), info.input_size):
+        with tqdm(total=3 * len(names), desc=f"export {info.name}") as progress:
+            for name, traced, metadata in _traced(copy.deepcopy(model.module), info, names):
                 progress.update()
-                graph = onnxslim.slim(traced)
+                graph = onnxslim.slim(traced, size_threshold=_COMPUTED.get(name))
                 onnx.helper.set_model_props(graph, metadata)
                 progress.update()
                 # onnxruntime multiplies factors once, when it opens the file, but not in float16.
@@ -128,6 +141,7 @@ def export(
                 "onnxruntime": onnxruntime.__version__,
                 "sam2lab": __version__,
             },
+            video=video,
         ).seal()
     return Bundle.open(folder, verify=False)
 
@@ -152,40 +166,76 @@ def check_export(
     return folder
 
 
-def _trace_both(
-    module: SAM2Base, input_size: tuple[int, int]
+def _traced(
+    module: SAM2Base, info: ModelInfo, names: Sequence[str]
 ) -> Iterator[tuple[str, onnx.ModelProto, dict[str, str]]]:
     """Trace one graph after the other, to save memory: its name, raw graph and metadata."""
     module = module.cpu().float().eval()
-    encoder = Encoder(module, input_size).eval()
-    traced = _trace(encoder, {"image": ((1, 3, *input_size), "B")}, ENCODER_OUTPUTS, "B")
-    yield "encoder", traced, {MAP_STEPS: json.dumps(encoder.map_steps())}
-    height, width = input_size[0] // 16, input_size[1] // 16
-    channels = module.sam_mask_decoder.transformer_dim
-    objects, points = 3, 2
-    inputs = {
-        "image_embed": ((1, channels, height, width), "I"),
-        "high_res_feats_0": ((1, channels // 8, 4 * height, 4 * width), "I"),
-        "high_res_feats_1": ((1, channels // 4, 2 * height, 2 * width), "I"),
-        "point_coords": ((objects, points, 2), "LP"),
-        "point_labels": ((objects, points), "LP"),
-        "mask_input": ((1, 1, 4 * height, 4 * width), "M"),
-        "has_mask_input": ((1,), "N"),
+    inputs = _inputs(module, info)
+    for name in names:
+        build, outputs, batch = _GRAPHS[name]
+        graph = build(module, info.input_size).eval()
+        metadata = {}
+        if isinstance(graph, Encoder):
+            metadata[MAP_STEPS] = json.dumps(graph.map_steps())
+        yield name, _trace(graph, inputs[name], outputs, batch), metadata
+
+
+# What builds each graph, its outputs, and the letter of their first dimension.
+_GRAPHS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...], str]] = {
+    "encoder": (Encoder, ENCODER_OUTPUTS, "B"),
+    "decoder": (Decoder, DECODER_OUTPUTS + OBJECT_OUTPUTS, "L"),
+    "memory_attention": (MemoryAttention, ("conditioned_embed",), "L"),
+    "memory_encoder": (MemoryEncoder, ("memory",), "L"),
+}
+
+
+def _inputs(module: SAM2Base, info: ModelInfo) -> dict[str, Inputs]:
+    """Each graph's inputs."""
+    channels, narrow = module.hidden_dim, module.mem_dim
+    height, width = info.embed_size
+    objects, points, memories, pointers = 3, 2, 2, 5
+    return {
+        "encoder": {"image": ((1, 3, *info.input_size), "B")},
+        "decoder": {
+            "image_embed": ((1, channels, height, width), "E"),
+            "high_res_feats_0": ((1, channels // 8, 4 * height, 4 * width), "I"),
+            "high_res_feats_1": ((1, channels // 4, 2 * height, 2 * width), "I"),
+            "point_coords": ((objects, points, 2), "LP"),
+            "point_labels": ((objects, points), "LP"),
+            "mask_input": ((1, 1, *info.mask_size), "M"),
+            "has_mask_input": ((1,), "N"),
+        },
+        "memory_attention": {
+            "image_embed": ((1, channels, height, width), "I"),
+            "memory": ((objects, memories, height * width, narrow), "LM"),
+            "memory_age": ((objects, memories), "LM"),
+            "object_pointers": ((objects, pointers, channels), "LP"),
+            "pointer_time": ((objects, pointers), "LP"),
+        },
+        "memory_encoder": {
+            "image_embed": ((1, channels, height, width), "I"),
+            "mask_logits": ((objects, 1, *info.mask_size), "L"),
+            "object_score_logits": ((objects, 1), "L"),
+            "binarize": ((1,), "N"),
+        },
     }
-    yield "decoder", _trace(Decoder(module, input_size).eval(), inputs, DECODER_OUTPUTS, "L"), {}
 
 
 def _trace(
     module: nn.Module,
-    inputs: Mapping[str, tuple[tuple[int, ...], str]],
+    inputs: Inputs,
     outputs: Sequence[str],
     batch: str,
 ) -> onnx.ModelProto:
     """Trace `module` on zeros.
 
-    `inputs` has the shape of each input, with letters for the first dimensions, which are free.
     `batch` is the letter of the outputs' first dimension, which is free too.
     """
+    examples = (
+        torch.zeros(shape, dtype=torch.int64 if name in INTEGERS else torch.float32)
+        for name, (shape, _) in inputs.items()
+    )
     free = {name: dict(enumerate(letters)) for name, (_, letters) in inputs.items()}
     free |= {name: {0: batch} for name in outputs}
     written = io.BytesIO()
@@ -198,7 +248,7 @@ def _trace(
         warnings.filterwarnings("ignore", message="torch.from_numpy results are registered as")
         torch.onnx.export(
             module,
-            tuple(torch.zeros(shape) for shape, _ in inputs.values()),
+            tuple(examples),
             written,
             input_names=list(inputs),
             output_names=list(outputs),

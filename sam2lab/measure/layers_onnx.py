@@ -42,9 +42,10 @@ def watched(engine: OnnxEngine) -> tuple[OnnxEngine, dict[str, Float32]]:
     """A copy of the engine, and a dictionary that it fills with every layer that it computes."""
     layers: dict[str, Float32] = {}
     watching = copy.copy(engine)
-    watching._sessions = {
+    watching._opened = {
         graph: _Recorder(session, engine.bundle.path(graph), SCOPES[graph], layers)
-        for graph, session in engine._sessions.items()
+        for graph, session in engine._opened.items()
+        if graph in SCOPES
     }
     return watching, layers
 

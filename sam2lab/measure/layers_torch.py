@@ -53,9 +53,8 @@ def _named_parts(module: Any) -> Iterator[tuple[Any, Naming]]:
     for index, layer in enumerate(decoder.transformer.layers):
         yield layer, _named(f"layers.{index} tokens", f"layers.{index} image")
     # Tokens stand in the order object score (if predicted), IoU, masks, points; the export keeps
-    # those of IoU and masks.
-    first = int(decoder.pred_obj_scores)
-    kept = slice(first, first + 1 + decoder.num_mask_tokens)
+    # all but the points.
+    kept = slice(int(decoder.pred_obj_scores) + 1 + decoder.num_mask_tokens)
     yield decoder.transformer, lambda output: {"final tokens": output[0][:, kept]}
     yield decoder.output_upscaling[2], lambda output: {"upscaled 2x": _rows(output)}
     yield decoder.output_upscaling[4], lambda output: {"upscaled 4x": _rows(output)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
@@ -15,12 +16,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.protocol import ModelInfo
 from sam2lab.runtime.files import replacing
+from sam2lab.runtime.video.protocol import VideoSettings
 
 BUNDLE_FILE = "bundle.json"
 FORMAT = "sam2lab-bundle"
 VERSION = 1
 # Every bundle has these graphs.
 GRAPHS = ("encoder", "decoder")
+# Bundles that can follow objects through a video have these too.
+MEMORY_GRAPHS = ("memory_attention", "memory_encoder")
 # The key of an encoder file's metadata that says how the tokens of each block become a map: JSON
 # {block: {"shape": ..., "axes": ..., "map": ...}}, a reshape, a transposition, a reshape.
 MAP_STEPS = "token_orders"
@@ -62,7 +66,8 @@ class Graph:
 @dataclass(frozen=True)
 class Bundle:
     """An exported model on disk. `opset` is that of the standard ONNX operators; `recipe` says
-    how a quantised one was made, in the words of `sam2lab.quantize.recipe.Recipe`.
+    how a quantised one was made, in the words of `sam2lab.quantize.recipe.Recipe`. `video` says how
+    the model follows objects, and is None where the graphs of the memory are missing.
 
     ```python
     bundle = Bundle.open("models/nano")
@@ -76,6 +81,7 @@ class Bundle:
     graphs: Mapping[str, Graph]
     made_with: Mapping[str, str]
     recipe: Mapping[str, Any] | None = None
+    video: VideoSettings | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], verify: bool = True) -> Bundle:
@@ -95,7 +101,9 @@ class Bundle:
                 graphs={g: _get(Graph, graphs, g) for g in dict.fromkeys([*GRAPHS, *graphs])},
                 made_with={k: str(v) for k, v in _get(dict, sealed, "made_with").items()},
                 recipe=_get(dict, sealed, "recipe") if "recipe" in sealed else None,
+                video=_get(VideoSettings, sealed, "video") if "video" in sealed else None,
             )
+            _check_memory(bundle)
             _check_sizes(bundle)
         except ValueError as reason:
             raise BundleError(f"{folder / BUNDLE_FILE} is damaged: {reason}. {_REMEDY}") from None
@@ -105,23 +113,23 @@ class Bundle:
             bundle.verify()
         return bundle
 
-    def verify(self) -> None:
-        """Compare every byte of the graphs with its seal."""
-        for name, graph in self.graphs.items():
-            if sha256_of(self.path(name)) != graph.sha256:
+    def verify(self, graphs: Iterable[str] | None = None) -> None:
+        """Compare every byte of some graphs with its seal, by default of all."""
+        for name in self.graphs if graphs is None else graphs:
+            if sha256_of(self.path(name)) != self.graphs[name].sha256:
                 raise BundleError(
                     f"{self.path(name)} was changed after it was sealed: its sha256 is not that "
                     f"of {BUNDLE_FILE}. {_REMEDY}"
                 )
 
     @contextmanager
-    def verified_meanwhile(self) -> Iterator[None]:
+    def verified_meanwhile(self, graphs: Iterable[str] | None = None) -> Iterator[None]:
         """Verify on another thread while the block runs.
 
         Where a graph was changed, that error replaces any error of the block.
         """
         with ThreadPoolExecutor(1) as aside:
-            verified = aside.submit(self.verify)
+            verified = aside.submit(self.verify, graphs)
             try:
                 yield
             finally:
@@ -137,10 +145,12 @@ class Bundle:
             "graphs": {name: asdict(graph) for name, graph in self.graphs.items()},
             "made_with": dict(self.made_with),
         }
+        if self.video is not None:
+            sealed["video"] = asdict(self.video)
         if self.recipe is not None:
             sealed["recipe"] = dict(self.recipe)
         with replacing(self.folder / BUNDLE_FILE) as beside:
-            beside.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
+            beside.write_text(_to_json(sealed) + "\n", encoding="utf-8")
 
     def path(self, graph: str) -> Path:
         """The file of a graph, such as `"encoder"`."""
@@ -164,6 +174,7 @@ class Bundle:
             f"{info.name} ({info.size}, SAM {info.version}), {info.precision}, "
             f"input {height}x{width}, opset {self.opset}",
             f"weights: {weights_in_words(info.weights)}",
+            f"video: {_video_in_words(self.video)}",
         ]
         for name, graph in self.graphs.items():
             lines.append(f"{name}: {graph.file}, {graph.bytes / 1e6:.1f} MB")
@@ -190,7 +201,23 @@ def weights_in_words(weights: str) -> str:
     return f"a model that was in memory ({weights})"
 
 
+def _video_in_words(video: VideoSettings | None) -> str:
+    if video is None:
+        return "cannot follow objects, because it has no graphs of the memory"
+    memories = f"with {video.num_maskmem} memories and {video.max_obj_ptrs_in_encoder} pointers"
+    if video.is_trained:
+        return f"follows objects {memories}"
+    return f"follows objects {memories}, but its memory is not trained: for time and parity only"
+
+
 _REMEDY = "Copy the whole folder again, or export it anew"
+
+
+def _to_json(sealed: Mapping[str, Any]) -> str:
+    """JSON for people: indented, with each list of numbers on one line."""
+    text = json.dumps(sealed, indent=2)
+    # Strings hold no line break, so none of them matches.
+    return re.sub(r"\[\n[^][{}\"]*\]", lambda found: " ".join(found[0].split()), text)
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -226,7 +253,7 @@ def _converted(kind: Any, value: Any, field: str) -> Any:
     items: tuple[Any, ...] = get_args(kind) if get_origin(kind) is tuple else ()
     wanted: Any = list if items else dict if is_dataclass(kind) else kind
     accepted: Any = int | float if kind is float else wanted
-    if not isinstance(value, accepted) or isinstance(value, bool):
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{field!r} is {value!r}, wanted a {getattr(wanted, '__name__', wanted)}")
     if wanted is list:
         items = items[:1] * len(value) if items[-1] is ... else items
@@ -244,6 +271,8 @@ def _check_sizes(bundle: Bundle) -> None:
         ("encoder", "image"): (3, *bundle.info.input_size),
         ("decoder", "mask_input"): (1, *bundle.info.mask_size),
     }
+    if bundle.video is not None:
+        wanted["memory_encoder", "mask_logits"] = (1, *bundle.info.mask_size)
     for (graph, name), shape in wanted.items():
         found = [tensor.shape[1:] for tensor in bundle.graphs[graph].inputs if tensor.name == name]
         if found != [shape]:
@@ -251,6 +280,14 @@ def _check_sizes(bundle: Bundle) -> None:
                 f"input_size is {bundle.info.input_size}, so the {graph}'s {name!r} must be "
                 f"{('B', *shape)}, but after the batch it is {found[0] if found else 'missing'}"
             )
+
+
+def _check_memory(bundle: Bundle) -> None:
+    """Refuse a bundle.json that has a part of what following objects needs."""
+    has = {"video": bundle.video is not None} | {g: g in bundle.graphs for g in MEMORY_GRAPHS}
+    if len(set(has.values())) > 1:
+        missing = " and ".join(repr(name) for name, there in has.items() if not there)
+        raise ValueError(f"{missing} is missing, without which no object can be followed")
 
 
 def _check_file(path: Path, graph: Graph) -> None:

@@ -11,10 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sam2lab.runtime.bundle import BUNDLE_FILE, GRAPHS
+from sam2lab.runtime.bundle import BUNDLE_FILE, GRAPHS, MEMORY_GRAPHS
 from sam2lab.runtime.files import check_place
 
-_FILES = (*(f"{name}.onnx" for name in GRAPHS), BUNDLE_FILE)
 # No export takes this long, so a folder that is older belongs to a process that was killed.
 _ABANDONED_AFTER_S = 24 * 60 * 60
 
@@ -22,7 +21,8 @@ _ABANDONED_AFTER_S = 24 * 60 * 60
 def check_free(folder: Path) -> None:
     """Refuse a folder that holds a bundle, or a part of one, or that cannot be written into."""
     check_place("folder", folder)
-    taken = [name for name in _FILES if (folder / name).exists()]
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    taken = [path.name for path in there if _is_of_bundle(path)]
     if taken:
         raise ValueError(
             f"folder is {str(folder)!r}, which already has {' and '.join(taken)}; delete them "
@@ -45,12 +45,19 @@ def appearing(folder: Path) -> Iterator[Path]:
     try:
         yield unfinished
         if folder.exists():
-            for name in _FILES:
-                os.replace(unfinished / name, folder / name)
+            # A folder without the file that describes it is not a bundle yet, so that comes last.
+            written = sorted(unfinished.iterdir(), key=lambda path: path.name == BUNDLE_FILE)
+            for path in written:
+                os.replace(path, folder / path.name)
         else:
             os.replace(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _is_of_bundle(path: Path) -> bool:
+    """Whether a file is that of a bundle by its name, whatever the format of its graphs."""
+    return path.name == BUNDLE_FILE or path.stem in (*GRAPHS, *MEMORY_GRAPHS)
 
 
 def _delete_abandoned(folder: Path) -> None:

@@ -158,10 +158,10 @@ def test_looking_leaves_both_engines_as_they_were(
             len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.module.modules()
         )
 
-    before, sessions = hooks(), dict(exported._sessions)
+    before, sessions = hooks(), dict(exported._opened)
     trace_layers(original, exported, PHOTO)
     assert hooks() == before
-    assert exported._sessions == sessions
+    assert exported._opened == sessions
 
 
 class Closed:

@@ -6,12 +6,15 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
+from threading import Lock
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.bundle import Bundle, BundleError
 from sam2lab.runtime.engines.protocol import (
     FEATURES,
     Decoded,
@@ -20,9 +23,18 @@ from sam2lab.runtime.engines.protocol import (
     ModelInfo,
     PromptBatch,
 )
+from sam2lab.runtime.video.protocol import DecodedObjects, Memories, VideoSettings
+
+Inputs = Mapping[str, npt.NDArray[Any]]
 
 # The logits of each token, at most: 16 prompts of tiny. 64 at once need three times the memory.
 _PIXELS_AT_ONCE = 2**20
+# The tokens of all memories that frames look at, at most: 7 memories of 4 objects of tiny. What
+# objects have in common is computed once for those.
+_TOKENS_AT_ONCE = 2**17
+
+_ANSWERS = ("masks", "iou_predictions", "single_mask", "single_iou")
+_OBJECTS = ("object_score_logits", "object_pointers")
 
 
 def check_threads(threads: int | None) -> int | None:
@@ -31,21 +43,21 @@ def check_threads(threads: int | None) -> int | None:
 
 
 class BundleEngine(ABC):
-    """Encode and decode with the graphs of a bundle; a subclass runs them.
+    """Encode, decode and remember with the graphs of a bundle; a subclass runs them.
 
     `threads` are those that one operator may use; None leaves it to the library. A `Bundle` is
-    used as it is. The graphs of a folder are compared with their digests while a subclass opens
-    them, which it must do within `self._verified`.
+    used as it is; the graphs of a folder are compared with their digests while they are opened.
+    A subclass says how a graph is opened and run, and calls `open_graphs(GRAPHS)` when it is ready
+    to. The graphs of the memory are opened when they are first used, so that a photo's first mask
+    does not wait for them.
     """
 
     def __init__(self, bundle: Bundle | str | os.PathLike[str], threads: int | None) -> None:
-        threads = check_threads(threads)
-        self._verified: AbstractContextManager[None] = nullcontext()
-        if not isinstance(bundle, Bundle):
-            bundle = Bundle.open(bundle, verify=False)
-            self._verified = bundle.verified_meanwhile()
-        self.bundle = bundle
-        self.threads = threads
+        self.threads = check_threads(threads)
+        self._trusts = isinstance(bundle, Bundle)
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle, verify=False)
+        self._opened: dict[str, Any] = {}
+        self._opening = Lock()
         self._no_mask = np.zeros((1, 1, *self.info.mask_size), np.float32)
         self._no_mask.flags.writeable = False
 
@@ -58,6 +70,18 @@ class BundleEngine(ABC):
     @abstractmethod
     def key(self) -> str:
         """Names the graphs and what runs them: equal keys mean interchangeable features."""
+
+    @property
+    def video(self) -> VideoSettings | None:
+        """How the model follows objects, None where the bundle lacks the graphs for it."""
+        return self.bundle.video
+
+    def open_graphs(self, graphs: Sequence[str]) -> None:
+        """Open those of the graphs that are not open yet, and verify them meanwhile."""
+        with self._opening:
+            closed = [graph for graph in graphs if graph not in self._opened]
+            with nullcontext() if self._trusts else self.bundle.verified_meanwhile(closed):
+                self._opened |= {graph: self._open(graph) for graph in closed}
 
     def encode(self, pixels: Float32) -> Features:
         """Encode normalised RGB pixels (B, 3, H, W), H and W being `info.input_size`."""
@@ -82,24 +106,94 @@ class BundleEngine(ABC):
 
         Many prompts are asked in parts, which takes as long and less memory.
         """
+        logits, scores, _ = self._decode(features, prompts, _ANSWERS)
+        return Decoded(logits, scores)
+
+    def decode_objects(self, features: Features, prompts: PromptBatch) -> DecodedObjects:
+        """Answer L prompts, as `decode` does, with object scores and pointers."""
+        self._check_memory()
+        logits, scores, further = self._decode(features, prompts, (*_ANSWERS, *_OBJECTS))
+        return DecodedObjects(logits, scores, *map(np.concatenate, zip(*further, strict=True)))
+
+    def condition(self, features: Features, memories: Memories) -> Features:
+        """Let one frame's features look at the memories of L objects.
+
+        Many objects are taken in parts, which needs less memory.
+        """
+        self._check_memory()
+        inputs: dict[str, npt.NDArray[Any]] = {
+            "memory": memories.memory,
+            "memory_age": memories.memory_age,
+            "object_pointers": memories.object_pointers,
+            "pointer_time": memories.pointer_time,
+        }
+        objects, *tokens = memories.memory.shape[:3]
+        step = max(_TOKENS_AT_ONCE // math.prod(tokens), 1)
+        conditioned = [
+            self._run(
+                "memory_attention",
+                ("conditioned_embed",),
+                {"image_embed": features.image_embed}
+                | {name: array[start : start + step] for name, array in inputs.items()},
+            )[0]
+            for start in range(0, objects, step)
+        ]
+        embed = conditioned[0] if len(conditioned) == 1 else np.concatenate(conditioned)
+        return Features(embed, features.high_res_feats_0, features.high_res_feats_1)
+
+    def remember(
+        self, features: Features, mask_logits: Float32, object_scores: Float32, binarize: bool
+    ) -> Float32:
+        """Make the memories (L, h*w, D) of masks on one frame."""
+        self._check_memory()
+        inputs = {
+            "image_embed": features.image_embed,
+            "mask_logits": mask_logits,
+            "object_score_logits": object_scores,
+            "binarize": np.array([binarize], np.float32),
+        }
+        return self._run("memory_encoder", ("memory",), inputs)[0]
+
+    def _decode(
+        self, features: Features, prompts: PromptBatch, outputs: Sequence[str]
+    ) -> tuple[Float32, Float32, list[list[Float32]]]:
+        """All tokens' logits and scores, and the further outputs of each part."""
         inputs = self.decoder_inputs(features, prompts)
         count = max(map(len, inputs.values()))
         logits = np.empty((count, 4, *self.info.mask_size), np.float32)
         scores = np.empty((count, 4), np.float32)
+        further = []
         step = max(_PIXELS_AT_ONCE // math.prod(self.info.mask_size), 1)
         for start in range(0, count, step):
             part = slice(start, start + step)
-            masks, part_scores, single_mask, single_score = self._run(
+            masks, part_scores, single_mask, single_score, *rest = self._run(
                 "decoder",
-                ("masks", "iou_predictions", "single_mask", "single_iou"),
+                outputs,
                 {name: array if len(array) == 1 else array[part] for name, array in inputs.items()},
             )
             np.concatenate([single_mask, masks], axis=1, out=logits[part])
             np.concatenate([single_score, part_scores], axis=1, out=scores[part])
-        return Decoded(logits, scores)
+            further.append(rest)
+        return logits, scores, further
+
+    def _check_memory(self) -> None:
+        if self.video is None:
+            raise BundleError(
+                f"{self.bundle.folder} cannot follow objects, because it has no graphs of the "
+                "memory. Export it anew with this sam2lab: python -m sam2lab export "
+                f"{self.info.size}"
+            )
+
+    def _run(self, graph: str, outputs: Sequence[str], inputs: Inputs) -> list[Float32]:
+        """Run one graph, which is opened if it is not open."""
+        if graph not in self._opened:
+            self.open_graphs([graph])
+        return self._compute(self._opened[graph], outputs, inputs)
 
     @abstractmethod
-    def _run(
-        self, graph: str, outputs: Sequence[str], inputs: Mapping[str, Float32]
-    ) -> list[Float32]:
-        """Run one graph; the arrays of `outputs`, in that order, own their memory."""
+    def _open(self, graph: str) -> Any:
+        """Open a graph with the library."""
+
+    @abstractmethod
+    def _compute(self, opened: Any, outputs: Sequence[str], inputs: Inputs) -> list[Float32]:
+        """Run what `_open` returned; the arrays of `outputs`, in that order, own their memory."""

@@ -12,7 +12,7 @@ import onnxruntime as ort
 
 from sam2lab.runtime import cores
 from sam2lab.runtime.bundle import GRAPHS, Bundle
-from sam2lab.runtime.engines.bundle_engine import BundleEngine, check_threads
+from sam2lab.runtime.engines.bundle_engine import BundleEngine, Inputs, check_threads
 from sam2lab.runtime.engines.protocol import Float32
 
 CPU = "CPUExecutionProvider"
@@ -27,7 +27,7 @@ class ProviderWarning(UserWarning):
 class ProviderReport:
     """Which execution providers were asked for, which the library has, and what runs where.
 
-    `nodes` counts the nodes of each graph by provider.
+    `nodes` counts the nodes of the encoder and the decoder by provider.
     """
 
     asked: tuple[str, ...]
@@ -56,7 +56,7 @@ class ProviderReport:
 
 
 class OnnxEngine(BundleEngine):
-    """Encode and decode with the graphs of a bundle, on the CPU or what onnxruntime offers.
+    """Run the graphs of a bundle, for photos and videos, on the CPU or what onnxruntime offers.
 
     `providers` are onnxruntime's execution providers, most wanted first; the CPU runs what they
     leave. Without `providers`, CUDA or DirectML is used if it is there, or else the CPU; see
@@ -88,15 +88,10 @@ class OnnxEngine(BundleEngine):
     ) -> None:
         super().__init__(bundle, threads)
         asked = providers_for(providers)
-        options = _options(threads)
-        with self._verified:
-            self._sessions = {
-                graph: ort.InferenceSession(
-                    str(self.bundle.path(graph)), options, providers=[*dict.fromkeys([*asked, CPU])]
-                )
-                for graph in GRAPHS
-            }
-        nodes = {graph: _placement(session) for graph, session in self._sessions.items()}
+        self._providers = [*dict.fromkeys([*asked, CPU])]
+        self._options = _options(threads)
+        self.open_graphs(GRAPHS)
+        nodes = {graph: _placement(session) for graph, session in self._opened.items()}
         self.report = ProviderReport(asked, tuple(ort.get_available_providers()), nodes)
         if providers is not None and set(self.report.idle) - {CPU}:
             warnings.warn(
@@ -111,10 +106,14 @@ class OnnxEngine(BundleEngine):
         """The graphs' bytes and the provider that runs them."""
         return f"onnx:{self.report.main}:{self.bundle.key}"
 
-    def _run(
-        self, graph: str, outputs: Sequence[str], inputs: Mapping[str, Float32]
+    def _open(self, graph: str) -> ort.InferenceSession:
+        path = str(self.bundle.path(graph))
+        return ort.InferenceSession(path, self._options, providers=self._providers)
+
+    def _compute(
+        self, opened: ort.InferenceSession, outputs: Sequence[str], inputs: Inputs
     ) -> list[Float32]:
-        arrays: list[Float32] = self._sessions[graph].run(outputs, inputs)
+        arrays: list[Float32] = opened.run(outputs, inputs)
         return arrays
 
 

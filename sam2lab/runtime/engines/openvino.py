@@ -6,27 +6,30 @@ import importlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Literal
 
-from sam2lab.runtime.bundle import Bundle
-from sam2lab.runtime.engines.bundle_engine import BundleEngine, check_threads
+from sam2lab.runtime.bundle import GRAPHS, Bundle
+from sam2lab.runtime.engines.bundle_engine import BundleEngine, Inputs, check_threads
 from sam2lab.runtime.engines.onnx import ProviderReport
 from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.engines.table import ENGINES
 from sam2lab.runtime.requirements import MissingExtra
 
 DEVICE = "CPU"
+# The graphs whose products may be rounded: the others decide about a mask's edge.
+ROUNDING = ("encoder", "memory_attention")
 
 
 class OpenVinoEngine(BundleEngine):
-    """Encode and decode with the graphs of a bundle, on the CPU, by OpenVINO.
+    """Run the graphs of a bundle, for photos and videos, on the CPU, by OpenVINO.
 
-    `encoder_precision` is the number format of the encoder's products: `"preferred"` is OpenVINO's
-    choice for this processor, bfloat16 (8 significant bits) where that is fastest, and `"f32"` is
-    float32; the attribute of that name holds the format in use. The decoder, which decides
-    about a mask's edge, always computes in float32. `threads` are those of one operator, by
+    `encoder_precision` is the number format of the encoder's products, and of those of the memory
+    attention: `"preferred"` is OpenVINO's choice for this processor, bfloat16 (8 significant bits)
+    where that is fastest, and `"f32"` is float32; the attribute of that name holds the format in
+    use. The decoder, which decides about a mask's edge, and the memory encoder always compute in
+    float32. `threads` are those of one operator, by
     default OpenVINO's choice. `report` counts the nodes of each number format.
 
     In bfloat16 an encode of tiny takes half of OnnxEngine's time, in float32 nine tenths; a decode
@@ -60,24 +63,17 @@ class OpenVinoEngine(BundleEngine):
                 "right; wanted a bundle in float or fp16. Serve this one by OnnxEngine, "
                 "engine='onnx', or open the float one: in bfloat16 that is as fast"
             )
-        core = openvino.Core()
+        self._core = openvino.Core()
         shared = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
-        exact = shared | {"INFERENCE_PRECISION_HINT": "f32"}
-        options = {
-            "encoder": exact if encoder_precision == "f32" else shared,
-            "decoder": exact,
-        }
-        with self._verified:
-            self._compiled = {
-                graph: core.compile_model(self.bundle.path(graph), DEVICE, chosen)
-                for graph, chosen in options.items()
-            }
-        chosen = self._compiled["encoder"].get_property("INFERENCE_PRECISION_HINT")
+        self._exact = shared | {"INFERENCE_PRECISION_HINT": "f32"}
+        self._rounding = self._exact if encoder_precision == "f32" else shared
+        self.open_graphs(GRAPHS)
+        chosen = self._opened["encoder"].get_property("INFERENCE_PRECISION_HINT")
         self.encoder_precision: str = chosen.get_type_name()
         self.report = ProviderReport(
             asked=(f"{DEVICE} {self.encoder_precision}",),
-            available=tuple(core.available_devices),
-            nodes={graph: _formats(compiled) for graph, compiled in self._compiled.items()},
+            available=tuple(self._core.available_devices),
+            nodes={graph: _formats(compiled) for graph, compiled in self._opened.items()},
         )
 
     @property
@@ -85,11 +81,13 @@ class OpenVinoEngine(BundleEngine):
         """The graphs' bytes and what the encoder multiplies in."""
         return f"openvino:{self.encoder_precision}:{self.bundle.key}"
 
-    def _run(
-        self, graph: str, outputs: Sequence[str], inputs: Mapping[str, Float32]
-    ) -> list[Float32]:
+    def _open(self, graph: str) -> Any:
+        options = self._rounding if graph in ROUNDING else self._exact
+        return self._core.compile_model(self.bundle.path(graph), DEVICE, options)
+
+    def _compute(self, opened: Any, outputs: Sequence[str], inputs: Inputs) -> list[Float32]:
         # A new request for each call costs microseconds, and its arrays are not used again.
-        request = self._compiled[graph].create_infer_request()
+        request = opened.create_infer_request()
         answer = request.infer(inputs, share_inputs=True, share_outputs=True)
         return [answer[name] for name in outputs]
 
