@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from sam2lab._version import __version__
-from sam2lab.cli import accuracy, export, fetch, info, peers, train
+from sam2lab.cli import accuracy, export, fetch, info, peers, tracking, train
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.requirements import MissingExtra
 
@@ -21,6 +21,7 @@ COMMANDS: dict[str, Any] = {
     "fetch": fetch,
     "info": info,
     "accuracy": accuracy,
+    "tracking": tracking,
     "peers": peers,
     "train": train,
 }

@@ -30,7 +30,12 @@ from .layer_trace import first_layer_above as first_layer_above
 from .layer_trace import trace_layers as trace_layers
 from .parity import compare_masks as compare_masks
 from .parity import compare_tensors as compare_tensors
+from .tracking import tracking_study as tracking_study
 from .tracking_metrics import by_object as by_object
 from .tracking_metrics import jaccard_and_boundary as jaccard_and_boundary
 from .tracking_metrics import summarise_tracking as summarise_tracking
+from .video_latency import Following as Following
+from .video_latency import memory_over_frames as memory_over_frames
+from .video_latency import summarise_frames as summarise_frames
+from .video_latency import time_frames as time_frames
 from .workload import Workload as Workload

@@ -20,10 +20,10 @@ from PIL import Image
 
 from sam2lab.measure.videos import VOID, Labels
 from sam2lab.runtime.images import ImageError
+from sam2lab.runtime.video.picture_frames import picture_files
 
 FRAMES, LABELS, LISTS = "JPEGImages", "Annotations", "ImageSets"
 RESOLUTIONS = ("480p", "Full-Resolution")
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DavisVideo:
     @cached_property
     def key(self) -> str:
         """Names and sizes of all files stand for their content, which takes long to read."""
-        files = [*_pictures(self.frames), *self.files.values()]
+        files = [*picture_files(self.frames), *self.files.values()]
         told = [self.name, *(f"{file.name} {file.stat().st_size}" for file in files)]
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
@@ -121,8 +121,8 @@ def _video(name: str, images: Path, labels: Path) -> DavisVideo:
     for place in (images, labels):
         if not place.is_dir():
             raise ValueError(f"folder has no {place}, but {name!r} is one of its videos")
-    frames = [path.stem for path in _pictures(images)]
-    files = {path.stem: path for path in _pictures(labels)}
+    frames = [path.stem for path in picture_files(images)]
+    files = {path.stem: path for path in labels.glob("[!.]*.png")}
     unknown = sorted(set(files) - set(frames))
     if unknown:
         raise ValueError(f"{labels} has labels of frame {unknown[0]}, which is not in {images}")
@@ -132,11 +132,6 @@ def _video(name: str, images: Path, labels: Path) -> DavisVideo:
             "without which nothing can be measured. Those of DAVIS's test sets are not public"
         )
     return DavisVideo(name, images, {i: files[s] for i, s in enumerate(frames) if s in files})
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """The frames or labels of a video, in order."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def _read_labels(file: Path) -> Labels:

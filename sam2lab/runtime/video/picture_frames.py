@@ -97,6 +97,12 @@ def _count(opened: Image.Image) -> int:
 
 def folder_frames(folder: Path) -> PictureFrames:
     """The pictures of a folder, in the order of the numbers in their names."""
+    files = picture_files(folder)
+    return PictureFrames(files, folder.resolve().name, [file.name for file in files])
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The files of the pictures of a folder, in the order of their frames."""
     files = sorted(
         (
             file
@@ -117,8 +123,7 @@ def folder_frames(folder: Path) -> PictureFrames:
                 f"video: {str(folder)!r} holds {file.name} and {after.name}; keep one picture a "
                 "frame, and move masks to another folder"
             )
-    name = folder.resolve().name
-    return PictureFrames(files, name, [file.name for file in files])
+    return files
 
 
 def _order(name: str) -> list[tuple[int, str]]:
