@@ -108,7 +108,8 @@ class RemoteEngine:
     def condition(self, features: Features, memories: Memories) -> RemoteFeatures:
         """Let one frame's features look at the memories of L objects; the result stays there.
 
-        The server keeps memories by their content, so that each goes up once, not with each frame.
+        The server keeps memories by their content, so that each goes up once, not with each frame:
+        with seven memories of 1 MB, at 1024 x 1024, a frame sends 1.1 MB for an object, not 7.4.
         """
 
         def make() -> Bytes:

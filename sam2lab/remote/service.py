@@ -114,10 +114,16 @@ class Service:
         made = self._follower().condition(self._kept(handle), memories)
         return {"handle": self._keep(made, secrets.token_hex(32))}
 
-    def remember(self, handle: Bytes, binarize: npt.NDArray[np.bool_], **masks: Any) -> Arrays:
+    def remember(
+        self,
+        handle: Bytes,
+        mask_logits: Float32,
+        object_scores: Float32,
+        binarize: npt.NDArray[np.bool_],
+    ) -> Arrays:
         """Make the memories of masks on one frame."""
-        made = self._follower().remember(self._kept(handle), binarize=bool(binarize), **masks)
-        return {"memory": made}
+        masks = mask_logits, object_scores, bool(binarize)
+        return {"memory": self._follower().remember(self._kept(handle), *masks)}
 
     def segment(
         self, photo: Bytes, multi_mask_output: npt.NDArray[np.bool_], **prompts: Any

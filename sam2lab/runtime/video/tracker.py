@@ -76,7 +76,11 @@ class Tracker:
             asked = _no_points(1, prompt[None, None])
             # A mask is the only prompt for which upstream leaves `no_mem_embed` out.
             nothing_added = np.array(self.settings.no_mem_embed, np.float32)[:, None, None]
-            bare = replace(features, image_embed=features.image_embed - nothing_added)
+            bare = Features(
+                features.image_embed - nothing_added,
+                features.high_res_feats_0,
+                features.high_res_feats_1,
+            )
             pointer = self.engine.decode_objects(bare, asked).pointers[0, 0]
         score = float(GIVEN if mask.any() else -GIVEN)
         return FrameResult(self._filled(logits), score, 1.0, True, pointer)
