@@ -59,8 +59,8 @@ def test_a_remote_engine_follows_objects_if_its_server_does(
     assert remote.video == engine.video
     with serve(FakeEngine()) as server, RemoteEngine(server.url, server.token) as photos_only:
         assert photos_only.video is None
+        features = photos_only.encode(np.zeros((1, 3, 64, 96), np.float32))
         with pytest.raises(ValueError, match="cannot follow objects"):
-            features = photos_only.encode(np.zeros((1, 3, 64, 96), np.float32))
             photos_only.remember(features, features.image_embed, features.image_embed, True)
 
 
