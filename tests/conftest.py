@@ -100,17 +100,6 @@ def _server_info(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> d
 
 
 @pytest.fixture(scope="session")
-def nano_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nano as exported, its weights random."""
-    from sam2lab.export.onnx import export
-    from sam2lab.reference import zoo
-
-    folder = tmp_path_factory.mktemp("bundles") / "nano"
-    export(zoo.load("nano", weights="random"), folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """As `export_anew`, but what was exported before is given again."""
     from tests.exporting import export_anew
@@ -125,3 +114,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return made[key]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def nano_bundle(exported: Callable[..., Any]) -> Path:
+    """A folder with nano as exported, its weights random."""
+    return exported("nano").bundle.folder

@@ -2,73 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sam2lab.peers import PEERS, Comparison, bench, compare, register
+from sam2lab.peers import PEERS, Comparison, bench, compare
 from sam2lab.peers.plan import Entry, Plan
 from sam2lab.peers.table import chosen
-from tests.peers.toy import Absent, Broken
-
-# In one call, instead of 64: enough to have a time.
-FEW = 4
+from tests.peers.conftest import Run
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("bench")
-
-
-@pytest.fixture(scope="module")
-def run(folder: Path) -> Iterator[Callable[[], Comparison]]:
-    """Compare ours, a peer that is missing and one that cannot export, always in one folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        for kind in (Absent, Broken):
-            # Taken out again, so that no other test finds it.
-            patch.setitem(PEERS, kind.name, PEERS["PyTorch"])
-            del PEERS[kind.name]
-            register(kind)
-        patch.setattr(Plan, "MANY", FEW)
-        yield lambda: compare(
-            "nano", ["absent", "broken"], threads=1, rounds=2, starts=1, folder=folder
-        )
-
-
-@pytest.fixture(scope="module")
-def journal(run: Callable[[], Comparison], folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run that was interrupted after the rounds."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "start", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            run()
-    lines = (folder / bench.JOURNAL).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines[1:]]
-
-
-@pytest.fixture(scope="module")
-def finished(run: Callable[[], Comparison], journal: list[dict[str, Any]]) -> Comparison:
-    """The same call again."""
-    return run()
-
-
-def test_an_interrupted_run_goes_on_where_it_was(
-    finished: Comparison, journal: list[dict[str, Any]], folder: Path
-) -> None:
-    assert [line["phase"] for line in journal] == ["answers", *["encode"] * 2, *["decode"] * 2]
-    assert list(finished.lines[: len(journal)]) == journal
-    assert not (folder / bench.JOURNAL).exists(), "the next run begins anew"
+def test_an_interrupted_run_goes_on_where_it_was(run: Run) -> None:
+    assert [line["phase"] for line in run.interrupted] == [
+        *(["answers"] * 2 + ["encode"] * 2 + ["decode"] * 2)
+    ]
+    assert list(run.finished.lines[: len(run.interrupted)]) == run.interrupted
+    assert not (run.folder / bench.JOURNAL).exists(), "the next run begins anew"
 
 
 def test_our_masks_are_the_originals(finished: Comparison) -> None:
-    table = finished.agreement()
+    table = finished.agreement().query("series == 'sam2lab'")
     assert len(table) == 7
     assert table["iou"].min() >= 0.999
 
@@ -80,10 +34,11 @@ def test_everything_of_ours_was_measured(finished: Comparison) -> None:
     # Its own classes prepare the photo as the original does, down to rounding.
     assert ours["own_iou"] >= 0.999
     assert not finished.starts()["uses_torch"].any()
+    assert finished.about["versions"]["onnxruntime"]
 
 
 def test_a_missing_peer_is_shown_as_missing_with_the_way_to_get_it(finished: Comparison) -> None:
-    row = finished.summary().iloc[1]
+    row = finished.summary().set_index("contender").loc["absent"]
     assert (row["state"], row["reason"]) == (
         "missing",
         "no_such_module not installed; pip install it",
@@ -93,19 +48,18 @@ def test_a_missing_peer_is_shown_as_missing_with_the_way_to_get_it(finished: Com
 def test_a_failing_peer_is_shown_as_failing_with_its_errors_first_line(
     finished: Comparison,
 ) -> None:
-    row = finished.summary().iloc[2]
+    row = finished.summary().set_index("contender").loc["broken"]
     assert (row["state"], row["reason"]) == ("failed", "OSError: the exporter has no ink")
 
 
-def test_the_result_is_in_a_file(finished: Comparison, folder: Path) -> None:
-    assert list(Comparison.load(folder / bench.RESULT).lines) == list(finished.lines)
+def test_the_result_is_in_a_file(run: Run) -> None:
+    assert list(Comparison.load(run.folder / bench.RESULT).lines) == list(run.finished.lines)
 
 
-def test_a_run_with_other_settings_does_not_take_up_what_is_there(
-    finished: Comparison, folder: Path
-) -> None:
-    (folder / bench.JOURNAL).write_text('{"size": "nano", "rounds": 9}\n{"phase": "encode"}\n')
-    with bench._journal(folder / bench.JOURNAL, {"size": "nano", "rounds": 2}) as journal:
+def test_a_run_with_other_settings_does_not_take_up_what_is_there(tmp_path: Path) -> None:
+    file = tmp_path / bench.JOURNAL
+    file.write_text('{"size": "nano", "rounds": 9}\n{"phase": "encode"}\n')
+    with bench._journal(file, {"size": "nano", "rounds": 2}) as journal:
         assert journal.lines() == []
 
 

@@ -10,7 +10,6 @@ from sam2lab import open_segmenter
 from sam2lab.cli import main
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle
-from sam2lab.train import schedule
 from sam2lab.train.schedule import Phase, Schedule
 
 photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -22,7 +21,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAM2LAB_MODELS", str(folder))
-        patch.setattr(schedule, "TOY", Schedule(1, (Phase(64, 2, 2, 1),)))
+        # Where the command takes it from, which may have it already.
+        patch.setattr("sam2lab.train.TOY", Schedule(1, (Phase(64, 2, 2, 1),)))
         run, out = str(folder / "run"), str(folder / "nano")
         assert main(["train", "--toy", "--run", run, "--out", out, "--workers", "0"]) == 0
     return folder
