@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from sam2lab._version import __version__
-from sam2lab.cli import accuracy, export, fetch, info, peers, tracking, train
+from sam2lab.cli import accuracy, export, fetch, info, peers, track, tracking, train
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.requirements import MissingExtra
 
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Any] = {
     "export": export,
     "fetch": fetch,
     "info": info,
+    "track": track,
     "accuracy": accuracy,
     "tracking": tracking,
     "peers": peers,

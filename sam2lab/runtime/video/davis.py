@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ def _palette() -> list[int]:
 PALETTE = _palette()
 
 
-def label_map(masks: Masks | Float32, object_ids: Sequence[int]) -> Labels:
+def label_map(masks: Masks | Float32, object_ids: Sequence[Any]) -> Labels:
     """Join the masks (N, H, W) of one frame to one map of their objects' ids, 1 to 255.
 
     Of logits, the highest wins where objects overlap, and only above 0. Of boolean masks, the
