@@ -1,4 +1,7 @@
-"""`TorchEngine` runs the original, and equals SAM2ImagePredictor bit for bit."""
+"""`TorchEngine` runs the original: for images, and with its memory for videos.
+
+For images it equals SAM2ImagePredictor bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
+from sam2lab.reference import memory
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
+from sam2lab.runtime.video.protocol import DecodedObjects, Memories, VideoSettings
 
 
 class TorchEngine:
@@ -43,6 +48,7 @@ class TorchEngine:
         is_there = module.no_mem_embed.device == self.device
         self.module = module if is_there else copy.deepcopy(module).to(self.device)
         self._info = model.info if isinstance(model, ZooModel) else _describe(model)
+        self._video = memory.settings(self.module, is_random=self._info.has_random_weights)
         # The tensors of each `Features`, in its order.
         self._on_device: WeakKeyDictionary[Features, tuple[Tensor, ...]] = WeakKeyDictionary()
         self._lock = Lock()
@@ -72,35 +78,72 @@ class TorchEngine:
                 for level, size in zip(flat, sizes, strict=True)
             )
             tensors = (embed, fine, middle)
-            # Under autocast, which sam2's own notebooks use, they are in half precision.
-            features = Features(*(tensor.float().cpu().numpy() for tensor in tensors))
+            features = Features(*map(_array, tensors))
         self._keep(features, tensors)
         return features
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
         """Answer L prompts on one image, with all four mask tokens."""
-        if len(features.image_embed) != 1:
-            raise ValueError(
-                f"features are of {len(features.image_embed)} images; wanted those of one: "
-                "take a batch apart with features.split()"
-            )
-        encoder, decoder = self.module.sam_prompt_encoder, self.module.sam_mask_decoder
         with torch.inference_mode():
-            embed, fine, middle = self._lookup(features)
-            points = None
-            if prompts.point_coords.shape[1]:
-                points = (self._tensor(prompts.point_coords), self._tensor(prompts.point_labels))
-            masks = None if prompts.mask_input is None else self._tensor(prompts.mask_input)
-            sparse, dense = encoder(points=points, boxes=None, masks=masks)
-            logits, scores, _, _ = decoder.predict_masks(
-                image_embeddings=embed,
-                image_pe=encoder.get_dense_pe(),
-                sparse_prompt_embeddings=sparse,
-                dense_prompt_embeddings=dense,
-                repeat_image=len(sparse) > 1,
-                high_res_features=[fine, middle],
+            logits, scores, _, _ = self._predict(features, prompts)
+            return Decoded(_array(logits), _array(scores))
+
+    @property
+    def video(self) -> VideoSettings | None:
+        """How the model uses its memory; None only for a module whose memory is not SAM 2's."""
+        return self._video
+
+    def decode_objects(self, features: Features, prompts: PromptBatch) -> DecodedObjects:
+        """Answer L prompts as `decode` does, with object scores and pointers."""
+        with torch.inference_mode():
+            logits, scores, tokens, object_scores = self._predict(features, prompts)
+            pointers = memory.point_to_objects(self.module, tokens, object_scores)
+            return DecodedObjects(*map(_array, (logits, scores, object_scores, pointers)))
+
+    def condition(self, features: Features, memories: Memories) -> Features:
+        """Let one frame's features look at the memories of L objects."""
+        with torch.inference_mode():
+            embed, fine, middle = self._lookup(_of_one_image(features))
+            conditioned = memory.condition(
+                self.module,
+                embed,
+                self._tensor(memories.memory),
+                torch.tensor(memories.memory_age, device=self.device),
+                self._tensor(memories.object_pointers),
+                self._tensor(memories.pointer_time),
             )
-            return Decoded(logits.float().cpu().numpy(), scores.float().cpu().numpy())
+            finer = features.high_res_feats_0, features.high_res_feats_1
+            result = Features(_array(conditioned), *finer)
+        self._keep(result, (conditioned, fine, middle))
+        return result
+
+    def remember(
+        self, features: Features, mask_logits: Float32, object_scores: Float32, binarize: bool
+    ) -> Float32:
+        """Make the memories (L, h*w, D) of masks on one frame."""
+        with torch.inference_mode():
+            embed, _, _ = self._lookup(_of_one_image(features))
+            logits, scores = self._tensor(mask_logits), self._tensor(object_scores)
+            return _array(memory.remember(self.module, embed, logits, scores, binarize))
+
+    def _predict(self, features: Features, prompts: PromptBatch) -> tuple[Tensor, ...]:
+        """Logits and scores of all mask tokens, the tokens, and the scores of the objects."""
+        encoder, decoder = self.module.sam_prompt_encoder, self.module.sam_mask_decoder
+        embed, fine, middle = self._lookup(_of_one_image(features))
+        points = None
+        if prompts.point_coords.shape[1]:
+            points = (self._tensor(prompts.point_coords), self._tensor(prompts.point_labels))
+        masks = None if prompts.mask_input is None else self._tensor(prompts.mask_input)
+        sparse, dense = encoder(points=points, boxes=None, masks=masks)
+        predicted: tuple[Tensor, ...] = decoder.predict_masks(
+            image_embeddings=embed,
+            image_pe=encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            repeat_image=len(sparse) > len(embed),
+            high_res_features=[fine, middle],
+        )
+        return predicted
 
     def _lookup(self, features: Features) -> tuple[Tensor, ...]:
         with self._lock:
@@ -121,6 +164,23 @@ class TorchEngine:
         # torch warns about read-only memory.
         own = np.require(array, np.float32, ["W"] if layout == "A" else ["C", "W"])
         return torch.from_numpy(own).to(self.device)
+
+
+def _of_one_image(features: Features) -> Features:
+    """The features, or a `ValueError`. A frame's embedding may be there once for each object."""
+    images = len(features.high_res_feats_0)
+    if images != 1:
+        raise ValueError(
+            f"features are of {images} images; wanted those of one: "
+            "take a batch apart with features.split()"
+        )
+    return features
+
+
+def _array(tensor: Tensor) -> Float32:
+    # Under autocast, which sam2's own notebooks use, tensors are in half precision.
+    array: Float32 = tensor.float().cpu().numpy()
+    return array
 
 
 def _describe(module: SAM2Base) -> ModelInfo:

@@ -18,7 +18,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch.overrides import TorchFunctionMode
 
 from sam2lab import settings
-from sam2lab.reference import fetch
+from sam2lab.reference import fetch, rotary
 from sam2lab.reference.anysize import check_input_size
 from sam2lab.reference.weights import differences, fill_random, read_state
 from sam2lab.runtime.arguments import WEIGHTS, existing_file, whole
@@ -95,7 +95,11 @@ def resize(model: ZooModel, input_size: tuple[int, int]) -> ZooModel:
 
     module = copy.copy(model.module)
     # A shallow copy shares the table of sub-modules, which changes here.
-    module._modules = {**module._modules, "sam_prompt_encoder": encoder}
+    module._modules = {
+        **module._modules,
+        "sam_prompt_encoder": encoder,
+        "memory_attention": rotary.for_embedding(module.memory_attention, info.embed_size),
+    }
     is_square = height == width
     module.image_size = height if is_square else (height, width)
     module.sam_image_embedding_size = info.embed_size[0] if is_square else info.embed_size
@@ -110,33 +114,40 @@ def versions_of(size: str) -> tuple[str, ...]:
 def build(size: str, version: str = "2.1") -> SAM2Base:
     """The architecture in evaluation mode, its weights uninitialised memory.
 
-    It is built from sam2's own YAML as `build_sam2` does, with its post-processing overrides, and
-    a trunk and neck that take every multiple of 16. The global random state is not used.
+    It is built from its `config` as `build_sam2` does. The global random state is not used.
     """
+    return build_from(config(size, version))
+
+
+def build_from(config: Any) -> Any:
+    """The module that a config describes, in evaluation mode, its weights uninitialised memory."""
     with _NoInitialisation():
-        return _instantiate(size, version)
+        return instantiate(config).eval()
 
 
 def untrained(size: str, seed: int = 0) -> ZooModel:
     """The architecture as sam2's own constructors initialise it, to be trained."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = _instantiate(size, "2.1")
+        module: SAM2Base = instantiate(config(size, "2.1")).eval()
     side = module.image_size
     return ZooModel(module, ModelInfo(size, size, (side, side), f"random:{seed}"))
 
 
-def _instantiate(size: str, version: str) -> SAM2Base:
-    config = OmegaConf.load(config_file(size, version)).model
-    config.image_encoder.trunk._target_ = "sam2lab.reference.anysize.AnySizeHiera"
-    config.image_encoder.neck._target_ = "sam2lab.reference.anysize.AnySizeNeck"
-    config.sam_mask_decoder_extra_args = {
+def config(size: str, version: str = "2.1") -> Any:
+    """The settings of an architecture: sam2's YAML with `build_sam2`'s post-processing overrides.
+
+    Trunk and neck take every multiple of 16.
+    """
+    settings = OmegaConf.load(config_file(size, version)).model
+    settings.image_encoder.trunk._target_ = "sam2lab.reference.anysize.AnySizeHiera"
+    settings.image_encoder.neck._target_ = "sam2lab.reference.anysize.AnySizeNeck"
+    settings.sam_mask_decoder_extra_args = {
         "dynamic_multimask_via_stability": True,
         "dynamic_multimask_stability_delta": 0.05,
         "dynamic_multimask_stability_thresh": 0.98,
     }
-    module: SAM2Base = instantiate(config)
-    return module.eval()
+    return settings
 
 
 class _NoInitialisation(TorchFunctionMode):
