@@ -169,7 +169,7 @@ def _tracks(content: dict[str, Any], video: _Video) -> Tracks:
         typed(int, content["next_id"]),
     ).check()
     prompts = tracks.prompts
-    for engine, rows in content["masks"].items():
+    for engine, rows in typed(dict, content["masks"]).items():
         corrected: dict[Key, Earlier] = {}
         kept: dict[Key, VideoAnswer] = {}
         for row in rows:

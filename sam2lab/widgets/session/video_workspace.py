@@ -12,7 +12,6 @@ from sam2lab.runtime.video.frames import VideoLike
 from sam2lab.runtime.video.state import VideoState
 from sam2lab.widgets.session.base import BaseSession
 from sam2lab.widgets.session.clip import Clip, open_clip
-from sam2lab.widgets.session.followed import Followed
 from sam2lab.widgets.session.history import History
 from sam2lab.widgets.session.prompts import Prompt
 from sam2lab.widgets.session.tracks import Track, Tracks
@@ -75,7 +74,7 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
         with self._lock:
             if self._clip:
                 self._history.present = self._engines.told(name, self.state, self._clip.frames)
-            self._engine = name
+            self._engine, self._propagation = name, None
         self._tell({"engine", "masks"})
 
     def propagate(
@@ -89,51 +88,49 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
         that fails keeps it too. The iterator only works while it is asked for the next frame.
         """
         count = None if frames is None else whole("frames", frames, 0)
-        with self._lock:
-            prompted = [frame for _, frame in self.state.prompts]
-            if not prompted:
-                raise ValueError("there is nothing to follow: click on an object or draw a box")
-            first = max(prompted) if reverse else min(prompted)
-            start = first if start is None else self._frame_index("start", start)
-            state = self._engines.ready(self._engine, self.state, self._open_clip.frames)
-            self._history.present = state
-            name, followed = self._engine, state.followed_by(self._engine)
-            if followed.state is None or not followed.state.objects:
-                raise ValueError(
-                    "there is nothing to follow: negative clicks alone point nothing out"
-                )
-        steps = self._engines.follow(name, followed, start, count, reverse)
-        return self._propagate(name, followed, steps)
+        prompted = [frame for _, frame in self.state.prompts]
+        if not prompted or not self._ready().objects:
+            raise ValueError("there is nothing to follow: click on an object or draw a box")
+        first = max(prompted) if reverse else min(prompted)
+        start = first if start is None else self._frame_index("start", start)
+        return self._propagate(start, count, reverse)
 
     def cancel(self) -> None:
         """End a propagation, from any thread; the frame that is being worked on is dropped."""
         self._propagation = None
 
-    def _propagate(
-        self, name: str, before: Followed, steps: Iterator[tuple[int, VideoState]]
-    ) -> Iterator[int]:
-        here, ours = before, replace(before)
-        token = self._propagation = object()
+    def _propagate(self, start: int, count: int | None, reverse: bool) -> Iterator[int]:
+        with self._lock:
+            self._ready()
+            name = self._engine
+            before = self.state.followed_by(name)
+            token = self._propagation = object()
+        ours, is_a_step = replace(before), False
         try:
-            for frame, engine_state in steps:
+            for frame, engine_state in self._engines.follow(name, before, start, count, reverse):
                 with self._lock:
-                    # Something else has changed the prompts or masks, or asked to stop.
-                    if (
-                        self._propagation is not token
-                        or self._engine != name
-                        or self.state.followed.get(name) is not here
-                    ):
+                    if self._propagation is not token:
                         return
+                    # Others may look while this goes on.
                     ours.state = engine_state
                     ours.kept = {key: kept for key, kept in ours.kept.items() if key[1] != frame}
-                    if here is before:
+                    if not is_a_step:
                         self._history.do(self.state.having(name, ours))
-                        here = ours
+                        is_a_step = True
                 self._tell({"masks"})
                 yield frame
         finally:
             if self._propagation is token:
                 self._propagation = None
+
+    def _ready(self) -> VideoState:
+        """Make the engine able to go on from the present state, and return its state."""
+        with self._lock:
+            name, frames = self._engine, self._open_clip.frames
+            self._history.present = self._engines.ready(name, self.state, frames)
+            engine_state = self.state.followed_by(name).state
+            assert engine_state is not None
+            return engine_state
 
     @property
     def _open_clip(self) -> Clip:
@@ -172,6 +169,8 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
             "prompts": self._prompts_in(state) != self._prompts_in(here),
             "masks": state.followed.get(name) is not here.followed.get(name),
         }
+        if parts["masks"]:
+            self._propagation = None
         return state, {part for part, differs in parts.items() if differs}
 
     def _turn_to(self, clip: Clip, tracks: Tracks, shown: tuple[int, RGB]) -> None:

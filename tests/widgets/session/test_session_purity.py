@@ -19,8 +19,10 @@ sys.meta_path.insert(0, Blocked())
 import numpy as np
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.formats import FORMATS
-from sam2lab.widgets.session import Session
+from sam2lab.widgets.formats.table import video_formats
+from sam2lab.widgets.session import Session, VideoSession
 from tests.runtime.fakes import FakeEngine
+from tests.runtime.video.fake import FakeVideoEngine, clip
 
 session = Session(Segmenter(FakeEngine()), np.zeros((30, 40), np.uint8))
 session.add_point(10, 10)
@@ -28,6 +30,13 @@ session.save(sys.argv[1])
 Session(Segmenter(FakeEngine())).load(sys.argv[1])
 for name in FORMATS:
     session.export(name)
+video = VideoSession(Segmenter(FakeVideoEngine()), clip(3))
+video.add_point(8, 8)
+list(video.propagate())
+video.save(sys.argv[1])
+video.load(sys.argv[1])
+for row in video_formats():
+    video.export(row.name)
 assert not {heavy} & {{name.split(".")[0] for name in sys.modules}}
 """
 HEAVY = {"ipywidgets", "ipycanvas", "ipyevents", "IPython", "matplotlib", "torch", "sam2"}
