@@ -18,7 +18,7 @@ EXECUTED := $(patsubst %,build/%,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test docs gallery slow bench bench-peers bench-clicks clean
+.PHONY: help lab test docs gallery slow bench bench-peers bench-clicks bench-video clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ bench-peers: $(READY) ## measure our export beside others: tables, and build/ben
 
 bench-clicks: $(READY) ## time clicks in a browser
 	$(BIN)/python -m pytest -q -s tests/browser/bench_clicks.py
+
+bench-video: $(READY) ## measure following beside upstream, for hours: tables, and build/bench/video.json
+	$(BIN)/python -m sam2lab video-bench --folder build/bench $(ARGS)
 
 clean: ## remove what this Makefile and the tests made; models and downloads stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build tests/browser/screenshots

@@ -37,7 +37,10 @@ BELOW = {
 }
 HEAVY = {"torch", "torchvision", "sam2", "onnx"}
 # Modules that child processes run: users of the package like any other, on top of everything.
-RUN_BY_CHILDREN = {"measure._fresh_steps", "measure._video_steps", "peers.catalogue.ours"}
+RUN_BY_CHILDREN = {
+    *("measure._fresh_steps", "measure._video_steps"),
+    *("peers.catalogue.ours", "peers.video.openers"),
+}
 # Where the name of an imported module is computed: the table of engines names it, or the parent
 # process does.
 COMPUTED = {"opening", "measure._child_loop", "measure._fresh_steps"}

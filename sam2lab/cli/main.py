@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from sam2lab._version import __version__
-from sam2lab.cli import accuracy, export, fetch, info, peers, track, tracking, train
+from sam2lab.cli import accuracy, export, fetch, info, peers, track, tracking, train, video_bench
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.requirements import MissingExtra
 
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Any] = {
     "accuracy": accuracy,
     "tracking": tracking,
     "peers": peers,
+    "video-bench": video_bench,
     "train": train,
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130

@@ -1,0 +1,1 @@
+"""Compare our way of following objects through videos with upstream's."""
