@@ -8,7 +8,6 @@ import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -56,12 +55,16 @@ def serve(
 
 
 class Server:
-    """A running server, as `serve` starts it, at `url`; a client must show its `token`."""
+    """A running server, as `serve` starts it, at `url`; a client must show its `token`.
+
+    `greeting` is what it says of its model to a client that comes.
+    """
 
     def __init__(self, service: Service, port: int, body_bytes: int) -> None:
         self.token = secrets.token_urlsafe(32)
         self._service = service
         self._body_bytes = body_bytes
+        self.greeting = service.greeting() | {"body_bytes": body_bytes}
         (self._socket,) = bind_sockets(port, HOST)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self._loop, self._stopping = asyncio.new_event_loop(), asyncio.Event()
@@ -93,9 +96,7 @@ class Server:
             runner.run(self._serve(workers))
 
     async def _serve(self, workers: dict[str, ThreadPoolExecutor]) -> None:
-        greeting = self._service.greeting() | {"body_bytes": self._body_bytes}
-        given: dict[str, Any] = {"token": self.token, "greeting": greeting, "workers": workers}
-        given |= {"answer": self._service.answer}
+        given = {"server": self, "service": self._service, "workers": workers}
         routes = [(f"({'|'.join(['/info', *workers])})", Handler, given)]
         http = HTTPServer(
             # Requests are not logged: a refused one would show in the notebook of the server.
@@ -113,27 +114,28 @@ class Server:
 class Handler(RequestHandler):
     """Checks a request's token, and lets a worker answer."""
 
-    def initialize(self, **given: Any) -> None:
+    def initialize(
+        self, server: Server, service: Service, workers: dict[str, ThreadPoolExecutor]
+    ) -> None:
         """Take what all requests share; tornado calls this in place of a constructor."""
-        self._given = given
+        self._server, self._service, self._workers = server, service, workers
 
     def prepare(self) -> None:
-        """Refuse who does not show the token."""
+        """Refuse a client that does not show the token."""
         shown = self.request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(shown, f"Bearer {self._given['token']}".encode()):
+        if not hmac.compare_digest(shown, f"Bearer {self._server.token}".encode()):
             self._refuse(401, "wanted the header Authorization: Bearer server.token")
 
     def get(self, route: str) -> None:
         """Greet a client."""
-        self.finish(self._given["greeting"])
+        self.finish(self._server.greeting)
 
     async def post(self, route: str) -> None:
         """Answer a request in the worker of its route."""
         started = perf_counter()
-        worker, answer = self._given["workers"][route], self._given["answer"]
         try:
             reply = await asyncio.get_running_loop().run_in_executor(
-                worker, answer, route, self.request.body
+                self._workers[route], self._service.answer, route, self.request.body
             )
         except ValueError as error:
             self._refuse(400, str(error))
