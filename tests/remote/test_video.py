@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
 
 from sam2lab.remote import RemoteEngine, RemoteError, serve
+from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.video.predictor import VideoPredictor
 from sam2lab.runtime.video.protocol import Memories, VideoEngine
+from tests.exporting import Exported
 from tests.runtime.fakes import FakeEngine
 from tests.runtime.video.fake import C, D, FakeVideoEngine, centre, clip
+
+# As in the tests of the memory's graphs, so that they are exported once.
+WIDE = (128, 208)
+Exporting = Callable[..., Exported]
 
 FRAMES = clip(10, squares=3, hidden=range(4, 6))
 # The features of a frame take 6 kB, memories of it 256 bytes.
@@ -29,10 +35,11 @@ def remote(engine: FakeVideoEngine) -> Iterator[RemoteEngine]:
         yield opened
 
 
-def follow(engine: VideoEngine) -> list[np.ndarray]:
+def follow(engine: VideoEngine, frames: Sequence[np.ndarray] = FRAMES) -> list[np.ndarray]:
     """Every kind of prompt, both directions, an object that comes later, and a correction."""
     predictor = VideoPredictor(engine)
-    state = predictor.init_state(FRAMES)
+    state = predictor.init_state(frames)
+    early, late, last = len(frames) // 3, 2 * len(frames) // 3, len(frames) - 1
 
     def click(frame: int, square: int) -> np.ndarray:
         point = centre(frame, square)
@@ -43,9 +50,9 @@ def follow(engine: VideoEngine) -> list[np.ndarray]:
 
     mask = np.zeros(FRAMES[0].shape[:2], bool)
     mask[16:28, 2:14] = True
-    found = [click(3, 0), predictor.add_new_mask(state, 0, 1, mask)[2], *propagate()]
-    found += [click(6, 0), click(6, 2), *propagate(), *propagate(reverse=True, start_frame_idx=8)]
-    return found
+    found = [click(early, 0), predictor.add_new_mask(state, 0, 1, mask)[2], *propagate()]
+    found += [click(late, 0), click(late, 2), *propagate()]
+    return found + propagate(reverse=True, start_frame_idx=last)
 
 
 def same(ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
@@ -66,6 +73,13 @@ def test_a_remote_engine_follows_objects_if_its_server_does(
 
 def test_masks_are_those_of_the_local_engine_bit_for_bit(remote: RemoteEngine) -> None:
     assert same(follow(FakeVideoEngine()), follow(remote))
+
+
+def test_the_graphs_of_a_bundle_follow_alike_through_a_server(exported: Exporting) -> None:
+    local = OnnxEngine(exported("nano", WIDE).bundle, threads=1)
+    with serve(local) as server, RemoteEngine(server.url, server.token) as remote:
+        assert remote.video == local.video
+        assert same(follow(local, FRAMES[:3]), follow(remote, FRAMES[:3]))
 
 
 def test_a_memory_goes_up_once(remote: RemoteEngine, engine: FakeVideoEngine) -> None:
