@@ -18,8 +18,10 @@ from sam2lab.runtime import images
 from sam2lab.runtime.engines import table as engines
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.formats import table as formats
+from sam2lab.widgets.session import VideoSession
 from tests.conftest import REPOSITORY
 from tests.docs.markdown import code_blocks, section
+from tests.runtime.video.fake import FakeVideoEngine, clip
 
 PHOTO = REPOSITORY / "data" / "photos" / "cat.jpg"
 CLICK = {"point_coordinates": [[170, 110]], "point_labels": [1]}
@@ -51,7 +53,7 @@ def follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator:
 @pytest.fixture
 def restored() -> Iterator[None]:
     """Afterwards the tables hold what they held before."""
-    tables = [engines.ENGINES, peers.PEERS, formats.FORMATS]
+    tables = [engines.ENGINES, peers.PEERS, formats.FORMATS, formats.VIDEO_FORMATS]
     before = [dict(table) for table in tables]
     yield
     for table, rows in zip(tables, before, strict=True):
@@ -133,6 +135,14 @@ class TestTakeAwayFormat:
         panel.format.value = "areas"
         panel.make.click()
         assert "cat_areas.csv" in panel.link.value
+
+    def test_of_videos_makes_its_files(self, follow) -> None:
+        follow("Add a take-away format")
+        session = VideoSession(Segmenter(FakeVideoEngine()))
+        session.open_video(clip(4), name="squares.mp4")
+        session.add_point(8, 8)
+        list(session.propagate(frames=2))
+        assert session.export("presence") == {"squares_presence.csv": b"object 1,0 1 2\n"}
 
 
 class TestStudy:

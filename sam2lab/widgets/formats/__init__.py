@@ -14,7 +14,8 @@ def areas(annotated: AnnotatedPhoto) -> Files:
 register(Format("areas", "Areas as CSV", areas))
 ```
 
-Then *Take away* in a new clicker offers it, and `session.export("areas")` makes it.
+Then *Take away* in a new clicker offers it, and `session.export("areas")` makes it. Formats of
+videos are made from an `AnnotatedVideo` and registered as a `VideoFormat`.
 """
 
 from sam2lab.runtime.facade import facade
