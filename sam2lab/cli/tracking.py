@@ -24,8 +24,8 @@ videos of a split.
 
 examples:
   {prog} tracking DAVIS --model tiny
-  {prog} tracking DAVIS --model tiny --prompt click --prompt box --keep-in my_run
-  {prog} tracking my_videos --model models/tiny-fp16 --engine openvino --table all.csv
+  {prog} tracking DAVIS --prompt click --prompt box --keep-in run
+  {prog} tracking my_videos --engine openvino --table all.csv
 """
 
 FIGURES = {"j_and_f": "J&F", "j": "J", "f": "F"}
