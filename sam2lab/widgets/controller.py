@@ -11,6 +11,7 @@ from sam2lab.widgets.canvas.crosshair import Crosshair
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.stage import ZOOM_STEP, Stage
 from sam2lab.widgets.encoding import Encoding
+from sam2lab.widgets.formats.table import FORMATS
 from sam2lab.widgets.panels.candidates import Candidates
 from sam2lab.widgets.panels.display import DisplayPanel
 from sam2lab.widgets.panels.engine import EnginePanel
@@ -59,7 +60,7 @@ class Controller:
             display=DisplayPanel(self.refresh, self.use_hover),
             engine=EnginePanel(session.engines, self.encoding.use, self.encoding.compare),
             photo=PhotoPanel(offered, self.open),
-            take_away=TakeAwayPanel(self.export),
+            take_away=TakeAwayPanel(self.export, FORMATS.values()),
             progress=Progress(self.stop),
         )
         self._stage = self.screen.stage

@@ -24,6 +24,7 @@ from sam2lab.widgets.panels.progress import Progress
 from sam2lab.widgets.panels.take_away import TakeAwayPanel
 from sam2lab.widgets.panels.toolbar import Toolbar
 from sam2lab.widgets.session.answers import Answer
+from sam2lab.widgets.session.objects import Item
 from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.session import Session
 
@@ -82,7 +83,7 @@ class Screen:
     ) -> None:
         """Show everything as it is now; the canvas comes first, because users wait for it."""
         picture = session.image
-        self.progress.show(encoding.running, len(encoding.pending))
+        self.progress.show(_encoding_words(encoding))
         if picture is not None:
             if picture.key != self._open_photo:
                 self._open_photo = picture.key
@@ -92,7 +93,10 @@ class Screen:
             active = session.active
             self.candidates.show(known.get(active.id), active.colour)
             self.objects.show(
-                [Entry(i, i.id == active.id, known.get(i.id)) for i in session.objects]
+                [
+                    Entry(item, item.id == active.id, figures(item, known.get(item.id)))
+                    for item in session.objects
+                ]
             )
         self.photo.show(picture)
         self.engine.show(encoding.wanted, encoding.other)
@@ -114,15 +118,16 @@ class Screen:
         """Bring the canvas up to date."""
         start, inside = time.perf_counter(), self.display.inside
         difference = self._difference(session, encoding.other, known)
+        masks = {key: answer.chosen_packed for key, answer in known.items()}
         if preview is not None:
             paint = Paint(session.active.colour, PREVIEW_OPACITY * inside)
             active: Masks = ((preview, paint),)
         elif difference is not None:
             active = difference.masks(inside)
         else:
-            active = overlay.mask_of(session.active, known, inside)
+            active = overlay.mask_of(session.active, masks, inside)
         has_changed = self.stage.draw(
-            overlay.other_objects(session, known, inside),
+            overlay.other_objects(session, masks, inside),
             active,
             overlay.marks(session) + encoding.pending,
         )
@@ -137,7 +142,26 @@ class Screen:
         if other is not None and session.active.id in known and session.is_encoded(other):
             key = (other, session.engine, session.prompts, session.active.choice, self._open_photo)
             if self._compared is None or self._compared[0] != key:
-                self._compared = key, overlay.difference(session, other)
+                seen = session.disagreement(session.engine, other)
+                self._compared = key, overlay.difference(seen, session.mask)
             found = self._compared[1]
         self.engine.describe(session.engine, other, found)
         return found
+
+
+def figures(item: Item, answer: Answer | None) -> str:
+    """What an object's row says about its mask."""
+    if not item.prompts:
+        return "no click yet"
+    if answer is None or answer.score is None:
+        return "no mask"
+    return f"{answer.area:,} px · score {answer.score:.2f}"
+
+
+def _encoding_words(encoding: Encoding) -> str | None:
+    if encoding.running is None:
+        return None
+    waiting = len(encoding.pending)
+    prompts = f"{waiting} prompt{'s' * (waiting > 1)}"
+    then = f"; {prompts} will be answered then" if waiting else ""
+    return f"{encoding.running} encodes the photo{then} …"

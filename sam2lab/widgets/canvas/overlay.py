@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from sam2lab.runtime.masks import Mask
 from sam2lab.widgets.canvas.layers import Masks
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.painting import Paint
-from sam2lab.widgets.session.answers import Answer
-from sam2lab.widgets.session.objects import Item
+from sam2lab.widgets.session.answers import Answer, Disagreement
+from sam2lab.widgets.session.base import BaseSession
+from sam2lab.widgets.session.objects import Labelled
 from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.prompts import Box, Prompt
 from sam2lab.widgets.session.session import Session
@@ -25,23 +28,25 @@ def answers(session: Session) -> dict[int, Answer]:
     return {item.id: session.answer(item.id) for item in session.objects if item.prompts}
 
 
-def other_objects(session: Session, known: Mapping[int, Answer], inside: float) -> Masks:
+def other_objects(
+    session: BaseSession[Any, Any], known: Mapping[int, PackedMask], inside: float
+) -> Masks:
     """The masks of all visible objects except the active one."""
     active = session.active.id
     others = (item for item in session.objects if item.id != active)
     return tuple(mask for item in others for mask in mask_of(item, known, inside))
 
 
-def mask_of(item: Item, known: Mapping[int, Answer], inside: float) -> Masks:
+def mask_of(item: Labelled, known: Mapping[int, PackedMask], inside: float) -> Masks:
     """The object's mask, if it has one and is visible."""
     if item.hidden or item.id not in known or not known[item.id].area:
         return ()
-    return ((known[item.id].chosen_packed, Paint(item.colour, inside)),)
+    return ((known[item.id], Paint(item.colour, inside)),)
 
 
-def marks(session: Session) -> tuple[Mark, ...]:
+def marks(session: BaseSession[Any, Any]) -> tuple[Mark, ...]:
     """The active object's prompts, if it is visible."""
-    if session.image is None or session.active.hidden:
+    if not session.is_open or session.active.hidden:
         return ()
     return tuple(mark_of(prompt) for prompt in session.prompts)
 
@@ -73,10 +78,8 @@ class Difference:
         )
 
 
-def difference(session: Session, other: str) -> Difference:
-    """Compare the answers of the current engine and another one to the active object."""
-    found = session.disagreement(session.engine, other)
-    ours = session.mask
+def difference(found: Disagreement, ours: Mask) -> Difference:
+    """Pack what two engines disagree about, where the first one says `ours`."""
     return Difference(
         found.iou,
         PackedMask.of(found.only_a),

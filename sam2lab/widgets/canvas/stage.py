@@ -119,6 +119,13 @@ class Stage:
         self._watch()
         self._drawing = Drawing(Viewport.fitted(image_size, size), key, photo)
 
+    def turn_to(self, key: str, photo: RGB) -> None:
+        """Show another photo of the same size in the same place, as the next frame of a video."""
+        if self._drawing is None or self._drawing.view.image_size != photo.shape[:2]:
+            self.open(key, photo)
+        else:
+            self._drawing = replace(self._drawing, photo_key=key, photo=photo)
+
     def draw(self, others: Masks, active: Masks, marks: tuple[Mark, ...]) -> bool:
         """Show these over the photo, and return whether anything has changed."""
         if self._drawing is None:

@@ -8,8 +8,7 @@ from typing import NamedTuple, Protocol
 from ipywidgets import HTML, ColorPicker, HBox, Text, VBox
 
 from sam2lab.widgets.panels.controls import UserChanges, button, named, section
-from sam2lab.widgets.session.answers import Answer
-from sam2lab.widgets.session.objects import Item
+from sam2lab.widgets.session.objects import Labelled
 
 
 class ObjectActions(Protocol):
@@ -32,11 +31,11 @@ class ObjectActions(Protocol):
 
 
 class Entry(NamedTuple):
-    """An object, whether it is active, and its answer if that is known."""
+    """An object, whether it is active, and what its row says about its mask."""
 
-    item: Item
+    item: Labelled
     is_active: bool
-    answer: Answer | None
+    figures: str
 
 
 class ObjectList:
@@ -83,7 +82,7 @@ class _Row:
         )
 
     def show(self, entry: Entry) -> None:
-        item, answer = entry.item, entry.answer
+        item = entry.item
         self._id = item.id
         with self._changes.ignored():
             self.name.value = item.name
@@ -97,14 +96,6 @@ class _Row:
             (self.delete, "Delete"),
         ):
             control.tooltip = control.description = f"{words} {item.name}"
-        self.figures.value = _figures(item, answer)
+        self.figures.value = entry.figures
         change = self.widget.add_class if entry.is_active else self.widget.remove_class
         change("sam2lab-is-active")
-
-
-def _figures(item: Item, answer: Answer | None) -> str:
-    if not item.prompts:
-        return "no click yet"
-    if answer is None or answer.score is None:
-        return "no mask"
-    return f"{answer.area:,} px · score {answer.score:.2f}"

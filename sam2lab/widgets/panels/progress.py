@@ -1,4 +1,4 @@
-"""The bar that is shown while an engine encodes the photo, with a button to stop waiting."""
+"""The bar that is shown while an engine works, with a button to stop that."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ class Progress:
         self.stop = button("cancel", "Stop", "Do not wait for this any longer", stop, "stop")
         self.widget = named(HBox([self.bar, self.stop]), "progress")
 
-    def show(self, engine: str | None, waiting: int) -> None:
-        """Show that an engine encodes while so many prompts wait, or nothing for None."""
-        self.widget.layout.display = "none" if engine is None else "flex"
-        if engine is not None:
-            prompts = f"{waiting} prompt{'s' * (waiting > 1)}"
-            then = f"; {prompts} will be answered then" if waiting else ""
-            words = f"{escape(engine)} encodes the photo{then} …"
-            self.bar.value = f"<div>{words}<div></div></div>"
+    def show(self, words: str | None) -> None:
+        """Show what is being done, or nothing for None."""
+        self.widget.layout.display = "none" if words is None else "flex"
+        if words is not None:
+            self.bar.value = f"<div>{escape(words)}<div></div></div>"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 
 from ipywidgets import HTML, Dropdown
 
 from sam2lab.widgets.formats.annotated import Files
-from sam2lab.widgets.formats.table import FORMATS
+from sam2lab.widgets.formats.table import Format, VideoFormat
 from sam2lab.widgets.panels.controls import button, named, section
 
 # The link holds the file, so that nothing is written where the kernel runs, near or far.
@@ -23,19 +23,21 @@ LINK = (
 class TakeAwayPanel:
     """Calls `export` with the name of a format; `offer` then shows the files it made."""
 
-    def __init__(self, export: Callable[[str], None]) -> None:
+    def __init__(
+        self, export: Callable[[str], None], formats: Iterable[Format | VideoFormat]
+    ) -> None:
         self.format = named(
             Dropdown(
-                options=[(row.label, row.name) for row in FORMATS.values()],
+                options=[(row.label, row.name) for row in formats],
                 description="Format",
-                tooltip="Which file to make of the objects on this photo",
+                tooltip="Which file to make of the objects",
             ),
             *("format", "wide"),
         )
         self.make = button(
             "take",
             "Make the file",
-            "Make a file of all objects on this photo, with a link to save it",
+            "Make a file of all objects, with a link to save it",
             lambda: export(self.format.value),
             "download",
         )

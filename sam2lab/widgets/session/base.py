@@ -40,7 +40,7 @@ class BaseSession(ABC, Generic[S, T]):
 
     @property
     @abstractmethod
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether there is something to work on."""
 
     @property
@@ -105,12 +105,12 @@ class BaseSession(ABC, Generic[S, T]):
     @property
     def can_undo(self) -> bool:
         """Whether there is something to undo."""
-        return self._is_open and bool(self._history.past)
+        return self.is_open and bool(self._history.past)
 
     @property
     def can_redo(self) -> bool:
         """Whether something was undone."""
-        return self._is_open and bool(self._history.future)
+        return self.is_open and bool(self._history.future)
 
     def undo(self) -> None:
         """Take the latest action back, if there is one."""

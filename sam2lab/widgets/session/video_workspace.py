@@ -151,7 +151,7 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
         return self._steps
 
     @property
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
         return self._clip is not None
 
     def _prompts_in(self, state: Tracks) -> tuple[Prompt, ...]:

@@ -109,7 +109,7 @@ class Workspace(BaseSession[State, Item]):
         return self._open_page.history
 
     @property
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
         return self._page is not None
 
     def _prompts_in(self, state: State) -> tuple[Prompt, ...]:
