@@ -145,5 +145,5 @@ class Verbs(RuleBasedStateMachine):
         }
 
 
-Verbs.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+Verbs.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestVerbs = Verbs.TestCase
