@@ -158,6 +158,7 @@ class BundleEngine(ABC):
         self, features: Features, prompts: PromptBatch, outputs: Sequence[str]
     ) -> tuple[Float32, Float32, list[list[Float32]]]:
         """All tokens' logits and scores, and the further outputs of each part."""
+        prompts.check(self.info)
         inputs = self.decoder_inputs(features, prompts)
         count = max(map(len, inputs.values()))
         logits = np.empty((count, 4, *self.info.mask_size), np.float32)
