@@ -11,7 +11,7 @@ from time import perf_counter
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 
 from sam2lab.remote.service import Forgotten, Service
 from sam2lab.runtime.arguments import whole
@@ -111,8 +111,9 @@ class Server:
         await http.close_all_connections()
 
 
+@stream_request_body
 class Handler(RequestHandler):
-    """Checks a request's token, and lets a worker answer."""
+    """Checks a request's token before anything is kept of it, and lets a worker answer."""
 
     def initialize(
         self, server: Server, service: Service, workers: dict[str, ThreadPoolExecutor]
@@ -121,21 +122,31 @@ class Handler(RequestHandler):
         self._server, self._service, self._workers = server, service, workers
 
     def prepare(self) -> None:
-        """Refuse a client that does not show the token."""
+        """Look at the token, before the body arrives."""
         shown = self.request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(shown, f"Bearer {self._server.token}".encode()):
-            self._refuse(401, "wanted the header Authorization: Bearer server.token")
+        self._may_ask = hmac.compare_digest(shown, f"Bearer {self._server.token}".encode())
+        self._body: list[bytes] = []
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a part of the body; without the token, drop it."""
+        if self._may_ask:
+            self._body.append(chunk)
 
     def get(self, route: str) -> None:
         """Greet a client."""
-        self.finish(self._server.greeting)
+        if self._may_ask:
+            self.finish(self._server.greeting)
+        else:
+            self._refuse(401, "wanted the header Authorization: Bearer server.token")
 
     async def post(self, route: str) -> None:
         """Answer a request in the worker of its route."""
+        if route not in self._workers or not self._may_ask:
+            return self.get(route)
         started = perf_counter()
         try:
             reply = await asyncio.get_running_loop().run_in_executor(
-                self._workers[route], self._service.answer, route, self.request.body
+                self._workers[route], self._service.answer, route, b"".join(self._body)
             )
         except ValueError as error:
             self._refuse(400, str(error))

@@ -50,6 +50,10 @@ def test_nobody_asks_without_the_token(token: str, server: Server) -> None:
         assert (status, "Bearer" in said) == (401, True)
 
 
+def test_a_refusal_reaches_a_client_that_is_still_sending(server: Server) -> None:
+    assert post(server, bytes(30_000_000), "/encode", "guess")[0] == 401
+
+
 def test_an_unknown_route_is_refused(server: Server) -> None:
     assert post(server, b"", "/nowhere")[0] == 404
     assert post(server, b"", "/decode/../nowhere")[0] == 404
