@@ -127,7 +127,7 @@ def run(arguments: Namespace) -> None:
                 written[frame] = list(_rows(state, frame, object_ids, logits[:, 0] > 0))
     finally:
         with replacing(folder / "objects.csv") as beside, beside.open("w", newline="") as file:
-            table = csv.writer(file)
+            table = csv.writer(file, lineterminator="\n")
             table.writerow(COLUMNS)
             table.writerows(row for _, rows in sorted(written.items()) for row in rows)
     print(folder)

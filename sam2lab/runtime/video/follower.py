@@ -107,6 +107,8 @@ class Follower:
             results = self._tracker.follow(features, self._gather(state, together))
             for (each, _), result in zip(together, results, strict=True):
                 each.followed[frame_idx] = result
+        # What this frame looked at stays, because it may be corrected next.
+        before = frame_idx + 1 if reverse else frame_idx - 1
         for each in followed:
             each.tracked[frame_idx] = reverse
             if frame_idx in each.conditioning:
@@ -114,7 +116,7 @@ class Follower:
             if state.keep == "window":
                 each.forget(
                     lambda frame: bank.needed(
-                        frame, frame_idx, self.settings, state.num_frames, reverse
+                        frame, before, self.settings, state.num_frames, reverse
                     )
                 )
 

@@ -98,9 +98,10 @@ class VideoPredictor:
         """Open a video: a folder of pictures, a file, or pictures in a list; see `open_frames`.
 
         `keep="all"` keeps every answer and memory, as upstream does. `keep="window"` forgets what
-        no later frame in the direction of tracking looks at, so that memory stays flat: answers of
-        one pass are the same bit for bit, but a correction in the middle, or a pass in the other
-        direction, no longer sees all that it would have seen.
+        neither the latest nor any later frame in the direction of tracking looks at, so that memory
+        stays flat: answers of one pass, and corrections of its latest frame, are the same bit for
+        bit, but a correction of an earlier frame, or a pass in the other direction, no longer sees
+        all that it would have seen.
 
         The other three arguments are upstream's; they change nothing, because frames are read when
         they are needed, and everything is in the CPU's memory.

@@ -55,7 +55,6 @@ def test_masks_are_those_of_a_predictor_bit_for_bit(
     predictor.add_new_points_or_box(video, 14, 1, [point], [1])
     predictor.add_new_points_or_box(video, 14, 1, [beside], [0], clear_old_points=False)
     propagate(14, 19)
-    in_the_end = video
 
     found: dict[int, np.ndarray] = {}
     masks, ids, state = stream.prompt(FRAMES[0], [box(0, 0), box(0, 1)])
@@ -73,15 +72,15 @@ def test_masks_are_those_of_a_predictor_bit_for_bit(
                 )
         found[frame_idx] = masks
         assert state.frame_idx == frame_idx
+        for obj_id in ids.tolist():
+            ours, theirs = (each.result(obj_id, frame_idx) for each in (state.video, video))
+            assert np.array_equal(ours.logits, theirs.logits)
+            assert np.array_equal(ours.pointer, theirs.pointer)
 
-    assert ids.tolist() == in_the_end.obj_ids == [0, 1, 2]
+    assert ids.tolist() == video.obj_ids == [0, 1, 2]
     for frame_idx in range(20):
         # An object that is new on a frame has no mask before.
         assert np.array_equal(found[frame_idx], expected[frame_idx][: len(found[frame_idx])])
-    for obj_id in ids.tolist():
-        ours, theirs = state.video.result(obj_id, 19), in_the_end.result(obj_id, 19)
-        assert np.array_equal(ours.logits, theirs.logits)
-        assert np.array_equal(ours.pointer, theirs.pointer)
     assert not found[10][0].any()
     assert found[12][0].any()
 
