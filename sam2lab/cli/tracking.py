@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from sam2lab import settings
 from sam2lab.runtime.engines.table import ENGINES
 from sam2lab.runtime.files import check_place
 
@@ -23,6 +24,7 @@ folders of a resolution (480p) in between; ImageSets/2017/<split>.txt lists the
 videos of a split.
 
 examples:
+  {prog} tracking --model nano
   {prog} tracking DAVIS --model tiny
   {prog} tracking DAVIS --prompt click --prompt box --keep-in run
   {prog} tracking my_videos --engine openvino --table all.csv
@@ -33,7 +35,13 @@ FIGURES = {"j_and_f": "J&F", "j": "J", "f": "F"}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `tracking`."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="in the format of DAVIS")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="FOLDER",
+        help="in the format of DAVIS; by default that of the clip that ships",
+    )
     parser.add_argument(
         "--model",
         default="nano",
@@ -80,7 +88,8 @@ def run(arguments: Namespace) -> None:
     from sam2lab.measure import DavisFolder, summarise_tracking, tracking_study
     from sam2lab.opening import open_segmenter
 
-    videos = DavisFolder(arguments.folder, arguments.split, arguments.resolution)
+    folder = settings.data_folder() / "clips" if arguments.folder is None else arguments.folder
+    videos = DavisFolder(folder, arguments.split, arguments.resolution)
     for name, place in (
         ("--keep-in", arguments.keep_in),
         ("--table", arguments.table and arguments.table.parent),

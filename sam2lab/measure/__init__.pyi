@@ -16,6 +16,7 @@ from .accuracy_summaries import summarise_accuracy as summarise_accuracy
 from .cases import Case as Case
 from .cases import draw_cases as draw_cases
 from .davis import DavisFolder as DavisFolder
+from .davis import shipped_videos as shipped_videos
 from .examples import answer_again as answer_again
 from .examples import best_median_worst as best_median_worst
 from .latency import Series as Series

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sam2lab import settings
 from sam2lab.measure.videos import VOID, Labels
 from sam2lab.runtime.images import ImageError
 from sam2lab.runtime.video.picture_frames import picture_files
@@ -115,6 +116,16 @@ class DavisFolder(Sequence[DavisVideo]):
             there = ", ".join(sorted(path.stem for path in lists.glob("*.txt"))) or "none"
             raise ValueError(f"split is {split!r}; {lists} lists {there}")
         return sorted(path.name for path in labels.iterdir() if path.is_dir())
+
+
+def shipped_videos() -> DavisFolder:
+    """The clip that comes with sam2lab, with exact masks of its three objects.
+
+    >>> (clip,) = shipped_videos()
+    >>> len(clip.annotated), clip.labels(0).shape
+    (40, (240, 320))
+    """
+    return DavisFolder(settings.data_folder() / "clips")
 
 
 def _video(name: str, images: Path, labels: Path) -> DavisVideo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,13 +12,16 @@ from sam2lab.measure import latency_ratios
 from sam2lab.measure.timed_engine import Call, split
 from sam2lab.measure.video_latency import (
     COLUMNS,
+    MEMORY_COLUMNS,
     PARTS_MS,
     Following,
     clicks,
+    memory_over_frames,
     summarise_frames,
     time_frames,
     write_to_and_fro,
 )
+from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.video.frames import open_frames
 from tests.runtime.video.fake import SETTINGS, FakeVideoEngine, clip
 
@@ -131,3 +136,26 @@ def test_a_clip_is_played_to_and_fro_for_as_long_as_is_asked(tmp_path) -> None:
 def test_one_picture_is_shown_again_and_again(tmp_path) -> None:
     write_to_and_fro([np.zeros((16, 16, 3), np.uint8)], 3, tmp_path)
     assert [Image.open(file).size for file in sorted(tmp_path.iterdir())] == [(16, 16)] * 3
+
+
+def test_a_real_memory_grows_until_it_is_full(nano_bundle: Path) -> None:
+    table = time_frames({"nano": OnnxEngine(nano_bundle)}, clip(10))
+    by_run = table.set_index("run")
+    assert (by_run.loc[2:, "condition_ms"] > 0).all()
+    held = by_run["state_mb"]
+    assert held[1] < held[2] < held[3]
+    # All that is kept in the end are pointers, up to the sixteenth, and small masks with them.
+    assert held[10] - held[9] < held[3] - held[2]
+
+
+def test_a_fresh_process_tells_what_it_holds_after_each_frame(nano_bundle: Path) -> None:
+    table = memory_over_frames({"nano": nano_bundle}, clip(3), frames=4)
+    assert list(table.columns) == MEMORY_COLUMNS
+    assert list(table["run"]) == [0, 1, 2, 3]
+    # In Linux's units: a page or two may come between the two readings.
+    assert (table["rss_mb"] <= 1.01 * table["peak_mb"]).all()
+
+
+def test_an_engine_without_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="nano: the fresh process failed: ValueError"):
+        memory_over_frames({"nano": tmp_path}, clip(2), frames=1)

@@ -12,6 +12,7 @@ from typing import Any
 from sam2lab import settings
 from sam2lab.measure import machine
 from sam2lab.measure.child import Line
+from sam2lab.measure.davis import shipped_videos
 from sam2lab.measure.video_latency import write_to_and_fro
 from sam2lab.peers.video import contenders, measuring
 from sam2lab.peers.video.contenders import Contenders
@@ -64,8 +65,8 @@ def video_bench(
     )
     with tempfile.TemporaryDirectory(prefix="sam2lab-frames-") as clip:
         count = max(frames, WARM + rounds) + 1
-        video = settings.data_folder() / "clips" if video is None else video
-        run.show(clip, write_to_and_fro(video, count, clip))
+        shown = shipped_videos()[0].frames if video is None else video
+        run.show(clip, write_to_and_fro(shown, count, clip))
         pairs = [part for part in wanted if part in PAIRS]
         model = None
         if pairs or MEMORY in wanted:
