@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,8 +140,14 @@ def test_one_picture_is_shown_again_and_again(tmp_path) -> None:
     assert [Image.open(file).size for file in sorted(tmp_path.iterdir())] == [(16, 16)] * 3
 
 
-def test_a_real_memory_grows_until_it_is_full(nano_bundle: Path) -> None:
-    table = time_frames({"nano": OnnxEngine(nano_bundle)}, clip(10))
+@pytest.fixture(scope="module")
+def nano(exported: Callable[..., Any]) -> Path:
+    """Nano for pictures of 64 x 96 pixels, with random weights."""
+    return exported("nano", (64, 96)).bundle.folder
+
+
+def test_a_real_memory_grows_until_it_is_full(nano: Path) -> None:
+    table = time_frames({"nano": OnnxEngine(nano)}, clip(10))
     by_run = table.set_index("run")
     assert (by_run.loc[2:, "condition_ms"] > 0).all()
     held = by_run["state_mb"]
@@ -148,8 +156,8 @@ def test_a_real_memory_grows_until_it_is_full(nano_bundle: Path) -> None:
     assert held[10] - held[9] < held[3] - held[2]
 
 
-def test_a_fresh_process_tells_what_it_holds_after_each_frame(nano_bundle: Path) -> None:
-    table = memory_over_frames({"nano": nano_bundle}, clip(3), frames=4)
+def test_a_fresh_process_tells_what_it_holds_after_each_frame(nano: Path) -> None:
+    table = memory_over_frames({"nano": nano}, clip(3), frames=4)
     assert list(table.columns) == MEMORY_COLUMNS
     assert list(table["run"]) == [0, 1, 2, 3]
     # In Linux's units: a page or two may come between the two readings.
