@@ -24,8 +24,9 @@ class Background:
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._finish: Callable[[], None] | None = None
+        self._send: Callable[[Callable[[], None]], object] | None = None
 
-    def start(self, work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+    def start(self, work: Callable[[], object], done: Callable[[Exception | None], None]) -> None:
         """Run `work` in a thread, then `done` with what it raised; earlier work is dropped."""
         outcome: list[Exception | None] = []
 
@@ -40,6 +41,11 @@ class Background:
         except RuntimeError:
             loop = None
         context = contextvars.copy_context()
+        if loop is None:
+            self._send = None
+        else:
+            here = loop
+            self._send = lambda do: here.call_soon_threadsafe(do, context=context)
 
         def run() -> None:
             try:
@@ -54,6 +60,14 @@ class Background:
         self._finish = finish
         self._thread = threading.Thread(target=run, name="sam2lab-clicker", daemon=True)
         self._thread.start()
+
+    def report(self, do: Callable[[], None]) -> None:
+        """Call this where the work was started, from the thread that works.
+
+        Where no loop runs there is nobody to see it, and it is not called.
+        """
+        if self._send is not None:
+            self._send(do)
 
     def drop(self) -> None:
         """Ignore the end of what runs; a thread cannot be stopped."""

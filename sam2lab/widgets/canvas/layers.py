@@ -108,7 +108,7 @@ class Layers:
         if self._stocked != (drawing.photo_key, resolution):
             self._stock.height = max(1, round(height * resolution))
             self._stock.width = max(1, round(width * resolution))
-            _put(self._stock, Painted(painting.photo(drawing.photo, whole).data, 0, 0))
+            put(self._stock, Painted(painting.photo(drawing.photo, whole).data, 0, 0))
             self._stocked = drawing.photo_key, resolution
         layer = self.canvas[PHOTO]
         layer.clear()
@@ -116,14 +116,14 @@ class Layers:
         corner = view.to_canvas(0, 0)
         layer.draw_image(self._stock, *corner, width * view.scale, height * view.scale)
         if view.scale > resolution and resolution < 1 and not drawing.is_moving:
-            _put(layer, painting.photo(drawing.photo, view))
+            put(layer, painting.photo(drawing.photo, view))
 
     def _draw_masks(self, layer: int, view: Viewport, masks: Masks) -> None:
         self.canvas[layer].clear()
         for packed, paint in masks:
             painted = painting.mask(packed, view, paint)
             if painted is not None:
-                _put(self.canvas[layer], painted)
+                put(self.canvas[layer], painted)
 
     def _on_client_ready(self) -> None:
         self._is_ready = True
@@ -152,7 +152,7 @@ def held(canvas: MultiCanvas) -> Iterator[None]:
         manager._caching = before
 
 
-def _put(layer: Canvas, painted: Painted) -> None:
+def put(layer: Canvas, painted: Painted) -> None:
     """Draw an encoded picture; ipycanvas' own `put_image_data` takes only arrays."""
     place = [painted.x, painted.y]
     if painted.scale != 1:

@@ -1,0 +1,223 @@
+"""Turns what a user does with a video into actions of the session, and shows the result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sam2lab.runtime.video.frames import VideoLike
+from sam2lab.widgets.base_controller import BaseController
+from sam2lab.widgets.canvas import overlay
+from sam2lab.widgets.canvas.marks import Mark
+from sam2lab.widgets.canvas.overlay import Difference
+from sam2lab.widgets.canvas.stage import Stage
+from sam2lab.widgets.following import Following
+from sam2lab.widgets.formats.annotated import Files
+from sam2lab.widgets.formats.table import video_formats
+from sam2lab.widgets.panels.display import DisplayPanel
+from sam2lab.widgets.panels.engine import EnginePanel
+from sam2lab.widgets.panels.object_list import ObjectList
+from sam2lab.widgets.panels.progress import Progress
+from sam2lab.widgets.panels.take_away import TakeAwayPanel
+from sam2lab.widgets.panels.timeline import TimelinePanel
+from sam2lab.widgets.panels.toolbar import ACTIONS, Action, Toolbar
+from sam2lab.widgets.panels.video import VideoPanel
+from sam2lab.widgets.session.followed import VideoAnswer
+from sam2lab.widgets.session.video_session import VideoSession
+from sam2lab.widgets.video_screen import VideoScreen
+from sam2lab.widgets.work import Work
+
+WELCOME = (
+    "Click on something, on any frame; then Follow. Right click, or Shift and click: not this. "
+    "Drag: a box around it. Or: arrow keys."
+)
+# The buttons of these are in the timeline.
+VIDEO_ACTIONS = (
+    Action("step-back", "", "", "", (",",)),
+    Action("step-on", "", "", "", (".",)),
+    Action("follow", "", "", "", ("f",)),
+)
+
+
+class VideoController(BaseController):
+    """Stands between the session and the `screen`, whose parts call its methods.
+
+    After it has shown everything, it calls `publish` with the answers on the current frame.
+    """
+
+    def __init__(
+        self,
+        session: VideoSession,
+        size: tuple[int, int],
+        publish: Callable[[Mapping[int, VideoAnswer]], None],
+    ) -> None:
+        super().__init__(session, (*ACTIONS, *VIDEO_ACTIONS))
+        self._session: VideoSession = session
+        self._publish = publish
+        self._home = threading.get_ident()
+        self._other: str | None = None
+        self._is_outdated = False
+        self._compared: tuple[tuple[object, ...], Difference | None] | None = None
+        self.work = Work(self.refresh, lambda words: self.screen.fail(words))
+        self.following = Following(session, self.refresh, lambda words: self.screen.fail(words))
+        self.screen: VideoScreen = VideoScreen(
+            stage=Stage(size, self),
+            toolbar=Toolbar(self.act, self.use_tool),
+            timeline=TimelinePanel(self, size[1]),
+            objects=ObjectList(self),
+            display=DisplayPanel(self.refresh, None),
+            engine=EnginePanel(session.engines, self.use_engine, self.compare),
+            video=VideoPanel(self.open),
+            take_away=TakeAwayPanel(self.export, video_formats()),
+            progress=Progress(self.stop),
+        )
+        self.listen()
+        session.subscribe(self._on_change)
+
+    def refresh(self) -> None:
+        """Show everything as it is now."""
+        session = self._session
+        if self._is_outdated:
+            self._is_outdated = False
+            self.screen.take_away.forget()
+        known = {}
+        if session.video is not None:
+            answers = {item.id: session.answer(item.id) for item in session.objects}
+            known = {key: answer for key, answer in answers.items() if answer is not None}
+        self.screen.show(
+            session, known, self.work.pending, self._other, self._difference(), self._progress()
+        )
+        self._publish(known)
+
+    def wait(self) -> None:
+        """Return when everything that was asked for is done."""
+        self.work.wait()
+        self.following.wait()
+        self.work.wait()
+
+    def preview(self, x: int, y: int) -> None:
+        """Nothing is previewed: each answer on another frame would have to encode it."""
+
+    def end_preview(self) -> None:
+        """Nothing is previewed."""
+
+    # The methods of `panels.timeline.TimelineActions`.
+
+    def go_to(self, frame: int) -> None:
+        self.following.is_watched = False
+        self._attempt(lambda: self._session.go_to(frame))
+
+    def follow(self, name: str) -> None:
+        arguments: dict[str, dict[str, object]] = {
+            "all": {},
+            "on": {"start": self._session.frame},
+            "back": {"start": self._session.frame, "reverse": True},
+        }
+        self.screen.say("")
+        self.following.start(**arguments[name])
+
+    # What the other panels and keys call.
+
+    def open(self, video: VideoLike, name: str | None = None) -> None:
+        """Open a video; `name` is for one that has no file name."""
+        self.screen.say(WELCOME)
+        self._attempt(lambda: self._session.open_video(video, name))
+
+    def use_engine(self, name: str) -> None:
+        """Let another engine answer."""
+        if self._other == name:
+            self._other = None
+        self._do(lambda: self._session.use_engine(name))
+
+    def compare(self, other: str | None) -> None:
+        """Show where another engine disagrees, None for none."""
+        self._other = other
+        self.refresh()
+
+    def export(self, format: str) -> None:
+        """Make the files of a take-away format and offer them."""
+        made: list[Files] = []
+
+        def offer() -> None:
+            if made:
+                stem = Path(self._session.video.name).stem if self._session.video else ""
+                self.screen.take_away.offer(made[0], stem)
+
+        self._do(lambda: made.append(self._session.export(format)), then=offer)
+
+    def stop(self) -> None:
+        """Stop what goes on; what was followed is kept."""
+        self.following.stop()
+        self.work.drop()
+        self.screen.say("Stopped. What was followed is kept.")
+        # The button that was pressed is gone.
+        self._take_keys()
+
+    def _further(self) -> dict[str, Callable[[], None]]:
+        return {
+            "step-back": lambda: self._step(-1),
+            "step-on": lambda: self._step(1),
+            "follow": lambda: self.follow("all"),
+        }
+
+    def _step(self, by: int) -> None:
+        clip = self._session.video
+        if clip is not None and 0 <= self._session.frame + by < clip.count:
+            self.go_to(self._session.frame + by)
+
+    def _do(
+        self,
+        action: Callable[[], None],
+        mark: Mark | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        self.screen.say("")
+        if self._session.video is None:
+            self.screen.fail("there is no video yet: choose one below")
+            return
+        # The user works on this frame now.
+        self.following.is_watched = False
+        self.work.do(action, mark, then)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except (ValueError, OSError) as error:
+            self.screen.fail(str(error))
+
+    def _progress(self) -> str | None:
+        session, clip = self._session, self._session.video
+        if self.following.is_running and clip is not None:
+            latest = self.following.latest
+            at = "" if latest is None else f": frame {latest + 1} of {clip.count}"
+            return f"{session.engine} follows{at} …"
+        return f"{session.engine} answers …" if self.work.count else None
+
+    def _difference(self) -> Difference | None:
+        """Compare two engines; what is not known yet is asked for, and shown later."""
+        session, other = self._session, self._other
+        if session.video is None or other is None or not session.active.has_prompts:
+            return None
+        answer = session.answer()
+        if answer is None:
+            return None
+        key = (other, session.engine, session.frame, session.active, answer.packed)
+        if self._compared is not None and self._compared[0] == key:
+            return self._compared[1]
+
+        def compare() -> None:
+            found = session.disagreement(other)
+            seen = None if found is None else overlay.difference(found, answer.mask)
+            self._compared = key, seen
+
+        if not self.work.count:
+            self.work.do(compare)
+        return None
+
+    def _on_change(self, changes: frozenset[str]) -> None:
+        if changes & {"video", "objects", "masks"}:
+            self._is_outdated = True
+        # What a thread of ours changes is shown when that tells.
+        if threading.get_ident() == self._home:
+            self.refresh()
