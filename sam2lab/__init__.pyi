@@ -13,3 +13,4 @@ from .runtime.store import EmbeddingStore as EmbeddingStore
 from .runtime.video.predictor import VideoPredictor as VideoPredictor
 from .runtime.video.stream import VideoStream as VideoStream
 from .widgets.clicker import Clicker as Clicker
+from .widgets.video_clicker import VideoClicker as VideoClicker

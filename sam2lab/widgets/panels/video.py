@@ -37,7 +37,7 @@ class VideoPanel:
                 description="Upload a video; files chosen:",
                 tooltip="A video on this computer, up to 100 MB; give the path of a larger one",
             ),
-            *("upload", "wide"),
+            *("upload", "upload-video", "wide"),
         )
         self._changes.report(self.path, self._open_path)
         self._changes.report(self.upload, self._open_uploads)
