@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -501,23 +500,6 @@ class TestRefusals:
             VideoPredictor(engine)
         with pytest.raises(ValueError, match="model is str"):
             VideoPredictor("nano")
-
-
-def test_chooses_candidates_by_upstreams_rule(engine: FakeVideoEngine) -> None:
-    """As `SAM2Base._use_multimask`, with labels that count a box as two points."""
-    for minimum, maximum, tracking in [(0, 1, True), (1, 1, True), (0, 1, False), (0, 2, False)]:
-        settings = replace(
-            engine.video,
-            multimask_min_pt_num=minimum,
-            multimask_max_pt_num=maximum,
-            multimask_output_for_tracking=tracking,
-        )
-        from sam2lab.runtime.video.tracker import Tracker
-
-        wants = Tracker(engine, settings, 0)._wants_candidates
-        assert wants(np.float32([[1]]), True)
-        assert wants(np.float32([[2, 3]]), True) == (maximum == 2)
-        assert wants(np.float32([[-1]]), False) == (tracking and minimum == 0)
 
 
 def test_is_offered_by_the_package() -> None:
