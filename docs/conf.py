@@ -37,7 +37,8 @@ root_doc = "README"
 include_patterns = [
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md"),
     *("notebooks/*.ipynb", "notebooks/README.md"),
-    *("data/README.md", "data/photos/README.md", "models/README.md", "models/nano/README.md"),
+    *("data/README.md", "data/photos/README.md", "data/clips/README.md"),
+    *("models/README.md", "models/nano/README.md"),
 ]
 # Where each page's list of contents would be no use on a code host, the site adds it.
 CONTENTS = {
@@ -58,11 +59,20 @@ CONTENTS = {
     "docs/reference/README": [
         f"docs/reference/{page}"
         for page in (
-            *("segmenting", "clicker", "engines", "export", "quantize", "measure", "plots"),
+            *(
+                "segmenting",
+                "following",
+                "clicker",
+                "engines",
+                "export",
+                "quantize",
+                "measure",
+                "plots",
+            ),
             *("scenes", "train", "remote", "peers"),
         )
     ],
-    "data/README": ["data/photos/README"],
+    "data/README": ["data/photos/README", "data/clips/README"],
     "models/README": ["models/nano/README"],
 }
 
