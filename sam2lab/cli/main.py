@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from sam2lab._version import __version__
-from sam2lab.cli import accuracy, export, fetch, info, peers, track, tracking, train, video_bench
+from sam2lab.cli import (
+    accuracy,
+    export,
+    fetch,
+    info,
+    peers,
+    track,
+    tracking,
+    train,
+    train_memory,
+    video_bench,
+)
 from sam2lab.runtime.bundle import BundleError
 from sam2lab.runtime.requirements import MissingExtra
 
@@ -26,6 +37,7 @@ COMMANDS: dict[str, Any] = {
     "peers": peers,
     "video-bench": video_bench,
     "train": train,
+    "train-memory": train_memory,
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 

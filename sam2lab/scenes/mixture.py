@@ -100,20 +100,25 @@ class Mixture:
             if objects and rng.random() < 0.2:
                 objects.append(objects[-1])
                 continue
-            make = _choice(
-                rng,
-                [
-                    (INSTANCE if len(self._annotated) else 0, self._instance),
-                    (PICTURE if len(self._pictures) else 0, self._picture),
-                    (SHAPE, self._shape),
-                ],
-            )
-            cutout = make(rng, size)
+            cutout = self.cutout(rng, size)
             if cutout is not None:
                 objects.append(cutout)
-        return cutouts.compose(rng, size, self._ground(rng, size), objects)
+        return cutouts.compose(rng, size, self.ground(rng, size), objects)
 
-    def _ground(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+    def cutout(self, rng: np.random.Generator, size: tuple[int, int]) -> RGBA | None:
+        """Draw something to paste; None where the photo that was drawn has nothing large enough."""
+        make = _choice(
+            rng,
+            [
+                (INSTANCE if len(self._annotated) else 0, self._instance),
+                (PICTURE if len(self._pictures) else 0, self._picture),
+                (SHAPE, self._shape),
+            ],
+        )
+        return make(rng, size)
+
+    def ground(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+        """Draw something to paste on: a part of a photo, or a surface."""
         if len(self._photos) and rng.random() < 0.75:
             return augment.part(rng, self._photos.draw(rng).scene(), size)
         return Scene(textures.draw(rng, size), np.zeros((0, *size), bool))

@@ -1,5 +1,9 @@
 """What `from sam2lab.train import …` offers."""
 
+from .memory import MEMORY_FULL as MEMORY_FULL
+from .memory import MEMORY_TOY as MEMORY_TOY
+from .memory import MemoryTrainer as MemoryTrainer
+from .memory import examine as examine
 from .saving import save_model as save_model
 from .schedule import FULL as FULL
 from .schedule import TOY as TOY

@@ -1,0 +1,462 @@
+"""`MemoryTrainer` teaches a model to follow objects, without changing its answers on images.
+
+The image encoder and everything that makes masks are frozen. What learns is the attention over
+memories, the memory encoder, the object pointers and the head that says whether the object is
+there. Three starting values make that possible within minutes on a CPU; from sam2's own, the model
+marks every object it sees, and stays there for hundreds of steps:
+
+- The cross-attention begins by looking at its own place: queries and keys have equal biases, which
+  the rotary position turns, so that they agree most where they are.
+- The last normalisation begins with the mean and spread of the encoder's own features in each
+  channel, which is what the frozen decoder knows.
+- The fuser of the memory encoder begins with a scale at which its layers matter.
+
+Clips begin as stills and get faster, because a still teaches to look at the same place.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm.auto import tqdm
+
+from sam2lab.reference import zoo
+from sam2lab.runtime.files import replacing
+from sam2lab.scenes.moving import Clip, MovingScenes
+from sam2lab.train.losses import mask_iou, mask_loss
+
+CHECKPOINT, MEMORY_LOG = "memory.pt", "memory_log.csv"
+# What learns, by the beginning of its name.
+PARTS = (
+    "memory_attention",
+    "memory_encoder",
+    "maskmem_tpos_enc",
+    "obj_ptr_proj",
+    "obj_ptr_tpos_proj",
+    "no_obj_ptr",
+    "no_obj_embed_spatial",
+    "mask_downsample",
+    "sam_mask_decoder.pred_obj_score_head",
+)
+# The ways to say in the first frame what to follow.
+FIRST = ("mask", "box", "click")
+
+_LOOK_NEAR, _LOOK_NEAR_PAIRS = 4.0, 8
+_FUSER_SCALE = 0.1
+_ABSENT_LOGIT = -1024.0
+_SCORE_WEIGHT = 0.5
+_SAVE_EVERY_S, _LOG_EVERY = 180.0, 25
+
+
+class MemoryPhase(NamedTuple):
+    """Steps that are alike: `batch` clips of `frames` frames, `side` pixels square.
+
+    `pace` is that of the clips at the end of the phase; the one before it ended where it begins.
+    Each step draws from the first `clips` clips, because drawing one costs as much as a step.
+    """
+
+    side: int
+    frames: int
+    batch: int
+    steps: int
+    pace: float
+    clips: int = 480
+
+    @property
+    def cost(self) -> float:
+        """The cost of all steps: the pixels of their frames."""
+        return float(self.side**2 * self.frames * self.batch * self.steps)
+
+
+MEMORY_TOY = (MemoryPhase(64, 3, 4, 40, 0.3, clips=24),)
+MEMORY_FULL = (
+    MemoryPhase(128, 3, 8, 400, 0.3),
+    MemoryPhase(256, 4, 4, 250, 0.4),
+    MemoryPhase(256, 8, 2, 100, 0.5),
+)
+
+
+@dataclass(eq=False)
+class MemoryTrainer:
+    """One run: the model whose memory learns, and its step; resumable at any step."""
+
+    model: zoo.ZooModel
+    scenes: MovingScenes
+    phases: Sequence[MemoryPhase] = MEMORY_FULL
+    folder: Path | None = None
+    rate: float = 5e-4
+    step: int = field(default=0, init=False)
+    log: list[dict[str, float]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._clips: dict[tuple[object, ...], Clip] = {}
+        module = self.model.module
+        # As SAM2VideoPredictor is built.
+        module.binarize_mask_from_pts_for_mem_enc = True
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(name.startswith(PARTS))
+        self._learning = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        self._optimizer = torch.optim.AdamW(
+            self._learning.values(), lr=self.rate, weight_decay=0.01, betas=(0.9, 0.98)
+        )
+        if self.folder is not None and (self.folder / CHECKPOINT).is_file():
+            self._load(self.folder / CHECKPOINT)
+        else:
+            begin(self.model, self.scenes)
+
+    @property
+    def steps(self) -> int:
+        """The steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def run(self) -> zoo.ZooModel:
+        """Train from the current step to the end; Ctrl-C saves and stops."""
+        saved, recent = time.monotonic(), []
+        bar = tqdm(total=self.steps, initial=self.step, desc="train memory", unit="step")
+        try:
+            while self.step < self.steps:
+                began = time.perf_counter()
+                row = self._update()
+                recent.append(row | {"seconds": time.perf_counter() - began})
+                bar.update()
+                if self.step % _LOG_EVERY == 0 or self.step == self.steps:
+                    mean = {k: float(np.mean([each[k] for each in recent])) for k in recent[0]}
+                    self.log.append(mean | {"step": self.step})
+                    bar.set_postfix(loss=f"{mean['loss']:.2f}", j=f"{mean['j']:.2f}")
+                    recent.clear()
+                if time.monotonic() - saved > _SAVE_EVERY_S:
+                    self.save()
+                    saved = time.monotonic()
+        finally:
+            bar.close()
+            self.save()
+        return self.model
+
+    def save(self) -> None:
+        """Write the checkpoint and the log, each beside its place first."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "begun_with": self._begun_with(),
+            "step": self.step,
+            "weights": {name: value.detach() for name, value in self._learning.items()},
+            "optimizer": self._optimizer.state_dict(),
+            "log": self.log,
+        }
+        with replacing(self.folder / CHECKPOINT) as beside:
+            torch.save(state, beside)
+        if self.log:
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(self.log[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.log)
+            with replacing(self.folder / MEMORY_LOG) as beside:
+                beside.write_text(text.getvalue())
+
+    def _begun_with(self) -> str:
+        """What a run must have in common with the run that it resumes."""
+        return json.dumps(
+            [self.scenes.contents, self.rate, asdict(self.model.info), self.phases[0].steps]
+        )
+
+    def _load(self, file: Path) -> None:
+        state: dict[str, Any] = torch.load(file, weights_only=True)
+        if state["begun_with"] != self._begun_with():
+            raise ValueError(
+                f"folder is {str(self.folder)!r}, where a run was begun with "
+                f"{state['begun_with']}; this one has {self._begun_with()}. Begin with the same to "
+                "go on, or give another folder to begin anew"
+            )
+        with torch.no_grad():
+            for name, value in self._learning.items():
+                value.copy_(state["weights"][name])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.step, self.log = state["step"], state["log"]
+
+    def _update(self) -> dict[str, float]:
+        phase, pace, share = self._place()
+        rng = np.random.default_rng([self.step, 1])
+        images, masks = self._batch(rng, phase, pace)
+        tracker = Tracker(self.model, phase.side)
+        first = FIRST[self.step % len(FIRST)]
+        logits, scores = tracker.follow(images, masks, first, rng, teach=True)
+        targets = functional.avg_pool2d(masks.float(), 4)
+        there = masks.flatten(2).any(2).float()
+        seen = there[:, 1:]
+        losses = mask_loss(logits[:, 1:], targets[:, 1:])
+        loss = (losses * seen).sum() / seen.sum().clamp(min=1)
+        loss = loss + _SCORE_WEIGHT * _balanced(scores[:, 1:], seen)
+        rate = self.rate * min(1.0, (self.step + 1) / 50) * (1 + math.cos(math.pi * share)) / 2
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._learning.values(), 1.0)
+        self._optimizer.step()
+        self.step += 1
+        j = mask_iou(logits[:, 1:], targets[:, 1:])
+        right = ((scores[:, 1:] > 0) == (seen > 0)).float()
+        return {
+            "side": phase.side,
+            "frames": phase.frames,
+            "pace": pace,
+            "loss": float(loss.detach()),
+            "j": float((j * seen).sum() / seen.sum().clamp(min=1)),
+            "presence": float(right.mean()),
+            "absent": float(1 - seen.mean()),
+            "rate": rate,
+        }
+
+    def _place(self) -> tuple[MemoryPhase, float, float]:
+        """The current phase, the pace of its clips now, and the share of all cost that is done."""
+        first, done, pace = 0, 0.0, 0.0
+        total = sum(phase.cost for phase in self.phases)
+        for phase in self.phases:
+            into = (self.step - first) / phase.steps
+            if into < 1:
+                # In tenths, so that clips can be drawn once and used again.
+                here = round(pace + (phase.pace - pace) * min(1.0, 1.25 * into), 1)
+                return phase, here, (done + phase.cost * into) / total
+            first, done, pace = first + phase.steps, done + phase.cost, phase.pace
+        raise ValueError(f"step is {self.step}, but the run ends at {first}")
+
+    def _batch(
+        self, rng: np.random.Generator, phase: MemoryPhase, pace: float
+    ) -> tuple[Tensor, Tensor]:
+        drawn = []
+        for index in rng.integers(0, phase.clips, phase.batch).tolist():
+            key = (index, phase.frames, phase.side, pace)
+            if key not in self._clips:
+                # Those of another pace or phase are not used again.
+                self._clips = {k: clip for k, clip in self._clips.items() if k[1:] == key[1:]}
+                self._clips[key] = self.scenes.clip(*key)
+            drawn.append(self._clips[key])
+        images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
+        for axis in (2, 3):
+            if rng.random() < 0.5:
+                images, masks = images.flip(axis), masks.flip(axis)
+        return images, masks
+
+
+class Tracker:
+    """Follows one object in each of B clips by sam2's own modules, with gradients."""
+
+    def __init__(self, model: zoo.ZooModel, side: int) -> None:
+        resized = zoo.resize(model, (side, side))
+        self.module = resized.module
+        self.side = side
+        self._mean, self._std = (
+            torch.tensor(each).view(3, 1, 1) for each in (model.info.mean, model.info.std)
+        )
+
+    def follow(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        first: str,
+        rng: np.random.Generator,
+        teach: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, T, side/4, side/4) and object scores (B, T) of clips.
+
+        images (B, T, side, side, 3) uint8, masks (B, T, side, side); `first` is one of FIRST.
+        With `teach`, memories say truly whether the object is there.
+        """
+        module, frames = self.module, images.shape[1]
+        outputs: dict[str, dict[int, dict[str, Any]]] = {
+            "cond_frame_outputs": {},
+            "non_cond_frame_outputs": {},
+        }
+        logits, scores = [], []
+        there = masks.flatten(2).any(2).float()
+        for frame, (feats, places, sizes) in enumerate(self._features(images)):
+            if frame == 0:
+                embed = self._plain(feats, sizes)
+                prompt = _clicks(masks[:, 0], rng) if first == "click" else _boxes(masks[:, 0])
+            else:
+                embed = module._prepare_memory_conditioned_features(
+                    frame, False, feats[-1:], places[-1:], sizes[-1:], outputs, frames
+                )
+                prompt = None
+            low, token, score = self._decode(embed, feats, sizes, prompt, many=first == "click")
+            is_there = there[:, frame, None] if teach or frame == 0 else (score > 0).float()
+            logits.append(low[:, 0])
+            scores.append(score[:, 0])
+            pointer = is_there * module.obj_ptr_proj(token) + (1 - is_there) * module.no_obj_ptr
+            if frame == 0 and first == "mask":
+                seen = masks[:, 0, None].float() * 20 - 10
+            else:
+                shown = torch.where(is_there[:, :, None, None] > 0, low, _ABSENT_LOGIT)
+                seen = functional.interpolate(shown, (self.side, self.side), mode="bilinear")
+            memory, place = module._encode_new_memory(
+                feats, sizes, seen, is_there * 20 - 10, frame == 0
+            )
+            kind = "cond_frame_outputs" if frame == 0 else "non_cond_frame_outputs"
+            outputs[kind][frame] = {
+                "maskmem_features": memory,
+                "maskmem_pos_enc": place,
+                "obj_ptr": pointer,
+            }
+        return torch.stack(logits, 1), torch.stack(scores, 1)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def reprompt(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Logits of the image model alone, asked in each frame with the box of its last mask."""
+        last, logits = masks[:, 0], []
+        for feats, _, sizes in self._features(images):
+            embed = self._plain(feats, sizes)
+            low, _, _ = self._decode(embed, feats, sizes, _boxes(last), many=False)
+            logits.append(low[:, 0])
+            found = functional.interpolate(low, (self.side, self.side), mode="bilinear")[:, 0] > 0
+            last = torch.where(found.flatten(1).any(1)[:, None, None], found, last)
+        return torch.stack(logits, 1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Image embeddings (B * T, h * w, C) as the decoder gets them without any memory."""
+        return torch.cat(
+            [feats[-1] + self.module.no_mem_embed for feats, _, _ in self._features(images)], 1
+        ).transpose(0, 1)
+
+    def _features(self, images: Tensor) -> Iterator[tuple[list[Tensor], list[Tensor], list[Any]]]:
+        module, (batch, frames) = self.module, images.shape[:2]
+        pixels = images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+        with torch.no_grad():
+            found = module.forward_image((pixels - self._mean) / self._std)
+        for frame in range(frames):
+            one = {
+                key: [maps.view(batch, frames, *maps.shape[1:])[:, frame] for maps in found[key]]
+                for key in ("backbone_fpn", "vision_pos_enc")
+            }
+            _, feats, places, sizes = module._prepare_backbone_features(one)
+            yield feats, places, sizes
+
+    def _plain(self, feats: list[Tensor], sizes: list[Any]) -> Tensor:
+        embed = feats[-1] + self.module.no_mem_embed
+        return embed.permute(1, 2, 0).view(embed.shape[1], -1, *sizes[-1])
+
+    def _decode(
+        self,
+        embed: Tensor,
+        feats: list[Tensor],
+        sizes: list[Any],
+        prompt: tuple[Tensor, Tensor] | None,
+        many: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A mask (B, 1, h, w), its token (B, C) and the object score (B, 1)."""
+        module, batch = self.module, len(embed)
+        high = [
+            maps.permute(1, 2, 0).view(batch, -1, *size)
+            for maps, size in zip(feats[:-1], sizes[:-1], strict=True)
+        ]
+        many = many and prompt is not None
+        if prompt is None:
+            prompt = torch.zeros(batch, 1, 2), -torch.ones(batch, 1, dtype=torch.int32)
+        sparse, dense = module.sam_prompt_encoder(points=prompt, boxes=None, masks=None)
+        place = module.sam_prompt_encoder.get_dense_pe()
+        masks, ious, tokens, score = module.sam_mask_decoder.predict_masks(
+            embed, place, sparse, dense, False, high
+        )
+        best = 1 + ious[:, 1:].argmax(1) if many else torch.zeros(batch, dtype=torch.long)
+        rows = torch.arange(batch)
+        return masks[rows, best][:, None], tokens[rows, best], score
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def begin(model: zoo.ZooModel, scenes: MovingScenes) -> None:
+    """Give a memory that was never trained the starting values of the module's docstring."""
+    module = model.module
+    for layer in module.memory_encoder.fuser.layers:
+        layer.gamma.fill_(_FUSER_SCALE)
+    for layer in module.memory_attention.layers:
+        attention = layer.cross_attn_image
+        half = attention.internal_dim // 4
+        pairs = [*range(_LOOK_NEAR_PAIRS), *range(half, half + _LOOK_NEAR_PAIRS)]
+        for projection in (attention.q_proj, attention.k_proj):
+            projection.bias[[2 * pair for pair in pairs]] = _LOOK_NEAR
+    clips = [scenes.clip(10**6 + index, 2, 128, 0.5) for index in range(24)]
+    wanted = Tracker(model, 128).features(torch.from_numpy(np.stack([c.images for c in clips])))
+    rows = wanted.flatten(0, 1)
+    plain = functional.layer_norm(rows - module.no_mem_embed[0], rows.shape[-1:])
+    norm = module.memory_attention.norm
+    covariance = ((plain - plain.mean(0)) * (rows - rows.mean(0))).mean(0)
+    norm.weight.copy_(covariance / plain.var(0))
+    norm.bias.copy_(rows.mean(0) - norm.weight * plain.mean(0))
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def examine(
+    model: zoo.ZooModel, scenes: MovingScenes, side: int, frames: int, clips: int = 48
+) -> dict[str, list[float]]:
+    """Mean J of each frame of unseen clips, for each way to begin and two baselines.
+
+    A frame whose object is not there counts 1 where no mask is shown, else 0. `presence` is the
+    share of clips whose frame is rightly called with or without its object.
+    """
+    tracker = Tracker(model, side)
+    found: dict[str, list[Tensor]] = {}
+    for start in range(0, clips, 8):
+        drawn = [scenes.clip(i, frames, side, 0.4) for i in range(start, min(start + 8, clips))]
+        images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
+        there = masks.flatten(2).any(2)
+        for first in FIRST:
+            logits, scores = tracker.follow(images, masks, first, np.random.default_rng(start))
+            found.setdefault(first, []).append(_j(logits, masks, scores))
+            right = ((scores > 0) == there).float()
+            found.setdefault(f"presence, {first}", []).append(right)
+        still = masks[:, :1].float().expand(-1, frames, -1, -1) * 20 - 10
+        found.setdefault("first mask held still", []).append(_j(still, masks))
+        found.setdefault("re-prompted by its last box", []).append(
+            _j(tracker.reprompt(images, masks), masks)
+        )
+    return {name: torch.cat(rows).mean(0).tolist() for name, rows in found.items()}
+
+
+def _j(logits: Tensor, masks: Tensor, scores: Tensor | None = None) -> Tensor:
+    shown = functional.interpolate(logits, masks.shape[-2:], mode="bilinear") > 0
+    if scores is not None:
+        shown &= (scores > 0)[:, :, None, None]
+    both = (shown & masks).flatten(2).sum(2)
+    either = (shown | masks).flatten(2).sum(2)
+    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
+
+
+def _balanced(scores: Tensor, there: Tensor) -> Tensor:
+    """Cross-entropy with half of its weight on frames without the object, which are rare."""
+    losses = functional.binary_cross_entropy_with_logits(scores, there, reduction="none")
+    halves = [(losses * w).sum() / w.sum().clamp(min=1) for w in (there, 1 - there)]
+    return (halves[0] + halves[1]) / 2
+
+
+def _boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
+    corners = []
+    for mask in masks:
+        rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
+        corners.append([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
+    labels = torch.tensor([[2, 3]] * len(masks), dtype=torch.int32)
+    return torch.tensor(corners).float(), labels
+
+
+def _clicks(masks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A click on the inner half of each object."""
+    from scipy.ndimage import distance_transform_edt
+
+    places = []
+    for mask in masks.numpy():
+        depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+        rows, columns = np.nonzero(depth >= depth.max() / 2)
+        chosen = rng.integers(len(rows))
+        places.append([[columns[chosen] + 0.5, rows[chosen] + 0.5]])
+    return torch.tensor(places, dtype=torch.float32), torch.ones(len(masks), 1, dtype=torch.int32)
