@@ -5,7 +5,8 @@ prompt, on the first frame), `phase`, the parts `PARTS_MS` (see `timed_engine.sp
 `total_ms`, `cpu_ms` (of all threads of this process), `rss_mb` (what this process holds after the
 frame, whatever else is in it) and `state_mb` (what the video's state holds of that, without
 features). `phase` is "first" for the prompt and for the frame that carries it, "filling" while
-each frame has more memories than the one before, and "steady" after that.
+each frame has more memories than the one before, and "steady" after that, although pointers, of
+which there are few bytes, go on growing to the sixteenth.
 """
 
 from __future__ import annotations

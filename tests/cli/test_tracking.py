@@ -69,6 +69,16 @@ def test_a_split_without_baselines(folder: Path, capsys: pytest.CaptureFixture[s
     assert [row[:4] for row in rows] == [["mask", "memory", "1", "2"]]
 
 
+def test_without_a_folder_the_clip_that_ships_is_followed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.rename(folder.with_name("clips"))
+    monkeypatch.setattr("sam2lab.settings.data_folder", lambda: folder.parent)
+    assert main(["tracking", "--no-baselines"]) == 0
+    _, _, *rows = cells(capsys.readouterr().out)
+    assert [row[:4] for row in rows] == [["mask", "memory", "2", "4"]]
+
+
 # The command line prints warnings, which are errors elsewhere.
 @pytest.mark.filterwarnings("default:the memory of engines")
 def test_a_memory_that_was_never_trained_is_told(

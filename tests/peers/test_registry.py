@@ -47,7 +47,7 @@ def test_its_attribute_can_is_in_the_table_of_capabilities(
     monkeypatch.setitem(PEERS, "toy", PeerRow(Toy, "toy", can=Toy.can))
     table = capabilities(finished).set_index("capability")
     assert table.loc["telepathy", ["sam2lab", "toy"]].tolist() == ["no", "yes"]
-    assert table.loc["video", "source"] == "sam2lab: the image model only; toy: in its dreams"
+    assert table.loc["video", "source"] == "sam2lab: VideoPredictor; toy: in its dreams"
 
 
 def test_a_second_one_of_a_name_is_refused() -> None:

@@ -81,6 +81,11 @@ def test_one_that_failed_has_no_ratio_but_a_reason() -> None:
     assert (figure["is_met"], figure["note"]) == (False, f"{parts.COMPILED}: no compiler")
 
 
+def test_a_nano_without_a_memory_says_so() -> None:
+    (figure,) = only(NANO, [{"contender": NANO, "error": "lacks the memory"}])
+    assert (np.isnan(figure["value"]), figure["note"]) == (True, f"{NANO}: lacks the memory")
+
+
 def test_frames_a_second_are_those_of_the_median_frame() -> None:
     lines = [{"run": i, "times": {NANO: 100.0}} for i in range(8)]
     (figure,) = only(NANO, lines)

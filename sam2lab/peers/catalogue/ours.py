@@ -23,7 +23,7 @@ class Ours:
         "other input sizes than 1024 x 1024": "yes: input_size",
         "photos that are not squashed to a square": "yes: input_size=(720, 1280)",
         "an 8-bit export of SAM 2": "yes: precision='w8a8', calibrated",
-        "video": "no: the image model only",
+        "video": "yes: VideoPredictor",
     }
     # Further arguments of `open_segmenter`, beside the folder.
     options: ClassVar[dict[str, Any]] = {}

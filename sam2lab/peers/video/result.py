@@ -24,6 +24,7 @@ FORMAT, VERSION = "sam2lab-video-bench", 1
 COLUMNS = ["part", "what", "value", "low", "high", "goal", "is_met", "note"]
 
 Figure = dict[str, Any]
+NOTHING = Interval(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,15 +106,16 @@ def _times(lines: Sequence[Line]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["series", "run", "phase", "total_ms"])
 
 
+def _errors(lines: Sequence[Line]) -> list[str]:
+    return [f"{line['contender']}: {line['error']}" for line in lines if "error" in line]
+
+
 def _ratio(pair: Pair, lines: Sequence[Line]) -> Figure:
     over = pair.against if pair.times == 1 else f"{pair.times} x {pair.against}"
     what = f"{pair.what}: {pair.who} / {over}"
-    errors = [f"{line['contender']}: {line['error']}" for line in lines if "error" in line]
-    table = _times(lines)
-    # Rounds from which both came back.
-    both = {pair.who, pair.against}
-    if errors or set(table["series"]) != both:
-        return _figure(what, Interval(np.nan, np.nan, np.nan), f"≤ {pair.goal}", False, *errors)
+    table, errors = _times(lines), _errors(lines)
+    if errors or set(table["series"]) != {pair.who, pair.against}:
+        return _figure(what, NOTHING, f"≤ {pair.goal}", False, *errors)
     found = latency_summaries.latency_ratios(table, pair.against).iloc[0]
     ends = (found["ratio"], found["ratio_low"], found["ratio_high"])
     value = Interval(*(float(end) / pair.times for end in ends))
@@ -124,14 +126,14 @@ def _ratio(pair: Pair, lines: Sequence[Line]) -> Figure:
 
 
 def _frames_a_second(lines: Sequence[Line]) -> Figure:
-    times = _times(lines)["total_ms"].to_numpy()
+    what, goal = "frames a second: nano, one object", parts.FRAMES_A_SECOND
+    times, errors = _times(lines)["total_ms"].to_numpy(), _errors(lines)
+    if errors or not len(times):
+        return _figure(what, NOTHING, f"≥ {goal}", False, *errors)
     median = statistics.median_interval(times)
     value = Interval(*(1000 / end for end in (median.value, median.high, median.low)))
-    goal = parts.FRAMES_A_SECOND
     note = f"{median.value:,.0f} ms; {len(times)} frames"
-    return _figure(
-        "frames a second: nano, one object", value, f"≥ {goal}", value.value >= goal, note
-    )
+    return _figure(what, value, f"≥ {goal}", value.value >= goal, note)
 
 
 def _memory(lines: Sequence[Line]) -> list[Figure]:
