@@ -370,11 +370,17 @@ class TestState:
         assert len(engine.encoded) == encoded
         np.testing.assert_array_equal(masks[11], predictor.frame_masks(state, 11)[:1])
 
-    def test_features_are_kept_within_bounds(
-        self, predictor: VideoPredictor, state: VideoState
+    def test_features_of_few_frames_are_kept(
+        self, predictor: VideoPredictor, state: VideoState, engine: FakeVideoEngine
     ) -> None:
-        info = state.features.info()
-        assert info.max_bytes == 64 * 2**20
+        frame = engine.encode(np.zeros((1, 3, 64, 64), np.float32)).nbytes
+        state.features.max_bytes = 2 * frame
+        for frame_idx in (0, 1, 0, 1):
+            click(predictor, state, frame_idx, 0)
+        assert len(engine.encoded) == 1 + 2
+        for frame_idx in (2, 0):
+            click(predictor, state, frame_idx, 0)
+        assert len(engine.encoded) == 1 + 4
 
     def test_a_window_changes_no_bit_and_stays_flat(self, predictor: VideoPredictor) -> None:
         frames = clip(40)
