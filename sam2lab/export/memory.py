@@ -8,7 +8,6 @@ It computes what upstream's layers do, with less work and less memory moved:
   through. Where memories are narrower than a frame, the weights sum the memories themselves, D
   wide, and the projection is applied to the few sums.
 - Positions are added to the memories once for all layers, and all layers share one table of turns.
-- Keys are made with channels first, which is how a product with queries wants them.
 - Scores are computed in bands of queries, so that a band stays in the processor's cache.
 """
 
@@ -69,7 +68,7 @@ class MemoryAttention(nn.Module):
         narrow = self.memory_width
         x = image_embed.flatten(2).transpose(1, 2) + self.start()
         age = F.embedding(memory_age, self.ages).unsqueeze(2)
-        keys = Regroup.apply(memory + (self.places() + age), (0, -1, narrow))
+        keys = memory + (self.places() + age)
         # A pointer is as wide as several memories, and becomes as many.
         pointers = Regroup.apply(object_pointers, (0, -1, self.width // narrow, narrow))
         pointer_keys = pointers + self.time(pointer_time).unsqueeze(2)
@@ -77,7 +76,6 @@ class MemoryAttention(nn.Module):
         values = torch.cat(
             [Regroup.apply(each, (0, -1, narrow)) for each in (memory, object_pointers)], dim=1
         )
-        keys, pointer_keys = keys.transpose(1, 2), pointer_keys.transpose(1, 2)
         for layer in self.layers:
             x = layer(x, keys, pointer_keys, values, self.turn)
         return self.norm(x).transpose(1, 2).reshape(-1, self.width, *self.grid)
@@ -107,7 +105,7 @@ class PointerTime(nn.Module):
 class MemoryLayer(nn.Module):
     """A frame's tokens (1 or L, h * w, C) attend to themselves, then to memories → (L, h * w, C).
 
-    `keys` (L, D, M * h * w) and `pointer_keys` (L, D, K) have their positions, `values`
+    `keys` (L, M, h * w, D) and `pointer_keys` (L, K, D) have their positions, `values`
     (L, M * h * w + K, D) have none.
     """
 
@@ -122,7 +120,7 @@ class MemoryLayer(nn.Module):
         self.own_values = Linear(*_in_one(own))
         self.own_bands = bands(self.tokens, 4 * self.tokens**2, SCORE_BYTES)
         self.queries = Halves(cross.q_proj, cross.internal_dim**-0.5)
-        self.keys = HalvesOfColumns(cross.k_proj)
+        self.keys = Halves(cross.k_proj)
         self.values = Linear(*_in_one(cross))
         self.bands = bands(self.tokens, 4 * self.tokens**2 * USUAL_MEMORIES, SCORE_BYTES)
         self.linear1 = _rows(layer.linear1)
@@ -152,10 +150,9 @@ class MemoryLayer(nn.Module):
 
     def turned_keys(self, keys: Tensor, pointer_keys: Tensor, turn: Turn) -> Tensor:
         """Memories turned by their places, and pointers, which have none: (L, C, M * h * w + K)."""
-        sizes = (0, self.width // 2, -1, self.tokens)
-        halves = turn.channels_first(*(Regroup.apply(half, sizes) for half in self.keys(keys)))
-        turned = Regroup.apply(torch.cat(halves, dim=1), (0, self.width, -1))
-        return torch.cat([turned, torch.cat(self.keys(pointer_keys), dim=1)], dim=2)
+        turned = Regroup.apply(turn(*self.keys(keys)), (0, -1, self.width))
+        pointers = torch.cat(self.keys(pointer_keys), dim=-1)
+        return torch.cat([turned, pointers], dim=1).transpose(1, 2)
 
 
 class Halves(nn.Module):
@@ -169,19 +166,6 @@ class Halves(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.even(x), self.odd(x)
-
-
-class HalvesOfColumns(nn.Module):
-    """The same on columns (L, C, N), with channels first in the results too."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        weight, bias = linear.weight.detach(), linear.bias.detach().unsqueeze(1)
-        self.even, self.odd = nn.Buffer(weight[0::2]), nn.Buffer(weight[1::2])
-        self.even_bias, self.odd_bias = nn.Buffer(bias[0::2]), nn.Buffer(bias[1::2])
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.even @ x + self.even_bias, self.odd @ x + self.odd_bias
 
 
 def _positions(encoding: nn.Module, channels: int, grid: Size) -> Tensor:

@@ -24,7 +24,7 @@ class Grid(nn.Module):
     opens the graph. One of the two is 0, so the sum is exact.
     """
 
-    def __init__(self, table: Tensor, grid: Size, channels_first: bool = False) -> None:
+    def __init__(self, table: Tensor, grid: Size) -> None:
         super().__init__()
         table = table.detach().reshape(*grid, -1)
         columns, rows = table[:1], table[:, :1]
@@ -33,9 +33,6 @@ class Grid(nn.Module):
         if not torch.equal(rows + columns, table):
             raise ValueError("table has a channel that depends on both the row and the column")
         self.shape = (grid[0] * grid[1], table.shape[2])
-        if channels_first:
-            rows, columns = rows.permute(2, 0, 1), columns.permute(2, 0, 1)
-            self.shape = self.shape[::-1]
         self.rows, self.columns = nn.Buffer(rows.contiguous()), nn.Buffer(columns.contiguous())
 
     def forward(self) -> Tensor:
@@ -55,27 +52,14 @@ class _Sum(torch.autograd.Function):
 
 
 class Turn(nn.Module):
-    """Turns the even and odd channels of tokens (…, h * w, C/2) by their places → (…, h * w, C).
-
-    With `channels_first` the tokens are (…, C/2, h * w), which come back as two tensors.
-    """
+    """Turns the even and the odd channels of tokens, both (…, h * w, C/2) → (…, h * w, C)."""
 
     def __init__(self, attn: RoPEAttention, grid: Size) -> None:
         super().__init__()
         # Upstream's own function of its settings: the numbers are the same to the last bit.
         turns = attn.compute_cis(end_x=grid[1], end_y=grid[0])
         self.cos, self.sin = Grid(turns.real, grid), Grid(turns.imag, grid)
-        self.cos_first = Grid(turns.real, grid, channels_first=True)
-        self.sin_first = Grid(turns.imag, grid, channels_first=True)
 
     def forward(self, even: Tensor, odd: Tensor) -> Tensor:
-        return torch.cat(_turned(even, odd, self.cos(), self.sin()), dim=-1)
-
-    def channels_first(self, even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for (L, C/2, M, h * w)."""
-        cos, sin = self.cos_first().unsqueeze(1), self.sin_first().unsqueeze(1)
-        return _turned(even, odd, cos, sin)
-
-
-def _turned(even: Tensor, odd: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-    return even * cos - odd * sin, even * sin + odd * cos
+        cos, sin = self.cos(), self.sin()
+        return torch.cat([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
