@@ -48,7 +48,7 @@ class Exported:
             mask = np.zeros((1, 1, *self.model.info.mask_size), np.float32)
             has_mask = np.zeros(1, np.float32)
         masks, scores, single_mask, single_score = self.decoder.run(
-            None,
+            ["masks", "iou_predictions", "single_mask", "single_iou"],
             {
                 "image_embed": features[2],
                 "high_res_feats_0": features[0],

@@ -60,5 +60,5 @@ def test_it_holds_the_package_alone(wheel: Path) -> None:
 
 
 def test_it_stays_small(wheel: Path) -> None:
-    """Twenty megabytes, of which nano's weights and graphs are nineteen."""
-    assert wheel.stat().st_size < 21e6
+    """Twenty-five megabytes at most, of which nano's weights and graphs are most."""
+    assert wheel.stat().st_size < 25e6

@@ -10,7 +10,8 @@ from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES
 
 SUMMARY = "write a model as ONNX files"
 TEXT = """\
-Write a model as a bundle: a folder with encoder.onnx, decoder.onnx and
+Write a model as a bundle: a folder with encoder.onnx and decoder.onnx for
+photos, memory_attention.onnx and memory_encoder.onnx for videos, and
 bundle.json, which says what they are. ONNX Runtime serves them without torch,
 and tools that load samexporter's files load them. Prints the folder.
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
-from sam2lab.export.attention import Attention, ImageToTokens, TokensToImage
+from sam2lab.export.attention import Attention, ImageToTokens, Regroup, TokensToImage
 from sam2lab.export.token_order import Size
 from sam2lab.export.upscaling import Upscaling
 
@@ -205,18 +205,19 @@ class ObjectHeads(nn.Module):
         super().__init__()
         decoder = model.sam_mask_decoder
         self.score_head = decoder.pred_obj_score_head if decoder.pred_obj_scores else None
-        # The last tokens, for as many pointers: upstream may take the first for all of them.
-        self.masks = decoder.num_mask_tokens
+        first = int(decoder.pred_obj_scores) + 1
+        self.masks = slice(first, first + decoder.num_mask_tokens)
+        # Without this, upstream makes the pointer of token 0, whichever mask is chosen.
         self.own_tokens = decoder.use_multimask_token_for_obj_ptr
-        self.pointer_head = model.obj_ptr_proj
+        self.pointer_head, self.width = model.obj_ptr_proj, model.hidden_dim
         self.is_soft, self.is_fixed = model.soft_no_obj_ptr, model.fixed_no_obj_ptr
         absent = getattr(model, "no_obj_ptr", None)
         self.absent = None if absent is None else nn.Buffer(absent.detach())
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        pointers = self.pointer_head(tokens[:, -self.masks :])
+        pointers = self.pointer_head(tokens[:, self.masks])
         if not self.own_tokens:
-            pointers = pointers[:, :1].repeat(1, self.masks, 1)
+            pointers = pointers[:, :1].expand_as(pointers)
         if self.score_head is None:
             # Upstream's score of a model that never doubts.
             return tokens[:, 0, :1] * 0 + 10, pointers
@@ -225,4 +226,5 @@ class ObjectHeads(nn.Module):
             there = score.sigmoid() if self.is_soft else (score > 0).to(score.dtype)
             there = there.unsqueeze(-1)
             pointers = (there * pointers if self.is_fixed else pointers) + (1 - there) * self.absent
-        return score, pointers
+        # torch's exporter does not see how many tokens a slice of them has.
+        return score, Regroup.apply(pointers, (0, self.masks.stop - self.masks.start, self.width))

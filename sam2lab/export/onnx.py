@@ -124,6 +124,9 @@ def export(
             for name, traced, metadata in _traced(copy.deepcopy(model.module), info, names):
                 progress.update()
                 graph = onnxslim.slim(traced, size_threshold=_COMPUTED.get(name))
+                # onnxslim takes a batch of 1 or of L for one of L.
+                del graph.graph.input[:]
+                graph.graph.input.extend(traced.graph.input)
                 onnx.helper.set_model_props(graph, metadata)
                 progress.update()
                 # onnxruntime multiplies factors once, when it opens the file, but not in float16.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -57,6 +58,8 @@ def quantize(
     count: int = IMAGE_COUNT,
 ) -> Bundle:
     """Write a float bundle in 8 bits into a folder that does not hold a bundle yet.
+
+    The graphs of the memory, which follow objects through a video, stay in float32.
 
     `images` and `count` say what it is calibrated with, see `calibration_images`. bundle.json
     keeps the recipe.
@@ -110,6 +113,10 @@ class Calibrated:
                 if nodes[name]:
                     model = _to_qdq(model, nodes[name], self.spreads[name], recipe.calibration)
                 graphs[name] = write_graph(halve_constants(model), unfinished / f"{name}.onnx")
+            for name, graph in self.exact.graphs.items():
+                if name not in graphs:
+                    shutil.copyfile(self.exact.path(name), unfinished / graph.file)
+                    graphs[name] = graph
             replace(
                 self.exact,
                 folder=unfinished,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sam2lab.export.decoder import Decoder
-from sam2lab.reference import zoo
+from sam2lab.reference import memory, zoo
 
 # Float64 rounds to 1e-16; the logits, of about 1, are some thirty layers of sums away.
 CLOSE = 1e-10
@@ -53,14 +53,14 @@ def answers(
 
     decoder = Decoder(module, input_size).double().eval()
     has_mask = torch.tensor([masked], dtype=torch.float64)
-    masks, scores, single, single_score = decoder(
+    masks, scores, single, single_score, score, pointers = decoder(
         embed, fine, middle, coords, labels, mask, has_mask
     )
     sparse, dense = module.sam_prompt_encoder(
         (coords, labels) if points else None, None, mask if masked else None
     )
     # Upstream's own repeats features when there are more prompts.
-    logits, ious, _, _ = module.sam_mask_decoder.predict_masks(
+    logits, ious, tokens, there = module.sam_mask_decoder.predict_masks(
         embed,
         module.sam_prompt_encoder.get_dense_pe(),
         sparse.double(),
@@ -69,6 +69,12 @@ def answers(
         [fine, middle],
     )
     found = torch.cat([single, masks], dim=1), torch.cat([single_score, scores], dim=1)
+    torch.testing.assert_close(score, there, rtol=0, atol=CLOSE)
+    if module.sam_mask_decoder.pred_obj_scores:
+        wanted = memory.point_to_objects(module, tokens, there)
+    else:
+        wanted = module.obj_ptr_proj(tokens)
+    torch.testing.assert_close(pointers, wanted.double(), rtol=0, atol=CLOSE)
     return found, (logits, ious)
 
 

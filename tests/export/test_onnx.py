@@ -16,7 +16,7 @@ import sam2lab.export.onnx as exporting
 from sam2lab.export.onnx import export
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
-from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.bundle import BUNDLE_FILE, GRAPHS, MEMORY_GRAPHS, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from tests.exporting import Export, Exported
 
@@ -51,7 +51,8 @@ def test_names_and_order_are_those_that_desktop_tools_know(case: Exported) -> No
         *("mask_input", "has_mask_input"),
     ]
     assert names(case.decoder.get_outputs()) == [
-        *("masks", "iou_predictions", "single_mask", "single_iou")
+        *("masks", "iou_predictions", "single_mask", "single_iou"),
+        *("object_score_logits", "object_pointers"),
     ]
 
 
@@ -80,9 +81,9 @@ def test_the_encoder_computes_no_shapes(exported: Export) -> None:
     assert constants.issuperset(chosen)
 
 
-@pytest.mark.parametrize("name", ["encoder", "decoder"])
+@pytest.mark.parametrize("name", [*GRAPHS, *MEMORY_GRAPHS])
 @pytest.mark.parametrize(
-    "of", [("nano",), ("nano", None, "fp16"), ("nano", (208, 336)), ("tiny",)], ids=str
+    "of", [("nano",), ("nano", None, "fp16"), ("nano", (208, 336)), ("tiny", (64, 96))], ids=str
 )
 def test_no_tensor_has_more_dimensions_than_phones_know(
     exported: Export, of: tuple, name: str
@@ -98,9 +99,10 @@ def test_no_tensor_has_more_dimensions_than_phones_know(
 
 def test_a_graph_is_one_file_and_names_no_place_on_this_machine(case: Exported) -> None:
     assert sorted(path.name for path in case.bundle.folder.iterdir()) == [
-        *(BUNDLE_FILE, "decoder.onnx", "encoder.onnx")
+        *(BUNDLE_FILE, "decoder.onnx", "encoder.onnx", "memory_attention.onnx"),
+        "memory_encoder.onnx",
     ]
-    for name in ("encoder", "decoder"):
+    for name in (*GRAPHS, *MEMORY_GRAPHS):
         written = case.bundle.path(name).read_bytes()
         for place in (b".py", str(Path.home()).encode() + b"/", b"site-packages"):
             assert place not in written
@@ -124,6 +126,16 @@ def test_the_bundle_says_what_it_is_and_where_it_came_from(exported: Export) -> 
     assert (image.name, image.dtype, image.shape) == ("image", "float32", ("B", 3, 512, 512))
     coords = bundle.graphs["decoder"].inputs[3]
     assert (coords.name, coords.shape) == ("point_coords", ("L", "P", 2))
+    memory = bundle.graphs["memory_attention"].inputs
+    assert [(each.name, each.dtype, each.shape) for each in memory] == [
+        ("image_embed", "float32", ("I", 128, 32, 32)),
+        ("memory", "float32", ("L", "M", 32 * 32, 32)),
+        ("memory_age", "int64", ("L", "M")),
+        ("object_pointers", "float32", ("L", "P", 128)),
+        ("pointer_time", "float32", ("L", "P")),
+    ]
+    outputs = bundle.graphs["decoder"].outputs
+    assert [each.shape for each in outputs[4:]] == [("L", 1), ("L", 4, 128)]
 
 
 LOAD_AND_RUN = """
@@ -203,7 +215,8 @@ def test_a_model_in_another_precision_is_exported_in_float32(tmp_path: Path) -> 
     model = zoo.load("nano", weights="random", input_size=SMALL)
     model.module.bfloat16()
     bundle = export(model, tmp_path / "nano")
-    assert {t.dtype for g in bundle.graphs.values() for t in (*g.inputs, *g.outputs)} == {"float32"}
+    ends = [t for graph in bundle.graphs.values() for t in (*graph.inputs, *graph.outputs)]
+    assert {t.dtype for t in ends if t.name != "memory_age"} == {"float32"}
     assert next(model.module.parameters()).dtype == torch.bfloat16
 
 

@@ -75,7 +75,9 @@ def test_files_and_links_are_never_deleted(tmp_path: Path) -> None:
     assert (linked / "weights").read_text() == "precious"
 
 
-@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx", "bundle.json"])
+@pytest.mark.parametrize(
+    "name", ["encoder.onnx", "decoder.tflite", "memory_attention.onnx", "bundle.json"]
+)
 def test_a_folder_with_a_part_of_a_bundle_is_refused(tmp_path: Path, name: str) -> None:
     check_free(tmp_path)
     (tmp_path / name).write_text("already there")
