@@ -18,7 +18,7 @@ from sam2lab.quantize import ALL, Calibrated, Recipe, calibrate, parts, quantize
 from sam2lab.quantize.integer_kernels import for_integer_kernels
 from sam2lab.quantize.model_parts import expected_parts
 from sam2lab.reference import zoo
-from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.bundle import BUNDLE_FILE, MEMORY_GRAPHS, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from tests.exporting import ATTENTIONS, LINEAR_LAYERS, Export
 
@@ -70,6 +70,13 @@ def test_it_opens_verifies_and_says_what_it_is(bundle: Bundle, exact: Bundle) ->
         name: graph.inputs for name, graph in exact.graphs.items()
     }
     assert "recipe" in opened.describe()
+
+
+def test_the_memory_stays_as_it_was(bundle: Bundle, exact: Bundle) -> None:
+    assert bundle.video == exact.video
+    assert [bundle.graphs[name] for name in MEMORY_GRAPHS] == [
+        exact.graphs[name] for name in MEMORY_GRAPHS
+    ]
 
 
 def test_the_recipe_comes_back_from_the_bundle(calibrated: Calibrated, tmp_path: Path) -> None:

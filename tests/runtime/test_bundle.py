@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, BundleError, Graph, Tensor
+from sam2lab.runtime.bundle import (
+    BUNDLE_FILE,
+    MEMORY_GRAPHS,
+    Bundle,
+    BundleError,
+    Graph,
+    Tensor,
+)
 from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.protocol import ModelInfo
+from sam2lab.runtime.video.protocol import VideoSettings
 
 INFO = ModelInfo("mine", "tiny", (720, 1280), "random:3", precision="fp16", version="2.0")
 
@@ -179,12 +188,12 @@ def test_a_missing_field_is_named(folder: Path, path: tuple[Any, ...]) -> None:
 def test_a_field_of_the_wrong_kind_is_named(
     folder: Path, path: tuple[Any, ...], value: object
 ) -> None:
-    def replace(sealed: Any) -> None:
+    def overwrite(sealed: Any) -> None:
         for step in path[:-1]:
             sealed = sealed[step]
         sealed[path[-1]] = value
 
-    rewrite(folder, replace)
+    rewrite(folder, overwrite)
     with pytest.raises(BundleError, match=f"'{path[-1]}' is .*, wanted a"):
         Bundle.open(folder)
 
@@ -203,6 +212,60 @@ def test_a_mask_of_another_size_than_the_image_is_refused(folder: Path) -> None:
     rewrite(folder, change)
     with pytest.raises(BundleError, match="the decoder's 'mask_input' must be"):
         Bundle.open(folder)
+
+
+class TestVideo:
+    """What follows objects: two more graphs, and how the model uses its memory."""
+
+    VIDEO = VideoSettings(
+        *(64, 7, 16, -1, 1, True, True, True, False, 0, 1),
+        *((0.5, -1.0), (0.25, 1.0), (1.0,) * 16, 0.125, False),
+    )
+
+    @pytest.fixture
+    def moving(self, folder: Path) -> Path:
+        """The bundle with the graphs of a memory."""
+        bundle = Bundle.open(folder)
+        graphs = dict(bundle.graphs)
+        for name in MEMORY_GRAPHS:
+            path = folder / f"{name}.onnx"
+            path.write_bytes(name.encode())
+            inputs = (Tensor("mask_logits", "float32", ("L", 1, 180, 320)),)
+            graphs[name] = Graph(path.name, sha256_of(path), path.stat().st_size, inputs, ())
+        replace(bundle, graphs=graphs, video=self.VIDEO).seal()
+        return folder
+
+    def test_what_was_sealed_is_what_is_opened(self, moving: Path) -> None:
+        assert Bundle.open(moving).video == self.VIDEO
+
+    def test_numbers_of_a_list_stand_on_one_line(self, moving: Path) -> None:
+        assert '"no_obj_ptr": [ 0.25, 1.0 ]' in (moving / BUNDLE_FILE).read_text()
+
+    def test_an_older_bundle_has_none(self, folder: Path) -> None:
+        bundle = Bundle.open(folder)
+        assert bundle.video is None
+        assert "cannot follow objects" in bundle.describe()
+
+    def test_the_description_says_whether_it_is_trained(self, moving: Path) -> None:
+        assert "follows objects with 7 memories" in Bundle.open(moving).describe()
+        assert "its memory is not trained" in Bundle.open(moving).describe()
+        rewrite(moving, lambda sealed: sealed["video"].update(is_trained=True))
+        assert "not trained" not in Bundle.open(moving).describe()
+
+    @pytest.mark.parametrize("part", ["video", *MEMORY_GRAPHS])
+    def test_a_part_alone_is_refused(self, moving: Path, part: str) -> None:
+        def drop(sealed: dict[str, Any]) -> None:
+            del (sealed if part == "video" else sealed["graphs"])[part]
+
+        rewrite(moving, drop)
+        with pytest.raises(BundleError, match=rf"'{part}' is missing, without which no object"):
+            Bundle.open(moving)
+
+    @pytest.mark.parametrize("name", ["is_trained", "num_maskmem", "no_obj_ptr"])
+    def test_a_field_of_the_wrong_kind_is_named(self, moving: Path, name: str) -> None:
+        rewrite(moving, lambda sealed: sealed["video"].update({name: "7"}))
+        with pytest.raises(BundleError, match=f"'{name}' is '7', wanted a"):
+            Bundle.open(moving)
 
 
 def test_the_key_is_that_of_the_graphs(folder: Path) -> None:

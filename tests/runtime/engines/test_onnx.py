@@ -8,16 +8,18 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from sam2lab.runtime.bundle import Bundle, BundleError
+from sam2lab.runtime.bundle import GRAPHS, Bundle, BundleError
 from sam2lab.runtime.engines import bundle_engine
 from sam2lab.runtime.engines.onnx import CPU, OnnxEngine, ProviderReport, ProviderWarning
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
+from sam2lab.runtime.video.protocol import Memories, VideoEngine
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +296,66 @@ def test_one_thread_gives_the_same_features(
     for found, wanted in zip(arrays_of(single), arrays_of(features), strict=True):
         # Sums are divided between threads: float32 rounding.
         np.testing.assert_allclose(found, wanted, atol=1e-4 * wanted.std())
+
+
+class TestMemory:
+    """The graphs that follow objects are opened and verified when they are first used."""
+
+    @staticmethod
+    def remember(engine: OnnxEngine, features: Features) -> np.ndarray:
+        mask = np.zeros((1, 1, *engine.info.mask_size), np.float32)
+        return engine.remember(features, mask, np.ones((1, 1), np.float32), False)
+
+    def test_it_follows_objects(self, engine: OnnxEngine) -> None:
+        assert isinstance(engine, VideoEngine)
+        assert engine.video == engine.bundle.video
+
+    def test_objects_are_answered_as_decode_does(
+        self, engine: OnnxEngine, features: Features, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        prompts = PromptBatch(np.full((3, 2, 2), 90, np.float32), np.ones((3, 2), np.float32))
+        wanted = engine.decode(features, prompts)
+        whole = engine.decode_objects(features, prompts)
+        assert np.array_equal(whole.logits, wanted.logits)
+        assert np.array_equal(whole.scores, wanted.scores)
+        monkeypatch.setattr(bundle_engine, "_PIXELS_AT_ONCE", 1)
+        parts = engine.decode_objects(features, prompts)
+        assert (parts.object_scores.shape, parts.pointers.shape) == ((3, 1), (3, 4, 128))
+        np.testing.assert_allclose(parts.pointers, whole.pointers, atol=1e-5)
+
+    def test_many_objects_look_at_their_memories_in_parts(
+        self, engine: OnnxEngine, features: Features, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rng = np.random.default_rng(0)
+        memories = Memories(
+            rng.standard_normal((3, 1, 32 * 32, 32)).astype(np.float32),
+            np.array([[6], [0], [1]]),
+            rng.standard_normal((3, 2, 128)).astype(np.float32),
+            np.ones((3, 2), np.float32),
+        )
+        whole = engine.condition(features, memories).image_embed
+        monkeypatch.setattr(bundle_engine, "_TOKENS_AT_ONCE", 1)
+        parts = engine.condition(features, memories).image_embed
+        np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+    def test_a_changed_graph_is_found_when_it_is_used(
+        self, nano_bundle: Path, features: Features, tmp_path: Path
+    ) -> None:
+        folder = Path(shutil.copytree(nano_bundle, tmp_path / "changed"))
+        graph = folder / "memory_encoder.onnx"
+        graph.write_bytes(bytes(graph.stat().st_size))
+        engine = OnnxEngine(folder)
+        engine.decode(features, click(100, 100))
+        with pytest.raises(BundleError, match=r"memory_encoder\.onnx was changed"):
+            self.remember(engine, features)
+
+    def test_an_older_bundle_says_that_it_must_be_exported_anew(
+        self, nano_bundle: Path, features: Features
+    ) -> None:
+        whole = Bundle.open(nano_bundle)
+        engine = OnnxEngine(
+            replace(whole, video=None, graphs={name: whole.graphs[name] for name in GRAPHS})
+        )
+        assert engine.video is None
+        with pytest.raises(BundleError, match=r"no graphs of the memory\. Export it anew"):
+            self.remember(engine, features)

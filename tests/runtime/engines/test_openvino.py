@@ -23,6 +23,7 @@ from sam2lab.runtime.engines import openvino
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.openvino import OpenVinoEngine
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
+from sam2lab.runtime.video.protocol import Memories
 
 pytestmark = pytest.mark.skipif(
     openvino.openvino is None,
@@ -119,6 +120,36 @@ def test_it_decodes_as_onnxruntime_does(
     assert_same(found.logits, wanted.logits)
     # A score is a probability of which a millionth means nothing.
     np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(("objects", "pointers"), [(1, 0), (2, 3)])
+def test_it_remembers_as_onnxruntime_does(
+    onnx: OnnxEngine,
+    exact: OpenVinoEngine,
+    preferred: OpenVinoEngine,
+    features: Features,
+    objects: int,
+    pointers: int,
+) -> None:
+    rng = np.random.default_rng(pointers)
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    masks, scores = 10 * draw(objects, 1, *onnx.info.mask_size), draw(objects, 1)
+    wanted = onnx.remember(features, masks, scores, True)
+    assert_same(exact.remember(features, masks, scores, True), wanted)
+    memories = Memories(
+        np.stack([wanted, draw(*wanted.shape)], axis=1),
+        np.array([[6, 0]] * objects),
+        draw(objects, pointers, 128),
+        draw(objects, pointers),
+    )
+    wanted = onnx.condition(features, memories).image_embed
+    assert_same(exact.condition(features, memories).image_embed, wanted)
+    rounded = preferred.condition(features, memories).image_embed
+    # bfloat16 has 8 significant bits: an error of 2 ** -9 in each of many products.
+    assert np.abs(rounded - wanted).max() < 0.05 * wanted.std()
 
 
 def test_features_may_lie_in_memory_as_they_like(exact: OpenVinoEngine, features: Features) -> None:
