@@ -32,7 +32,8 @@ video, on any frame; frames are numbered from 0. What stands before the first
 
 Writes a PNG for each frame, whose pixels are the numbers of the objects, with
 the palette of DAVIS, and objects.csv with area, box and scores of each object
-on each frame. After Ctrl-C, what was done is there.
+on each frame. Where objects overlap, a pixel of the PNG is of the surer one.
+After Ctrl-C, what was done is there.
 
 examples:
   {prog} track video.mp4 --point 0:120,80 --out masks

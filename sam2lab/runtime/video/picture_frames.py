@@ -96,7 +96,10 @@ def _count(opened: Image.Image) -> int:
 
 
 def folder_frames(folder: Path) -> PictureFrames:
-    """The pictures of a folder, in the order of the numbers in their names."""
+    """The pictures of a folder, in the order of the numbers in their names.
+
+    Where a picture's EXIF says how to hold it, it is turned; upstream leaves it as it lies.
+    """
     files = picture_files(folder)
     return PictureFrames(files, folder.resolve().name, [file.name for file in files])
 
