@@ -26,6 +26,11 @@ class Background:
         self._finish: Callable[[], None] | None = None
         self._send: Callable[[Callable[[], None]], object] | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the thread that works."""
+        return threading.current_thread() is self._thread
+
     def start(self, work: Callable[[], object], done: Callable[[Exception | None], None]) -> None:
         """Run `work` in a thread, then `done` with what it raised; earlier work is dropped."""
         outcome: list[Exception | None] = []

@@ -37,6 +37,11 @@ class Following:
         """End it; what was done is kept."""
         self._session.cancel()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the thread that works."""
+        return self._background.is_here
+
     def wait(self) -> None:
         """Return when nothing is followed any more."""
         self._background.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -55,7 +54,6 @@ class VideoController(BaseController):
         super().__init__(session, (*ACTIONS, *VIDEO_ACTIONS))
         self._session: VideoSession = session
         self._publish = publish
-        self._home = threading.get_ident()
         self._other: str | None = None
         self._is_outdated = False
         self._compared: tuple[tuple[object, ...], Difference | None] | None = None
@@ -218,6 +216,7 @@ class VideoController(BaseController):
     def _on_change(self, changes: frozenset[str]) -> None:
         if changes & {"video", "objects", "masks"}:
             self._is_outdated = True
-        # What a thread of ours changes is shown when that tells.
-        if threading.get_ident() == self._home:
+        # What our own threads change is shown when they tell. Browsers' messages and cells may have
+        # threads of their own, too.
+        if not (self.work.is_here or self.following.is_here):
             self.refresh()

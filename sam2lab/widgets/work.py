@@ -52,6 +52,11 @@ class Work:
         """Forget the actions that wait; the one that is being done goes on."""
         del self._queue[1:]
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the thread that works."""
+        return self._background.is_here
+
     def wait(self) -> None:
         """Return when every action is done."""
         while self._queue:
