@@ -42,7 +42,7 @@ def test_objects_are_clicked_followed_scrubbed_and_corrected(clicker: ClickerPag
     assert clicker.ask("clicker.frame") == 7
     expect(clicker.find("object-figures").first).to_contain_text("absent here")
     with clicker.changing():
-        clicker.page.get_by_role("slider", name="Frame").press("ArrowRight")
+        clicker.find("step-on").click()
     assert clicker.ask("clicker.frame") == 8
     clicker.click(24 * SCALE, 8 * SCALE, button="right")
     assert clicker.ask("clicker.session.timeline().corrected[8].item()") is True
