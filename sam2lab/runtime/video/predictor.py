@@ -55,7 +55,8 @@ class VideoPredictor:
     - Objects may be removed while a propagation goes on. Upstream raises.
     - An answer shows new prompts of other objects on that frame too, whether they correct or begin.
       Upstream shows only those of one kind.
-    - A correction in a video of one frame is as good as any other. Upstream answers with NaN.
+    - A correction in a video of one frame is as good as any other. Upstream divides 0 by 0, and
+      takes the object for absent.
 
     ```python
     predictor = VideoPredictor(sam2lab.open_segmenter("tiny"))
