@@ -151,5 +151,5 @@ def _figures(item: Track, answer: VideoAnswer | None) -> str:
     if answer is None:
         return "not followed to this frame"
     if not answer.area:
-        return f"absent here · object score {answer.object_score:.1f}"
-    return f"{answer.area:,} px · score {answer.iou:.2f} · object score {answer.object_score:.1f}"
+        return f"absent here · object {answer.object_score:.1f}"
+    return f"{answer.area:,} px · score {answer.iou:.2f} · object {answer.object_score:.1f}"

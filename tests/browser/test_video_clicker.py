@@ -49,6 +49,7 @@ def test_objects_are_clicked_followed_scrubbed_and_corrected(clicker: ClickerPag
     clicker.lab.screenshot("video-clicker")
     clicker.press("undo")
     assert clicker.ask("clicker.session.timeline().corrected[8].item()") is False
+    clicker.canvas.focus()
     with clicker.changing():
         clicker.page.keyboard.press(".")
     assert clicker.ask("clicker.frame") == 9

@@ -59,17 +59,26 @@ def paint(rows: Sequence[Row], frame: int, count: int, width: int) -> Pixels:
     strip = np.zeros((height_of(len(rows)), width, 4), np.uint8)
     frames = (np.arange(width) * count // width).clip(max=count - 1)
     for number, row in enumerate(rows):
-        top = GAP_PX + number * (ROW_PX + GAP_PX)
-        _paint_row(strip[top : top + ROW_PX], row, frames, count)
+        _paint_row(_lane(strip, number), row, frames)
         if row.is_active:
-            strip[top : top + ROW_PX, :ACTIVE_PX] = BLACK
+            _lane(strip, number)[:, :ACTIVE_PX] = BLACK
     here = column_of(frame, count, width)
     for edge, colour in ((2, WHITE), (1, BLACK)):
         strip[:, max(here - edge, 0) : here + edge] = colour
+    # Signs come last, so that the line hides none.
+    for number, row in enumerate(rows):
+        for prompted in np.flatnonzero(row.timeline.prompted).tolist():
+            is_diamond = bool(row.timeline.corrected[prompted])
+            _paint_sign(_lane(strip, number), column_of(prompted, count, width), is_diamond)
     return strip
 
 
-def _paint_row(strip: Pixels, row: Row, frames: npt.NDArray[np.int64], count: int) -> None:
+def _lane(strip: Pixels, number: int) -> Pixels:
+    top = GAP_PX + number * (ROW_PX + GAP_PX)
+    return strip[top : top + ROW_PX]
+
+
+def _paint_row(strip: Pixels, row: Row, frames: npt.NDArray[np.int64]) -> None:
     line, colour = row.timeline, (*rgb_of(row.colour), 255)
     presence = line.presence[frames]
     strip[:, presence == PRESENT] = colour
@@ -79,8 +88,6 @@ def _paint_row(strip: Pixels, row: Row, frames: npt.NDArray[np.int64], count: in
     doubtful = line.unsure[frames] & (presence == PRESENT)
     strip[-UNSURE_PX:, doubtful & stripes] = WHITE
     strip[-UNSURE_PX:, doubtful & ~stripes] = BLACK
-    for frame in np.flatnonzero(line.prompted).tolist():
-        _paint_sign(strip, column_of(frame, count, len(frames)), bool(line.corrected[frame]))
 
 
 def _paint_sign(strip: Pixels, x: int, is_diamond: bool) -> None:

@@ -22,7 +22,8 @@ USUAL_FPS = 10.0
 # Moves that come closer together than this have piled up: only the last counts.
 PILED_UP_S = 0.01
 LEGEND = (
-    "● prompt  ◆ correction  ▬ present  ─ absent  striped: the model is unsure  empty: not followed"
+    "● prompt · ◆ correction · ▬ present · ─ absent · striped: the model is unsure · empty: not "
+    "followed"
 )
 
 
