@@ -106,8 +106,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 
     made: dict[tuple[Any, ...], Any] = {}
 
-    def make(size: str, input_size: tuple[int, int] | None = None, precision: str = "float") -> Any:
-        key = size, input_size, precision
+    def make(
+        size: str,
+        input_size: tuple[int, int] | None = None,
+        precision: str = "float",
+        memory: bool = True,
+    ) -> Any:
+        key = size, input_size, precision, memory
         if key not in made:
             folder = tmp_path_factory.mktemp("exported") / size
             made[key] = export_anew(folder, *key)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import pytest
 
 from sam2lab.export.onnx import export
+from sam2lab.reference import memory as sam2_memory
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.bundle import Bundle
@@ -73,12 +76,25 @@ class Exported:
 Export = Callable[..., Exported]
 
 
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Leave out the graphs of the memory, half of an export's time, where photos are all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sam2_memory, "settings", lambda *_, **__: None)
+        yield
+
+
 def export_anew(
-    folder: Path, size: str, input_size: tuple[int, int] | None = None, precision: str = "float"
+    folder: Path,
+    size: str,
+    input_size: tuple[int, int] | None = None,
+    precision: str = "float",
+    memory: bool = True,
 ) -> Exported:
     """Export a size with random weights."""
     model = zoo.load(size, weights="random", input_size=input_size)
-    bundle = export(model, folder, precision=precision)
+    with nullcontext() if memory else without_memory():
+        bundle = export(model, folder, precision=precision)
     sessions = [
         ort.InferenceSession(bundle.path(graph), providers=["CPUExecutionProvider"])
         for graph in ("encoder", "decoder")

@@ -22,7 +22,7 @@ from sam2lab.runtime.bundle import BUNDLE_FILE, MEMORY_GRAPHS, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from tests.exporting import ATTENTIONS, LINEAR_LAYERS, Export
 
-SIZE = (128, 192)
+SIZE = (64, 96)
 USUAL = Recipe()
 
 

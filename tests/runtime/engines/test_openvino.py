@@ -13,17 +13,16 @@ import pytest
 
 from sam2lab import open_segmenter, settings
 from sam2lab.cli import main
-from sam2lab.export.onnx import export
 from sam2lab.measure import parity
 from sam2lab.measure.devices import placement
 from sam2lab.measure.machine import engine_facts
-from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines import openvino
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.openvino import OpenVinoEngine
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
 from sam2lab.runtime.video.protocol import Memories
+from tests.exporting import Export
 
 pytestmark = pytest.mark.skipif(
     openvino.openvino is None,
@@ -242,10 +241,9 @@ def test_one_thread_is_enough(nano_bundle: Path, exact: OpenVinoEngine, features
     assert_same(found.logits, wanted.logits)
 
 
-def test_a_bundle_in_fp16_is_served_too(tmp_path: Path) -> None:
-    model = zoo.load("nano", weights="random", input_size=(64, 96))
-    bundle = export(model, tmp_path / "fp16", precision="fp16")
-    pixels = np.random.default_rng(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
+def test_a_bundle_in_fp16_is_served_too(exported: Export) -> None:
+    bundle = exported("nano", (64, 1280), "fp16", memory=False).bundle
+    pixels = np.random.default_rng(0).standard_normal((1, 3, 64, 1280)).astype(np.float32)
     found, wanted = (
         arrays_of(engine.encode(pixels))
         for engine in (OpenVinoEngine(bundle, "f32"), OnnxEngine(bundle))
