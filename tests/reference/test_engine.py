@@ -39,11 +39,19 @@ def random_photo(side: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=["nano", "tiny"])
 def case(request: pytest.FixtureRequest) -> Case:
-    """For tiny upstream's own model: built by build_sam2, with the zoo's numbers in it."""
-    model = zoo.load(request.param, weights="random")
+    """For tiny upstream's own model: built by build_sam2, with the zoo's numbers in it.
+
+    At a quarter of its side: test_predictor.py has it whole.
+    """
+    size = (256, 256) if request.param == "tiny" else None
+    model = zoo.load(request.param, weights="random", input_size=size)
     module = model.module
-    if request.param == "tiny":
-        module = build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", device="cpu")
+    if size is not None:
+        module = build_sam2(
+            "configs/sam2.1/sam2.1_hiera_t.yaml",
+            device="cpu",
+            hydra_overrides_extra=[f"model.image_size={size[0]}"],
+        )
         module.load_state_dict(model.module.state_dict())
     predictor = SAM2ImagePredictor(module, disable_torch_jit=True)
     side = model.info.input_size[0]
