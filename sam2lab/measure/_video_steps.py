@@ -30,8 +30,8 @@ def steps(asked: Iterator[Line], opener: Callable[..., Any]) -> Iterator[Line]:
     """
     job = next(asked)
     predictor = opener(**job["open"])
-    from sam2lab.measure.latency import settle
     from sam2lab.measure.machine import resident_mb
+    from sam2lab.measure.rest import settle
 
     state = predictor.init_state(job["folder"], **job["init"])
     for number, click in enumerate(job["clicks"], start=1):

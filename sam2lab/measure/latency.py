@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, perf_counter_ns, process_time, process_time_ns, sleep
+from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from sam2lab import settings
 from sam2lab.measure import machine
 from sam2lab.measure.journal import Journal, Line, read_lines
+from sam2lab.measure.rest import settle
 from sam2lab.measure.workload import Timing, Workload, time_answer
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
@@ -135,20 +136,6 @@ def load_runs(file: str | os.PathLike[str]) -> pd.DataFrame:
     if header != HEADER:
         raise ValueError(f"{path} holds no runs that time_engines or a study kept; measure again")
     return _table(lines)
-
-
-def settle() -> None:
-    """Wait until this process is at rest, a quarter of a second at most.
-
-    Thread pools spin for a while after their work, in the hope of more: those of one engine
-    would take the processor from the next one that is asked.
-    """
-    give_up = perf_counter() + 0.25
-    at_rest = False
-    while not at_rest and perf_counter() < give_up:
-        cpu_start, start = process_time(), perf_counter()
-        sleep(0.01)
-        at_rest = process_time() - cpu_start < 0.2 * (perf_counter() - start)
 
 
 def default_runs() -> int:

@@ -30,7 +30,7 @@ from sam2lab.measure._video_steps import open_ours, steps
 from sam2lab.measure.child import Child, ChildError
 from sam2lab.measure.engine_sources import arguments
 from sam2lab.measure.fresh import Opening
-from sam2lab.measure.latency import settle
+from sam2lab.measure.rest import settle
 from sam2lab.measure.timed_engine import TimedEngine, split
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.segmenter import Segmenter

@@ -105,7 +105,7 @@ class _Worker:
         """Return the median time, after threads that wait by spinning have gone to sleep."""
         from statistics import median
 
-        from sam2lab.measure.latency import settle
+        from sam2lab.measure.rest import settle
 
         seconds = []
         for _ in range(times):

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sam2lab import OnnxEngine, Segmenter
-from sam2lab.measure import latency, load_runs, studies
+from sam2lab.measure import default_runs, load_runs, studies
 from sam2lab.measure.latency import COLUMNS, Series, time_engines, time_in_turn
 from sam2lab.measure.latency_summaries import latency_ratios, steady_runs, summarise_latency
 from sam2lab.measure.workload import Timing, Workload
@@ -84,9 +84,9 @@ class TestTheTable:
 
     def test_has_as_many_runs_as_the_budget_allows(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SAM2LAB_BUDGET", "full")
-        assert latency.default_runs() == 1000
+        assert default_runs() == 1000
         monkeypatch.setenv("SAM2LAB_BUDGET", "ci")
-        assert len(time_engines({"a": SleepyEngine()}, PHOTO)) == latency.default_runs() == 20
+        assert len(time_engines({"a": SleepyEngine()}, PHOTO)) == default_runs() == 20
 
 
 class TestTakingTurns:
@@ -105,36 +105,6 @@ class TestTakingTurns:
             time_engines(engines, PHOTO, runs=9, seed=s)["series"].tolist() for s in (1, 1, 2)
         ]
         assert orders[0] == orders[1] != orders[2]
-
-
-class TestSettling:
-    """On a clock of our own: threads keep the processor busy until `busy_until_s`."""
-
-    @pytest.fixture
-    def settled_at(self, monkeypatch: pytest.MonkeyPatch):
-        def settle(busy_until_s: float) -> float:
-            now = 0.0
-
-            def sleep(seconds: float) -> None:
-                nonlocal now
-                now += seconds
-
-            monkeypatch.setattr(latency, "sleep", sleep)
-            monkeypatch.setattr(latency, "perf_counter", lambda: now)
-            monkeypatch.setattr(latency, "process_time", lambda: min(now, busy_until_s))
-            latency.settle()
-            return now
-
-        return settle
-
-    def test_waits_for_threads_that_spin_on(self, settled_at) -> None:
-        assert 0.1 <= settled_at(0.1) < 0.13
-
-    def test_of_a_process_at_rest_is_one_look(self, settled_at) -> None:
-        assert settled_at(0.0) == 0.01
-
-    def test_gives_up_on_a_process_that_never_rests(self, settled_at) -> None:
-        assert settled_at(1e9) == pytest.approx(0.25, abs=0.02)
 
 
 class TestKnownSleeps:
