@@ -20,6 +20,7 @@ from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
+from tests.exporting import without_memory
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 # Odd multiples of 16, so that the export's padding and cropping are looked at as well.
@@ -39,7 +40,9 @@ def original(model: ZooModel) -> TorchEngine:
 
 @pytest.fixture(scope="module")
 def exported(model: ZooModel, tmp_path_factory: pytest.TempPathFactory) -> OnnxEngine:
-    return OnnxEngine(export(model, tmp_path_factory.mktemp("models") / "sound"), threads=1)
+    with without_memory():
+        bundle = export(model, tmp_path_factory.mktemp("models") / "sound")
+    return OnnxEngine(bundle, threads=1)
 
 
 def broken_copy(model: ZooModel) -> ZooModel:

@@ -17,6 +17,7 @@ from sam2lab.quantize.tradeoffs import FLOAT
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
+from tests.exporting import without_memory
 
 PLANTED = 2
 IMAGES = [np.random.default_rng(n).integers(0, 256, (48, 64, 3), dtype=np.uint8) for n in range(2)]
@@ -31,7 +32,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         block.norm2.weight[5] *= 1000
         block.norm2.bias[5] *= 1000
         block.mlp.layers[0].weight[:, 5] /= 1000
-    return export(model, tmp_path_factory.mktemp("planted") / "nano")
+    with without_memory():
+        return export(model, tmp_path_factory.mktemp("planted") / "nano")
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +43,15 @@ def judge(bundle: Bundle) -> Judge:
 
 @pytest.fixture(scope="module")
 def swept(bundle: Bundle, judge: Judge) -> pd.DataFrame:
-    of = [part for part in blocks(bundle) if part.startswith("encoder.blocks")]
+    # Half of the encoder's blocks: the others are quantised no differently.
+    of = [part for part in blocks(bundle) if part.startswith("encoder.blocks")][:4]
     return sweep(bundle, replace(ALL, calibration="min-max"), IMAGES, of=of, judge=judge)
 
 
 def test_the_planted_block_is_found(swept: pd.DataFrame) -> None:
     assert swept["part"][0] == f"encoder.blocks.{PLANTED}"
     assert swept["sqnr_db"].idxmin() == 0
-    # Seven of eight blocks are sound: what they lose together is less.
+    # Three of four blocks are sound: what they lose together is less.
     assert swept["share"][0] > 0.5
 
 
@@ -59,7 +62,10 @@ def test_the_worst_are_spared(swept: pd.DataFrame) -> None:
     assert len(spare(swept, 3, Recipe()).keep_float) == len(Recipe().keep_float) + 3
 
 
-def test_smoothing_repairs_a_channel_that_stands_out(bundle: Bundle, judge: Judge) -> None:
+def test_smoothing_repairs_a_channel_that_stands_out_and_leaves_nothing_behind(
+    bundle: Bundle, judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     damage = {}
     for alpha in (None, 0.5):
         recipe = Recipe(calibration="min-max", smoothing=alpha)
@@ -67,6 +73,7 @@ def test_smoothing_repairs_a_channel_that_stands_out(bundle: Bundle, judge: Judg
     # 20 dB is a tenth of the error.
     assert damage[0.5].sqnr_db > damage[None].sqnr_db + 10
     assert damage[0.5].iou > damage[None].iou
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_float_model_does_itself_no_damage(bundle: Bundle, judge: Judge) -> None:
@@ -116,12 +123,3 @@ class TestPareto:
     def test_refuses_the_models_own_name(self, bundle: Bundle, judge: Judge) -> None:
         with pytest.raises(ValueError, match="'float'"):
             pareto(bundle, {FLOAT: Recipe()}, IMAGES, judge=judge)
-
-
-def test_nothing_is_left_behind(
-    bundle: Bundle, judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    recipe = Recipe(calibration="min-max")
-    damage_of(calibrate(bundle, recipe, IMAGES), recipe, judge)
-    assert not list(tmp_path.iterdir())
