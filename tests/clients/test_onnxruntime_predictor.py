@@ -24,6 +24,7 @@ from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.predictor import ImagePredictor
+from tests.exporting import without_memory
 
 # Upstream's SAM2Transforms, which their predictor inherits.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
@@ -115,7 +116,8 @@ def client(original_1024: ZooModel, image: Image, tmp_path_factory: pytest.TempP
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(THEIR_FOLDER)  # its modules import each other by bare names
         module = importlib.import_module("sam2_image_onnx_predictor")
-    folder = export(original_1024, tmp_path_factory.mktemp("clients") / "nano-1024").folder
+    with without_memory():
+        folder = export(original_1024, tmp_path_factory.mktemp("clients") / "nano-1024").folder
     client = module.SAM2ImageOnnxPredictor(
         original_1024.module,
         str(folder / "encoder.onnx"),
