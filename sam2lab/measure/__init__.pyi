@@ -40,4 +40,5 @@ from .video_latency import memory_over_frames as memory_over_frames
 from .video_latency import summarise_frames as summarise_frames
 from .video_latency import time_frames as time_frames
 from .video_parity import compare_videos as compare_videos
+from .videos import thinned as thinned
 from .workload import Workload as Workload

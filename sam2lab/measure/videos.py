@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.masks import Mask
+from sam2lab.runtime.video.frames import open_frames
 
 Labels = npt.NDArray[np.uint8]
 
@@ -71,6 +73,23 @@ class Clip:
 
     def labels(self, frame: int) -> Labels:
         return self._labels[frame]
+
+
+def thinned(video: LabelledVideo, step: int) -> Clip:
+    """Every `step`-th frame of a video, in memory: things move faster, and less is computed.
+
+    Frames without labels, and pixels of which nobody knows what they show, are left out.
+
+    >>> from sam2lab.measure import shipped_videos
+    >>> len(thinned(shipped_videos()[0], 8).frames)
+    5
+    """
+    frames, step = open_frames(video.frames), whole("step", step, least=1)
+    numbers = [number for number in video.annotated if number % step == 0]
+    labels = np.stack([video.labels(number) for number in numbers])
+    highest = labels[labels != VOID].max()
+    masks = np.stack([labels == 1 + i for i in range(highest)], axis=1)
+    return Clip(video.name, np.stack([frames[number] for number in numbers]), masks)
 
 
 class Appearance(NamedTuple):

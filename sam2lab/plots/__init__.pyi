@@ -30,3 +30,8 @@ from .tracking import memory_over_frames as memory_over_frames
 from .training import learning as learning
 from .training import outlined as outlined
 from .training import parts as parts
+from .video import cells_over as cells_over
+from .video import film_strip as film_strip
+from .video import looks_at as looks_at
+from .video import memories as memories
+from .video import presence as presence

@@ -16,7 +16,7 @@ from sam2lab.measure import tracking
 from sam2lab.measure.davis import DavisFolder
 from sam2lab.measure.tracking import tracking_study
 from sam2lab.measure.tracking_metrics import jaccard_and_boundary, summarise_tracking
-from sam2lab.measure.videos import Clip
+from sam2lab.measure.videos import Clip, thinned
 from sam2lab.runtime.masks import bounding_box
 from sam2lab.runtime.segmenter import Segmenter
 from tests.measure.test_davis import write
@@ -239,3 +239,14 @@ def test_a_summary_puts_the_baselines_beside_the_memory(table: pd.DataFrame) -> 
     for prompt in tracking.PROMPTS:
         figures = summary.loc[prompt]["j_and_f"]
         assert figures["memory"] > figures["held still"]
+
+
+def test_a_thinned_clip_has_the_frames_and_labels_of_every_so_manyth_frame() -> None:
+    whole = squares()
+    part = thinned(whole, 3)
+    assert list(part.annotated) == [0, 1, 2]
+    for number, frame in enumerate(range(0, FRAMES, 3)):
+        np.testing.assert_array_equal(part.frames[number], whole.frames[frame])
+        np.testing.assert_array_equal(part.labels(number), whole.labels(frame))
+    with pytest.raises(ValueError, match="step is 0"):
+        thinned(whole, 0)
