@@ -127,6 +127,7 @@ def export(
                 # onnxslim takes a batch of 1 or of L for one of L.
                 del graph.graph.input[:]
                 graph.graph.input.extend(traced.graph.input)
+                _forget_false_sizes(graph.graph)
                 onnx.helper.set_model_props(graph, metadata)
                 progress.update()
                 # onnxruntime multiplies factors once, when it opens the file, but not in float16.
@@ -182,6 +183,23 @@ def _traced(
         if isinstance(graph, Encoder):
             metadata[MAP_STEPS] = json.dumps(graph.map_steps())
         yield name, _trace(graph, inputs[name], outputs, batch), metadata
+
+
+def _forget_false_sizes(graph: onnx.GraphProto) -> None:
+    """Delete the shapes of slices of inputs, and of what is computed of them alone.
+
+    torch notes that the first of P points is one point, even where P may be 0. onnxruntime then
+    gives its memory to another tensor, and stops where there is no point.
+    """
+    of_inputs = {value.name for value in graph.input}
+    false: set[str] = set()
+    for node in graph.node:
+        is_slice = node.op_type == "Slice" and node.input[0] in of_inputs
+        if is_slice or (node.op_type in ("Mul", "Sub") and node.input[0] in false):
+            false.update(node.output)
+    kept = [value for value in graph.value_info if value.name not in false]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
 
 
 # What builds each graph, its outputs, and the letter of their first dimension.

@@ -115,26 +115,30 @@ class BundleEngine(ABC):
         logits, scores, further = self._decode(features, prompts, (*_ANSWERS, *_OBJECTS))
         return DecodedObjects(logits, scores, *map(np.concatenate, zip(*further, strict=True)))
 
+    def memory_inputs(self, features: Features, memories: Memories) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that the graph of the memory attention takes, by name, the frame's first."""
+        return {
+            "image_embed": features.image_embed,
+            "memory": memories.memory,
+            "memory_age": memories.memory_age,
+            "object_pointers": memories.object_pointers,
+            "pointer_time": memories.pointer_time,
+        }
+
     def condition(self, features: Features, memories: Memories) -> Features:
         """Let one frame's features look at the memories of L objects.
 
         Many objects are taken in parts, which needs less memory.
         """
         self._check_memory()
-        inputs: dict[str, npt.NDArray[Any]] = {
-            "memory": memories.memory,
-            "memory_age": memories.memory_age,
-            "object_pointers": memories.object_pointers,
-            "pointer_time": memories.pointer_time,
-        }
+        frame, *inputs = self.memory_inputs(features, memories).items()
         objects, *tokens = memories.memory.shape[:3]
         step = max(_TOKENS_AT_ONCE // math.prod(tokens), 1)
         conditioned = [
             self._run(
                 "memory_attention",
                 ("conditioned_embed",),
-                {"image_embed": features.image_embed}
-                | {name: array[start : start + step] for name, array in inputs.items()},
+                dict([frame, *((name, array[start : start + step]) for name, array in inputs)]),
             )[0]
             for start in range(0, objects, step)
         ]
