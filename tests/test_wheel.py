@@ -60,5 +60,5 @@ def test_it_holds_the_package_alone(wheel: Path) -> None:
 
 
 def test_it_stays_small(wheel: Path) -> None:
-    """Twenty-five megabytes at most, of which nano's weights and graphs are most."""
+    """Thirty-two megabytes at most, of which nano's weights and graphs are most."""
     assert wheel.stat().st_size < 32e6
