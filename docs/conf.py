@@ -53,8 +53,8 @@ CONTENTS = {
         f"notebooks/{file.stem}" for file in (REPOSITORY / "notebooks").glob("*.ipynb")
     ),
     "docs/README": [
-        *("docs/python", "docs/command_line", "docs/models", "docs/device", "docs/benchmarks"),
-        *("docs/install", "docs/architecture", "data/README", "models/README"),
+        *("docs/python", "docs/video", "docs/command_line", "docs/models", "docs/device"),
+        *("docs/benchmarks", "docs/install", "docs/architecture", "data/README", "models/README"),
     ],
     "docs/reference/README": [
         f"docs/reference/{page}"

@@ -54,6 +54,7 @@ def j_over_frames(table: pd.DataFrame, column: str = "j") -> Figure:
         axes.set_title(f"{prompt} in the first frame ({objects:,} objects)")
         axes.set_xlabel("frame")
         axes.set_ylim(-0.02, 1.02)
+        axes.locator_params("x", integer=True)
         style.plain(axes, values="y")
     panels[0].set_ylabel(f"mean {column.upper()} of the objects in a frame")
     handles = [Line2D([], [], color=style.colour(i), label=name) for i, name in enumerate(engines)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam2lab.runtime.engines.protocol import Float32
+from sam2lab.runtime.engines.protocol import Features, Float32
 from sam2lab.runtime.video import bank
 from sam2lab.runtime.video.memories import gather
 from sam2lab.runtime.video.predictor import VideoPredictor
@@ -51,19 +51,38 @@ def memory_map(state: VideoState, obj_id: ObjectId, frame_idx: int) -> Float32:
 
 
 def changed_by_memory(
-    predictor: VideoPredictor, state: VideoState, obj_id: ObjectId, frame_idx: int
+    predictor: VideoPredictor,
+    state: VideoState,
+    obj_id: ObjectId,
+    frame_idx: int,
+    than: ObjectId | None = None,
 ) -> Float32:
     """How far looking at the memories moves the features of each cell (h, w) of a frame.
 
     The features are those that the decoder gets, with the memories and without any; the distance
-    is Euclidean, over all channels.
+    is Euclidean, over all channels. With another object `than`, the distance is from where its
+    memories move them.
     """
-    engine, info = predictor.engine, predictor.engine.info
+    info = predictor.engine.info
+    pixels = frame_pixels(state.frames[frame_idx], info.input_size, info.mean, info.std)
+    features = predictor.engine.encode(pixels[None])
+    ours = _conditioned(predictor, state, obj_id, frame_idx, features)
+    theirs = features
+    if than is not None:
+        theirs = _conditioned(predictor, state, than, frame_idx, features)
+    moved: Float32 = np.linalg.norm(ours.image_embed - theirs.image_embed, axis=1)[0]
+    return moved
+
+
+def _conditioned(
+    predictor: VideoPredictor,
+    state: VideoState,
+    obj_id: ObjectId,
+    frame_idx: int,
+    features: Features,
+) -> Features:
+    """The features of a frame after looking at one object's memories."""
     chosen = looks_at(predictor, state, obj_id, frame_idx)
     longest = bank.longest_distance(predictor.settings, state.num_frames)
     memories = gather([(state.object(obj_id), chosen)], longest)
-    pixels = frame_pixels(state.frames[frame_idx], info.input_size, info.mean, info.std)
-    features = engine.encode(pixels[None])
-    conditioned = engine.condition(features, memories)
-    moved: Float32 = np.linalg.norm(conditioned.image_embed - features.image_embed, axis=1)[0]
-    return moved
+    return predictor.engine.condition(features, memories)

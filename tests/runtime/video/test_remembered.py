@@ -77,3 +77,5 @@ def test_what_memory_changes_is_the_distance_of_the_features(followed: Any) -> N
     squares = (conditioned.image_embed - features.image_embed).astype(float) ** 2
     assert moved.shape == engine.info.embed_size
     np.testing.assert_allclose(moved, np.sqrt(squares.sum(axis=1))[0], rtol=1e-6)
+    same = remembered.changed_by_memory(predictor, state, "a", 5, than="a")
+    assert (same == 0).all()
