@@ -22,9 +22,13 @@ import sam2lab
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXECUTED = REPOSITORY / "build" / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-CLICKER = """![The clicker: a photo, masks on it, buttons](figures/clicker.webp)
+# What stands for widgets, by class.
+STILLS = {
+    "Clicker": """![The clicker: a photo, masks on it, buttons](figures/clicker.webp)
 
-*A picture. The clicker itself needs a running notebook.*"""
+*A picture. The clicker itself needs a running notebook.*""",
+    "VideoClicker": "*The clicker of videos needs a running notebook.*",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +140,8 @@ def _still(output: nbformat.NotebookNode, document: str) -> nbformat.NotebookNod
         logger.warning("%s ended with an error; run it again", document)
     data = output.get("data", {})
     if WIDGET in data:
-        is_clicker = data["text/plain"].startswith("Clicker(")
-        output.data = {"text/markdown": CLICKER if is_clicker else ""}
+        widget, _, _ = data["text/plain"].partition("(")
+        output.data = {"text/markdown": STILLS.get(widget, "")}
     return output
 
 
