@@ -89,7 +89,8 @@ def export(
     such arithmetic for it: casts between float32 operators make tiny 1.15 times as slow. Features
     are off by up to 0.5 % of their spread, masks by one pixel in a thousand.
 
-    `precision="w8a8"` computes in 8 bits, for processors. `quantize` does that, and takes an
+    `precision="w8a8"` computes in 8 bits, for processors: most of the encoder, and of the memory
+    attention. `quantize` does that, and takes an
     exported float bundle too; `recipe` is its recipe and `calibration` its `images`.
 
     >>> import tempfile
@@ -108,7 +109,12 @@ def export(
     if precision == "w8a8":
         # The parts are known before the graphs are made.
         trunk, decoder = model.module.image_encoder.trunk, model.module.sam_mask_decoder
-        parts = expected_parts(len(trunk.blocks), len(decoder.transformer.layers))
+        remembers = memory.settings(model.module) is not None
+        parts = expected_parts(
+            len(trunk.blocks),
+            len(decoder.transformer.layers),
+            len(model.module.memory_attention.layers) if remembers else 0,
+        )
         checked(recipe).check_parts(parts)
         with tempfile.TemporaryDirectory() as scratch:
             exact = export(model, Path(scratch) / "float", input_size)

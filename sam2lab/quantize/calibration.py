@@ -85,7 +85,7 @@ class CalibrationSample:
 def samples(readers: Iterable[ImageReader], engine: Engine) -> Iterator[CalibrationSample]:
     """Yield a sample of each image that can be read. Prompts differ from image to image."""
     info = engine.info
-    for number, image in _readable(readers):
+    for number, image in readable(readers):
         pixels = _pixels(image, info)
         features = engine.encode(pixels)
         size = (image.shape[0], image.shape[1])
@@ -103,7 +103,7 @@ def samples(readers: Iterable[ImageReader], engine: Engine) -> Iterator[Calibrat
 
 def encoder_feeds(readers: Iterable[ImageReader], info: ModelInfo) -> Iterator[Feeds]:
     """Feed the encoder each image that can be read."""
-    for _, image in _readable(readers):
+    for _, image in readable(readers):
         yield {"image": _pixels(image, info)}
 
 
@@ -112,6 +112,21 @@ def decoder_feeds(readers: Iterable[ImageReader], engine: BundleEngine) -> Itera
     for sample in samples(readers, engine):
         for prompt in sample.prompts:
             yield engine.decoder_inputs(sample.features, prompt)
+
+
+def readable(readers: Iterable[ImageReader]) -> Iterator[tuple[int, photos.RGB]]:
+    """Yield the images that can be read, with their numbers; a warning names each of the others."""
+    read = 0
+    for number, reader in enumerate(readers):
+        try:
+            image = reader()
+        except photos.ImageError as error:
+            warnings.warn(f"left out of the calibration: {error}", stacklevel=2)
+            continue
+        yield number, image
+        read += 1
+    if read == 0:
+        raise ValueError("not one image could be read to calibrate with; give some that can be")
 
 
 def _in_folder(folder: Path) -> list[ImageReader]:
@@ -138,21 +153,6 @@ def _draw(seed: int) -> photos.RGB:
 def _evenly(listed: Sequence[ImageReader], count: int) -> list[ImageReader]:
     places = np.linspace(0, len(listed) - 1, min(count, len(listed))).round().astype(int)
     return [listed[place] for place in places]
-
-
-def _readable(readers: Iterable[ImageReader]) -> Iterator[tuple[int, photos.RGB]]:
-    """Yield the images that can be read, with their numbers; a warning names each of the others."""
-    read = 0
-    for number, reader in enumerate(readers):
-        try:
-            image = reader()
-        except photos.ImageError as error:
-            warnings.warn(f"left out of the calibration: {error}", stacklevel=2)
-            continue
-        yield number, image
-        read += 1
-    if read == 0:
-        raise ValueError("not one image could be read to calibrate with; give some that can be")
 
 
 def _pixels(image: photos.RGB, info: ModelInfo) -> Float32:

@@ -13,6 +13,9 @@ import onnx
 
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 
+# The graph of the memory that can be quantised. The memory encoder cannot.
+MEMORY = "memory_attention"
+
 # Operators with integer kernels on processors.
 OPERATORS = ("Gemm", "MatMul", "Conv")
 
@@ -30,6 +33,14 @@ _PARTS = {
         (r"/transformer/layers\.(\d+)/", r"decoder.layers.\1"),
         (r"/transformer/final_attn/", "decoder.final_attn"),
         (r"/heads/", "decoder.heads"),
+    ),
+    # torch's exporter numbers products in the order they are computed: in each band the scores,
+    # then the sums of values.
+    MEMORY: (
+        (r"/layers\.(\d+)/MatMul(_\d*[02468])?$", r"memory_attention.scores.\1"),
+        (r"/layers\.(\d+)/MatMul", r"memory_attention.sums.\1"),
+        (r"/layers\.(\d+)/linear", r"memory_attention.mlp.\1"),
+        (r"/layers\.(\d+)/", r"memory_attention.projections.\1"),
     ),
 }
 
@@ -54,7 +65,7 @@ class Quantisable:
 
 
 def quantisable(model: onnx.ModelProto, graph: str) -> list[Quantisable]:
-    """The nodes of a graph, encoder or decoder, that can be quantised."""
+    """The nodes of a graph that can be quantised."""
     weights = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
     found = []
     for node in model.graph.node:
@@ -73,7 +84,12 @@ def quantisable(model: onnx.ModelProto, graph: str) -> list[Quantisable]:
 
 def parts(bundle: Bundle) -> list[str]:
     """The parts of a float bundle that a recipe can name, in the order they are computed."""
-    return parts_in({name: onnx.load(bundle.path(name)) for name in GRAPHS})
+    return parts_in({name: onnx.load(bundle.path(name)) for name in graphs_of(bundle)})
+
+
+def graphs_of(bundle: Bundle) -> tuple[str, ...]:
+    """The graphs of a bundle that can be quantised."""
+    return GRAPHS if bundle.video is None else (*GRAPHS, MEMORY)
 
 
 def parts_in(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:
@@ -83,7 +99,7 @@ def parts_in(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:
 
 
 def part_of(graph: str, node: str) -> str | None:
-    """The part that a node of the encoder or the decoder belongs to, by its name.
+    """The part that a node of a graph belongs to, by its name.
 
     >>> part_of("encoder", "/blocks.3/mlp/layers.0/Gemm"), part_of("decoder", "/points/MatMul")
     ('encoder.blocks.3.mlp', None)
@@ -95,13 +111,13 @@ def part_of(graph: str, node: str) -> str | None:
     return None
 
 
-def expected_parts(blocks: int, layers: int) -> list[str]:
-    """The parts of a model with so many encoder blocks and decoder layers.
+def expected_parts(blocks: int, layers: int, memory_layers: int) -> list[str]:
+    """The parts of a model with so many encoder blocks, and layers of decoder and memory.
 
-    >>> expected_parts(blocks=1, layers=2)[-4:]
+    >>> expected_parts(blocks=1, layers=2, memory_layers=0)[-4:]
     ['decoder.layers.0', 'decoder.layers.1', 'decoder.final_attn', 'decoder.heads']
     """
-    counts = {"encoder": blocks, "decoder": layers}
+    counts = {"encoder": blocks, "decoder": layers, MEMORY: memory_layers}
     numbered = (
         part.replace(r"\1", str(number))
         for graph, named in _PARTS.items()

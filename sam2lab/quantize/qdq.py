@@ -38,14 +38,22 @@ from sam2lab.quantize.calibration import (
     decoder_feeds,
     encoder_feeds,
 )
+from sam2lab.quantize.calibration_clips import FRAMES, memory_feeds
 from sam2lab.quantize.calibration_ranges import Spread
 from sam2lab.quantize.integer_kernels import for_integer_kernels
-from sam2lab.quantize.model_parts import OPERATORS, Quantisable, parts_in, quantisable
+from sam2lab.quantize.model_parts import (
+    MEMORY,
+    OPERATORS,
+    Quantisable,
+    graphs_of,
+    parts_in,
+    quantisable,
+)
 from sam2lab.quantize.recipe import Recipe, checked
 from sam2lab.quantize.smoothing import smooth, smoothable
 from sam2lab.quantize.tensor_statistics import Feeds, channel_peaks, observe
 from sam2lab.runtime.arguments import path
-from sam2lab.runtime.bundle import GRAPHS, Bundle
+from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
 from sam2lab.runtime.engines.onnx import OnnxEngine
 
@@ -59,7 +67,7 @@ def quantize(
 ) -> Bundle:
     """Write a float bundle in 8 bits into a folder that does not hold a bundle yet.
 
-    The graphs of the memory, which follow objects through a video, stay in float32.
+    The memory encoder stays in float32: it is small, and what it makes is looked at in many frames.
 
     `images` and `count` say what it is calibrated with, see `calibration_images`. bundle.json
     keeps the recipe.
@@ -84,7 +92,7 @@ def quantize(
 class Calibrated:
     """A float bundle, its graphs in the form that is quantised, and the values of their tensors.
 
-    `graphs` has the encoder and the decoder by name, and `spreads` has the tensors of each; it is
+    `graphs` has all that can be quantised, by name, and `spreads` has the tensors of each; it is
     empty for a graph that was not to be quantised. One calibration serves all recipes that have
     its smoothing and quantise no more than it did.
     """
@@ -104,12 +112,11 @@ class Calibrated:
                 f"{self.smoothing}; calibrate with this recipe"
             )
         recipe.check_parts(parts_in(self.graphs))
-        nodes = {name: self._calibrated_nodes(name, recipe) for name in GRAPHS}
+        nodes = {name: self._calibrated_nodes(name, recipe) for name in self.graphs}
         made_with = {"onnxruntime": onnxruntime.__version__, "sam2lab": __version__}
         with appearing(folder) as unfinished:
             graphs = {}
-            for name in GRAPHS:
-                model = self.graphs[name]
+            for name, model in self.graphs.items():
                 if nodes[name]:
                     model = _to_qdq(model, nodes[name], self.spreads[name], recipe.calibration)
                 graphs[name] = write_graph(halve_constants(model), unfinished / f"{name}.onnx")
@@ -145,12 +152,13 @@ def calibrate(
     """Run a float bundle on images and observe the tensors that the recipe quantises."""
     recipe = checked(recipe)
     readers = calibration_images(images, count)
-    graphs = {name: onnx.load(bundle.path(name)) for name in GRAPHS}
+    graphs = {name: onnx.load(bundle.path(name)) for name in graphs_of(bundle)}
     recipe.check_parts(parts_in(graphs))
     spreads: dict[str, Mapping[str, Spread]] = {}
-    for name in GRAPHS:
+    for name, exact in graphs.items():
         spreads[name] = {}
-        model = for_integer_kernels(graphs[name])
+        # All the scores of a memory at once are half a gigabyte: they stay in bands.
+        model = exact if name == MEMORY else for_integer_kernels(exact)
         nodes = _quantised(model, name, recipe)
         if not nodes:
             continue
@@ -168,9 +176,13 @@ def _quantised(model: onnx.ModelProto, graph: str, recipe: Recipe) -> list[Quant
 
 
 def _feeds(task: str, graph: str, readers: list[ImageReader], bundle: Bundle) -> Iterator[Feeds]:
-    shown = tqdm(readers, desc=f"{task} {graph}", leave=False)
+    # So many clips have as many frames to encode as there are images.
+    chosen = readers[::FRAMES] if graph == MEMORY else readers
+    shown = tqdm(chosen, desc=f"{task} {graph}", leave=False)
     if graph == "encoder":
         return encoder_feeds(shown, bundle.info)
+    if graph == MEMORY:
+        return memory_feeds(shown, bundle)
     return decoder_feeds(shown, OnnxEngine(bundle))
 
 

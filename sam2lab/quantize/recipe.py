@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any
 
 from sam2lab.quantize.calibration_ranges import METHODS
-from sam2lab.quantize.model_parts import may_exist, within
+from sam2lab.quantize.model_parts import MEMORY, may_exist, within
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,22 @@ class Recipe:
     and 0.982, entropy 0.969 and 0.979), smoothing gained nothing, the neck loses nothing in 8
     bits and is faster, the decoder loses most (0.88 is left in all) and saves little.
 
+    Of the memory attention, the scores and the MLP are quantised. Followed for 11 frames of the
+    clip that ships, nano's masks then overlap those of the float memory attention by 0.997 (mean
+    IoU of three objects; 0.986 at least). With the sums of values in 8 bits too it is 0.961,
+    because a frame looks at thousands of tokens, and the weights of most round to nothing. The
+    projections are too narrow to gain.
+
     >>> Recipe(keep_float=("encoder.blocks.1",)).quantises("encoder.blocks.10.mlp")
     True
     """
 
-    keep_float: tuple[str, ...] = ("encoder.patch_embed", "decoder")
+    keep_float: tuple[str, ...] = (
+        "encoder.patch_embed",
+        "decoder",
+        "memory_attention.sums",
+        "memory_attention.projections",
+    )
     calibration: str = "percentile"
     smoothing: float | None = None
 
@@ -60,8 +71,17 @@ class Recipe:
         return not any(within(part, kept) for kept in self.keep_float)
 
     def check_parts(self, parts: Sequence[str]) -> None:
-        """Refuse the recipe if it keeps a part in float that is not among a model's parts."""
-        unknown = [kept for kept in self.keep_float if not any(within(p, kept) for p in parts)]
+        """Refuse the recipe if it keeps a part in float that is not among a model's parts.
+
+        A part of the memory may be kept where the model has no memory.
+        """
+        lacks_memory = not any(within(part, MEMORY) for part in parts)
+        unknown = [
+            kept
+            for kept in self.keep_float
+            if not any(within(part, kept) for part in parts)
+            and not (lacks_memory and within(kept, MEMORY))
+        ]
         if unknown:
             raise ValueError(
                 f"recipe keeps {', '.join(unknown)} in float, which is no part of this model; "

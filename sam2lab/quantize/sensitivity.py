@@ -19,7 +19,7 @@ from sam2lab.quantize.calibration import (
     calibration_images,
     samples,
 )
-from sam2lab.quantize.model_parts import parts, within
+from sam2lab.quantize.model_parts import MEMORY, parts, within
 from sam2lab.quantize.qdq import Calibrated, calibrate
 from sam2lab.quantize.recipe import Recipe
 from sam2lab.runtime.bundle import Bundle
@@ -87,6 +87,7 @@ def sweep(
     images that the model is calibrated with.
     """
     everything = parts(bundle)
+    recipe = of_images(recipe, everything)
     wanted = [part for part in (of or blocks(bundle)) if recipe.quantises(part)]
     unknown = [part for part in wanted if not any(within(one, part) for one in everything)]
     if unknown or not wanted:
@@ -113,6 +114,16 @@ def spare(table: pd.DataFrame, worst: int, recipe: Recipe = ALL) -> Recipe:
     """
     worst_parts = table.nsmallest(worst, "iou")["part"]
     return replace(recipe, keep_float=tuple(dict.fromkeys((*recipe.keep_float, *worst_parts))))
+
+
+def of_images(recipe: Recipe, parts: Sequence[str]) -> Recipe:
+    """The recipe, changed to keep the memory in float, which images say nothing about.
+
+    >>> of_images(ALL, ["encoder.neck", "memory_attention.layers.0.mlp"]).keep_float
+    ('memory_attention.layers.0.mlp',)
+    """
+    memory = (part for part in parts if within(part, MEMORY))
+    return replace(recipe, keep_float=(*recipe.keep_float, *memory))
 
 
 def blocks(bundle: Bundle) -> list[str]:

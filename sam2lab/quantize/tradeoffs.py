@@ -19,7 +19,7 @@ from sam2lab.quantize.calibration import IMAGE_COUNT, ImageSource
 from sam2lab.quantize.model_parts import parts
 from sam2lab.quantize.qdq import Calibrated, calibrate
 from sam2lab.quantize.recipe import Recipe
-from sam2lab.quantize.sensitivity import ALL, Judge, spare
+from sam2lab.quantize.sensitivity import ALL, Judge, of_images, spare
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Engine
@@ -38,7 +38,9 @@ def recipes(
     """
     usual = Recipe()
     kept = usual.keep_float
-    attention = [part for part in parts(bundle) if part.endswith(".attention")]
+    attention = [
+        part for part in parts(bundle) if part.startswith("encoder") and part.endswith(".attention")
+    ]
     chosen = {
         "usual": usual,
         "min-max": replace(usual, calibration="min-max"),
@@ -69,7 +71,8 @@ def pareto(
 ) -> pd.DataFrame:
     """Write a bundle by each recipe, time all of them in turn, and compare their masks.
 
-    There is a row for each recipe and one for the float model. Columns: `recipe`; `encoder_mb` and
+    There is a row for each recipe and one for the float model. The memory stays in float, because
+    images say nothing about it. Columns: `recipe`; `encoder_mb` and
     `size_mb` of both graphs (10^6 bytes); `size_ratio`, `encode_ratio` with its 95 % interval
     `encode_low` to `encode_high`, and `time_ratio` (encoding and a click; paired, see
     `measure.latency_ratios`), all as multiples of the float model's; `iou`, `iou_p5` and `sqnr_db`,
@@ -81,6 +84,8 @@ def pareto(
         raise ValueError("recipes is empty; wanted some by their names, as recipes(bundle) gives")
     if FLOAT in recipes:
         raise ValueError(f"recipes has one named {FLOAT!r}, which is the name of the model itself")
+    everything = parts(bundle)
+    recipes = {name: of_images(recipe, everything) for name, recipe in recipes.items()}
     exact = OnnxEngine(bundle)
     judge = judge or Judge(exact, images)
     engines: dict[str, Engine] = {FLOAT: exact}

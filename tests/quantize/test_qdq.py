@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from sam2lab.quantize import ALL, Calibrated, Recipe, calibrate, parts, quantize
 from sam2lab.quantize.integer_kernels import for_integer_kernels
 from sam2lab.quantize.model_parts import expected_parts
 from sam2lab.reference import zoo
-from sam2lab.runtime.bundle import BUNDLE_FILE, MEMORY_GRAPHS, Bundle
+from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.video.protocol import Memories
 from tests.exporting import ATTENTIONS, LINEAR_LAYERS, Export
 
 SIZE = (64, 96)
@@ -72,11 +74,37 @@ def test_it_opens_verifies_and_says_what_it_is(bundle: Bundle, exact: Bundle) ->
     assert "recipe" in opened.describe()
 
 
-def test_the_memory_stays_as_it_was(bundle: Bundle, exact: Bundle) -> None:
+def test_the_memory_encoder_stays_as_it_was(bundle: Bundle, exact: Bundle) -> None:
     assert bundle.video == exact.video
-    assert [bundle.graphs[name] for name in MEMORY_GRAPHS] == [
-        exact.graphs[name] for name in MEMORY_GRAPHS
-    ]
+    assert bundle.graphs["memory_encoder"] == exact.graphs["memory_encoder"]
+
+
+def test_frames_look_at_memories_nearly_as_in_the_float_model(
+    bundle: Bundle, exact: Bundle, exported: Export
+) -> None:
+    engines = OnnxEngine(bundle), OnnxEngine(exact)
+    (frame,) = engines[1].encode(exported("nano", SIZE).pixels()).split()
+    rng, tokens = np.random.default_rng(0), math.prod(exact.info.embed_size)
+    memories = Memories(
+        rng.standard_normal((2, 7, tokens, 32), np.float32),
+        rng.integers(0, 7, (2, 7)),
+        rng.standard_normal((2, 16, 128), np.float32),
+        rng.random((2, 16), np.float32),
+    )
+    found, wanted = (engine.condition(frame, memories).image_embed for engine in engines)
+    assert not np.array_equal(found, wanted)
+    # As for the encoder, in four layers instead of eight blocks.
+    assert ((found - wanted) ** 2).sum() < 0.01 * (wanted**2).sum()
+
+
+def test_scores_of_memories_are_computed_in_integers_and_in_bands(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    operators = optimised(bundle.path("memory_attention"), tmp_path)
+    exact = onnx.load(bundle.path("memory_attention"))
+    assert operators.count("MatMulIntegerToFloat") >= operators.count("Softmax") >= 8
+    assert "QuantizeLinear" in operators
+    assert {node.domain for node in exact.graph.node} == {""}
 
 
 def test_the_recipe_comes_back_from_the_bundle(calibrated: Calibrated, tmp_path: Path) -> None:
@@ -225,8 +253,8 @@ def test_parts_are_named_in_the_order_they_are_computed(exact: Bundle) -> None:
     named = parts(exact)
     assert named[0] == "encoder.patch_embed"
     assert {f"encoder.blocks.{b}.{p}" for b in range(8) for p in ("mlp", "attention")} < set(named)
-    assert named[-1] == "decoder.heads"
-    assert set(named) == set(expected_parts(blocks=8, layers=2))
+    assert named.index("decoder.heads") < named.index("memory_attention.scores.0")
+    assert set(named) == set(expected_parts(blocks=8, layers=2, memory_layers=4))
 
 
 class TestRefusals:
