@@ -119,8 +119,8 @@ def spare(table: pd.DataFrame, worst: int, recipe: Recipe = ALL) -> Recipe:
 def of_images(recipe: Recipe, parts: Sequence[str]) -> Recipe:
     """The recipe, changed to keep the memory in float, which images say nothing about.
 
-    >>> of_images(ALL, ["encoder.neck", "memory_attention.layers.0.mlp"]).keep_float
-    ('memory_attention.layers.0.mlp',)
+    >>> of_images(ALL, ["encoder.neck", "memory_attention.mlp.0"]).keep_float
+    ('memory_attention.mlp.0',)
     """
     memory = (part for part in parts if within(part, MEMORY))
     return replace(recipe, keep_float=(*recipe.keep_float, *memory))
