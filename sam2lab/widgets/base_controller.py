@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from threading import RLock
 from typing import Any, Protocol
 
 from ipywidgets import DOMWidget
@@ -56,6 +57,9 @@ class BaseController(ABC):
     def __init__(self, session: BaseSession[Any, Any], actions: Sequence[Action]) -> None:
         self._session = session
         self._actions = actions
+        # Messages of the browser may come in another thread than cells, and both lead to showing
+        # everything: one at a time.
+        self._showing = RLock()
 
     def listen(self) -> None:
         """Take the keys of the canvas; `screen` must be there."""

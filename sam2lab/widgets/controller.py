@@ -74,9 +74,10 @@ class Controller(BaseController):
 
     def refresh(self) -> None:
         """Show everything as it is now."""
-        known = self._known()
-        self.screen.show(self._session, self.encoding, known, self._preview)
-        self._publish(known)
+        with self._showing:
+            known = self._known()
+            self.screen.show(self._session, self.encoding, known, self._preview)
+            self._publish(known)
 
     def preview(self, x: int, y: int) -> None:
         # A click that is the corner of a box finds nothing yet.
@@ -132,9 +133,10 @@ class Controller(BaseController):
         self.encoding.do(action, mark)
 
     def _show_preview(self, preview: PackedMask | None) -> None:
-        if preview is not self._preview:
-            self._preview = preview
-            self.screen.draw(self._session, self.encoding, self._known(), preview)
+        with self._showing:
+            if preview is not self._preview:
+                self._preview = preview
+                self.screen.draw(self._session, self.encoding, self._known(), preview)
 
     def _known(self) -> dict[int, Answer]:
         try:

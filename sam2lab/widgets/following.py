@@ -12,7 +12,8 @@ from sam2lab.widgets.session.video_session import VideoSession
 class Following:
     """Runs one propagation at a time; `refresh` is called as frames come, `fail` if it fails.
 
-    While `is_watched`, the frame that has come last becomes the current one.
+    `latest` is the index of the frame that has come last; while `is_watched`, it becomes the
+    current one.
     """
 
     def __init__(
@@ -24,12 +25,20 @@ class Following:
         self._background = Background()
         self._is_told = False
         self.latest: int | None = None
+        self._done_of = 0, 1
         self.is_running = False
         self.is_watched = True
 
-    def start(self, **arguments: Any) -> None:
-        """Follow as `VideoSession.propagate` does with these arguments."""
+    @property
+    def share(self) -> float:
+        """Which share of the frames is done."""
+        done, frames = self._done_of
+        return done / frames
+
+    def start(self, frames: int, **arguments: Any) -> None:
+        """Follow as `VideoSession.propagate` does with these arguments, through so many frames."""
         self.is_running, self.is_watched, self.latest = True, True, None
+        self._done_of = 0, frames
         self._background.start(lambda: self._follow(arguments), self._done)
         self._refresh()
 
@@ -48,7 +57,7 @@ class Following:
 
     def _follow(self, arguments: dict[str, Any]) -> None:
         for frame in self._session.propagate(**arguments):
-            self.latest = frame
+            self.latest, self._done_of = frame, (self._done_of[0] + 1, self._done_of[1])
             # Frames may come faster than they can be shown: then some are not.
             if not self._is_told:
                 self._is_told = True
@@ -56,9 +65,11 @@ class Following:
 
     def _show(self) -> None:
         self._is_told = False
-        if self.is_watched and self.latest is not None:
+        if self.is_watched and self.latest is not None and self.latest != self._session.frame:
+            # Listeners refresh.
             self._session.go_to(self.latest)
-        self._refresh()
+        else:
+            self._refresh()
 
     def _done(self, error: Exception | None) -> None:
         self.is_running = False

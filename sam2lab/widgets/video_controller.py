@@ -22,7 +22,10 @@ from sam2lab.widgets.panels.take_away import TakeAwayPanel
 from sam2lab.widgets.panels.timeline import TimelinePanel
 from sam2lab.widgets.panels.toolbar import ACTIONS, Action, Toolbar
 from sam2lab.widgets.panels.video import VideoPanel
+from sam2lab.widgets.previewing import Previewing
+from sam2lab.widgets.session.engines import EngineFailed
 from sam2lab.widgets.session.followed import VideoAnswer
+from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.video_session import VideoSession
 from sam2lab.widgets.video_screen import VideoScreen
 from sam2lab.widgets.work import Work
@@ -31,10 +34,17 @@ WELCOME = (
     "Click on something, on any frame; then Follow. Right click, or Shift and click: not this. "
     "Drag: a box around it. Or: arrow keys."
 )
+NO_VIDEO = "there is no video yet: choose one below"
+FORGETFUL = (
+    "The engine does not remember masks that came from a file, only prompts. Follow, from the "
+    "first prompt, lets it remember."
+)
 # The buttons of these are in the timeline.
 VIDEO_ACTIONS = (
     Action("step-back", "", "", "", (",",)),
     Action("step-on", "", "", "", (".",)),
+    Action("first-frame", "", "", "", ("Home",)),
+    Action("last-frame", "", "", "", ("End",)),
     Action("follow", "", "", "", ("f",)),
 )
 
@@ -56,15 +66,18 @@ class VideoController(BaseController):
         self._publish = publish
         self._other: str | None = None
         self._is_outdated = False
+        self._heading: int | None = None
+        self._known: dict[int, VideoAnswer] = {}
         self._compared: tuple[tuple[object, ...], Difference | None] | None = None
         self.work = Work(self.refresh, lambda words: self.screen.fail(words))
         self.following = Following(session, self.refresh, lambda words: self.screen.fail(words))
+        self._previewing = Previewing(self._ask_preview, self._draw)
         self.screen: VideoScreen = VideoScreen(
             stage=Stage(size, self),
             toolbar=Toolbar(self.act, self.use_tool),
-            timeline=TimelinePanel(self, size[1]),
+            timeline=TimelinePanel(self),
             objects=ObjectList(self),
-            display=DisplayPanel(self.refresh, None),
+            display=DisplayPanel(self.refresh, self.use_hover),
             engine=EnginePanel(session.engines, self.use_engine, self.compare),
             video=VideoPanel(self.open),
             take_away=TakeAwayPanel(self.export, video_formats()),
@@ -76,44 +89,62 @@ class VideoController(BaseController):
     def refresh(self) -> None:
         """Show everything as it is now."""
         session = self._session
-        if self._is_outdated:
-            self._is_outdated = False
-            self.screen.take_away.forget()
-        known = {}
-        if session.video is not None:
-            answers = {item.id: session.answer(item.id) for item in session.objects}
-            known = {key: answer for key, answer in answers.items() if answer is not None}
-        self.screen.show(
-            session, known, self.work.pending, self._other, self._difference(), self._progress()
-        )
-        self._publish(known)
+        with self._showing:
+            if self._is_outdated:
+                self._is_outdated = False
+                self.screen.take_away.forget()
+            known = {}
+            if session.video is not None:
+                answers = {item.id: session.answer(item.id) for item in session.objects}
+                known = {key: answer for key, answer in answers.items() if answer is not None}
+            self._known = known
+            self._draw()
+            self.screen.show(session, known, self._other, self._difference(), self._progress())
+            self._publish(known)
 
     def wait(self) -> None:
         """Return when everything that was asked for is done."""
         self.work.wait()
         self.following.wait()
         self.work.wait()
+        self._previewing.wait()
 
     def preview(self, x: int, y: int) -> None:
-        """Nothing is previewed: each answer on another frame would have to encode it."""
+        # A click that is the corner of a box finds nothing yet.
+        boxes = self._stage.draws_boxes or self._stage.has_corner
+        is_busy = self.work.count or self.following.is_running
+        if self.screen.display.hover.value and not (boxes or is_busy):
+            self._previewing.at(x, y)
 
     def end_preview(self) -> None:
-        """Nothing is previewed."""
+        self._previewing.end()
 
     # The methods of `panels.timeline.TimelineActions`.
 
     def go_to(self, frame: int) -> None:
         self.following.is_watched = False
-        self._attempt(lambda: self._session.go_to(frame))
+        self._previewing.end()
+        if not self.work.count:
+            self._attempt(lambda: self._session.go_to(frame))
+            return
+        # Clicks that wait were meant for the present frame.
+        self._heading = frame
+        self.work.do(lambda: self._arrive(frame), is_replaced=True)
+
+    def step(self, by: int) -> None:
+        clip = self._session.video
+        here = self._heading
+        if clip is not None:
+            frame = (self._session.frame if here is None else here) + by
+            if 0 <= frame < clip.count:
+                self.go_to(frame)
 
     def follow(self, name: str) -> None:
-        arguments: dict[str, dict[str, object]] = {
-            "all": {},
-            "on": {"start": self._session.frame},
-            "back": {"start": self._session.frame, "reverse": True},
-        }
-        self.screen.say("")
-        self.following.start(**arguments[name])
+        if self.work.count:
+            # Clicks that wait are meant to be followed, too.
+            self.work.do(lambda: None, then=lambda: self._follow(name))
+        else:
+            self._follow(name)
 
     # What the other panels and keys call.
 
@@ -127,6 +158,11 @@ class VideoController(BaseController):
         if self._other == name:
             self._other = None
         self._do(lambda: self._session.use_engine(name))
+
+    def use_hover(self, wanted: bool) -> None:
+        """Preview under the pointer, or no longer."""
+        self._stage.preview_moves(wanted)
+        self.end_preview()
 
     def compare(self, other: str | None) -> None:
         """Show where another engine disagrees, None for none."""
@@ -148,21 +184,43 @@ class VideoController(BaseController):
         """Stop what goes on; what was followed is kept."""
         self.following.stop()
         self.work.drop()
+        self._heading = None
         self.screen.say("Stopped. What was followed is kept.")
         # The button that was pressed is gone.
         self._take_keys()
 
     def _further(self) -> dict[str, Callable[[], None]]:
         return {
-            "step-back": lambda: self._step(-1),
-            "step-on": lambda: self._step(1),
+            "step-back": lambda: self.step(-1),
+            "step-on": lambda: self.step(1),
+            "first-frame": lambda: self._end_at(0),
+            "last-frame": lambda: self._end_at(-1),
             "follow": lambda: self.follow("all"),
         }
 
-    def _step(self, by: int) -> None:
+    def _end_at(self, end: int) -> None:
         clip = self._session.video
-        if clip is not None and 0 <= self._session.frame + by < clip.count:
-            self.go_to(self._session.frame + by)
+        if clip is not None:
+            self.go_to(range(clip.count)[end])
+
+    def _arrive(self, frame: int) -> None:
+        if self._heading == frame:
+            self._heading = None
+        self._session.go_to(frame)
+
+    def _follow(self, name: str) -> None:
+        session, clip = self._session, self._session.video
+        if clip is None:
+            self.screen.fail(NO_VIDEO)
+            return
+        forgets = name != "all" and not session.is_remembered
+        self.screen.say(FORGETFUL if forgets else "")
+        self._previewing.end()
+        prompted = [frame for _, frame in session.state.prompts]
+        start = min(prompted, default=0) if name == "all" else session.frame
+        reverse = name == "back"
+        frames = start + 1 if reverse else clip.count - start
+        self.following.start(frames, start=start, reverse=reverse)
 
     def _do(
         self,
@@ -172,10 +230,11 @@ class VideoController(BaseController):
     ) -> None:
         self.screen.say("")
         if self._session.video is None:
-            self.screen.fail("there is no video yet: choose one below")
+            self.screen.fail(NO_VIDEO)
             return
         # The user works on this frame now.
         self.following.is_watched = False
+        self._previewing.end()
         self.work.do(action, mark, then)
 
     def _attempt(self, action: Callable[[], None]) -> None:
@@ -184,13 +243,14 @@ class VideoController(BaseController):
         except (ValueError, OSError) as error:
             self.screen.fail(str(error))
 
-    def _progress(self) -> str | None:
-        session, clip = self._session, self._session.video
-        if self.following.is_running and clip is not None:
-            latest = self.following.latest
+    def _progress(self) -> tuple[str | None, float | None]:
+        """What is being done, and which share of it where that is known."""
+        session, clip, following = self._session, self._session.video, self.following
+        if following.is_running and clip is not None:
+            latest = following.latest
             at = "" if latest is None else f": frame {latest + 1} of {clip.count}"
-            return f"{session.engine} follows{at} …"
-        return f"{session.engine} answers …" if self.work.count else None
+            return f"{session.engine} follows{at} …", following.share
+        return (f"{session.engine} answers …" if self.work.count else None), None
 
     def _difference(self) -> Difference | None:
         """Compare two engines; what is not known yet is asked for, and shown later."""
@@ -205,13 +265,31 @@ class VideoController(BaseController):
             return self._compared[1]
 
         def compare() -> None:
-            found = session.disagreement(other)
+            try:
+                found = session.disagreement(other)
+            except EngineFailed:
+                # Otherwise it would be asked again and again.
+                self._other = None
+                raise
             seen = None if found is None else overlay.difference(found, answer.mask)
             self._compared = key, seen
 
         if not self.work.count:
             self.work.do(compare)
         return None
+
+    def _ask_preview(self, x: int, y: int) -> PackedMask | None:
+        return self._session.preview(x, y)
+
+    def _draw(self) -> None:
+        with self._showing:
+            self.screen.draw(
+                self._session,
+                self._known,
+                self._difference(),
+                self._previewing.mask,
+                self.work.pending,
+            )
 
     def _on_change(self, changes: frozenset[str]) -> None:
         if changes & {"video", "objects", "masks"}:

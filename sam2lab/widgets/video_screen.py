@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
 from ipywidgets import HTML, DOMWidget, HBox, VBox
 
-from sam2lab.widgets.canvas import overlay, strip
+from sam2lab.widgets.canvas import overlay
+from sam2lab.widgets.canvas.layers import Masks
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.overlay import Difference
+from sam2lab.widgets.canvas.painting import Paint
 from sam2lab.widgets.canvas.stage import Stage
 from sam2lab.widgets.panels.controls import named, stylesheet
 from sam2lab.widgets.panels.display import DisplayPanel
 from sam2lab.widgets.panels.engine import EnginePanel
 from sam2lab.widgets.panels.object_list import Entry, ObjectList
 from sam2lab.widgets.panels.progress import Progress
+from sam2lab.widgets.panels.strip import Row
 from sam2lab.widgets.panels.take_away import TakeAwayPanel
 from sam2lab.widgets.panels.timeline import Moment, TimelinePanel
 from sam2lab.widgets.panels.toolbar import Toolbar
 from sam2lab.widgets.panels.video import VideoPanel
+from sam2lab.widgets.screen import PREVIEW_OPACITY
 from sam2lab.widgets.session.clip import Clip
 from sam2lab.widgets.session.followed import VideoAnswer
+from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.tracks import Track
 from sam2lab.widgets.session.video_session import VideoSession
 
@@ -56,7 +62,7 @@ class VideoScreen:
     @property
     def after_photo(self) -> DOMWidget:
         """The widget that gets the focus after the photo."""
-        return self.timeline.slider
+        return self.timeline.first
 
     def say(self, words: str) -> None:
         """Tell the user something."""
@@ -70,17 +76,18 @@ class VideoScreen:
         self,
         session: VideoSession,
         known: Mapping[int, VideoAnswer],
-        pending: tuple[Mark, ...],
         other: str | None,
         difference: Difference | None,
-        progress: str | None,
+        progress: tuple[str | None, float | None],
     ) -> None:
-        """Show everything as it is now; the canvas comes first, because users wait for it."""
+        """Bring everything but the canvas up to date."""
         clip = session.video
-        self.progress.show(progress)
+        self.progress.show(*progress)
         self.video.show(clip)
         self.engine.show(session.engine, other)
         self.engine.describe(session.engine, other, difference)
+        if other is not None and difference is None and progress[0] is None:
+            self.engine.note.value = f"{escape(other)} has no mask of this object here"
         has_objects = clip is not None and any(each.has_prompts for each in session.objects)
         for button in self.timeline.follow:
             button.disabled = not has_objects
@@ -95,7 +102,6 @@ class VideoScreen:
             self.toolbar.tool.value = session.mode
         if clip is None:
             return
-        self._draw(session, clip, known, pending, difference)
         self._show_timeline(session, clip)
         self.objects.show(
             [
@@ -104,14 +110,18 @@ class VideoScreen:
             ]
         )
 
-    def _draw(
+    def draw(
         self,
         session: VideoSession,
-        clip: Clip,
         known: Mapping[int, VideoAnswer],
-        pending: tuple[Mark, ...],
         difference: Difference | None,
+        preview: PackedMask | None,
+        pending: tuple[Mark, ...],
     ) -> None:
+        """Bring the canvas up to date; a preview takes the place of the active object's mask."""
+        clip = session.video
+        if clip is None:
+            return
         key = f"{session.frame} of {clip.key}"
         if clip is self._clip:
             self.stage.turn_to(key, session.photo)
@@ -120,18 +130,20 @@ class VideoScreen:
             self.stage.open(key, session.photo)
         inside = self.display.inside
         masks = {object_id: answer.packed for object_id, answer in known.items()}
-        self.stage.draw(
-            overlay.other_objects(session, masks, inside),
-            overlay.mask_of(session.active, masks, inside)
-            if difference is None
-            else difference.masks(inside),
-            overlay.marks(session) + pending,
-        )
+        if preview is not None:
+            paint = Paint(session.active.colour, PREVIEW_OPACITY * inside)
+            active: Masks = ((preview, paint),)
+        elif difference is not None:
+            active = difference.masks(inside)
+        else:
+            active = overlay.mask_of(session.active, masks, inside)
+        others = overlay.other_objects(session, masks, inside)
+        self.stage.draw(others, active, overlay.marks(session) + pending)
 
     def _show_timeline(self, session: VideoSession, clip: Clip) -> None:
         active = session.active
         rows = [
-            strip.Row(session.timeline(item.id), item.colour, item.id == active.id)
+            Row(session.timeline(item.id), item.name, item.colour, item.id == active.id)
             for item in session.objects
             if item.has_prompts
         ]
@@ -150,6 +162,8 @@ def _figures(item: Track, answer: VideoAnswer | None) -> str:
         return "no click yet"
     if answer is None:
         return "not followed to this frame"
+    # The object score is a logit.
+    there = f"{1 / (1 + math.exp(-answer.object_score)):.0%} there"
     if not answer.area:
-        return f"absent here · object {answer.object_score:.1f}"
-    return f"{answer.area:,} px · score {answer.iou:.2f} · object {answer.object_score:.1f}"
+        return f"absent · {there}"
+    return f"{answer.area:,} px · score {answer.iou:.2f} · {there}"

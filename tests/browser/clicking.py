@@ -106,12 +106,20 @@ class ClickerPage:
 
     def tap(self, x: float, y: float) -> None:
         """Touch a pixel of the canvas with a finger, and wait for the answer."""
-        here = dict(zip("xy", self.on_page(x, y), strict=True))
         with self.changing():
-            for kind, points in (("touchStart", [here]), ("touchEnd", [])):
-                self._devtools.send(
-                    "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
-                )
+            self.swipe([self.on_page(x, y)])
+
+    def swipe(self, places: list[tuple[float, float]]) -> None:
+        """Touch the first of these places on the page with a finger, and move it to the others."""
+        for number, place in enumerate(places):
+            self._touch("touchMove" if number else "touchStart", place)
+            # Moves are told only so often.
+            self.page.wait_for_timeout(50 if places[1:] else 0)
+        self._touch("touchEnd")
+
+    def _touch(self, kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y} for x, y in places]
+        self._devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     @contextmanager
     def holding(self, key: str | None) -> Iterator[None]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
 
 import sam2lab
 from sam2lab.runtime.segmenter import Segmenter
+from sam2lab.widgets.canvas.layers import Masks
 from sam2lab.widgets.session import Point
 from sam2lab.widgets.testing import Robot, send
 from sam2lab.widgets.video_clicker import VideoClicker
@@ -40,6 +43,13 @@ def followed(robot: Robot) -> None:
     robot.key("f")
 
 
+def drawn(clicker: VideoClicker) -> Masks:
+    """What is drawn of the active object."""
+    drawing = clicker.screen.stage._drawing
+    assert drawing is not None
+    return drawing.active
+
+
 def rows(clicker: VideoClicker) -> list[str]:
     return [row.figures.value for row in clicker.screen.objects.rows]
 
@@ -63,8 +73,8 @@ def test_following_shows_all_frames_and_is_one_step_to_undo(
     followed(robot)
     assert clicker.frame == FRAMES - 1
     assert set(clicker.masks) == {1, 2}
-    clicker.screen.timeline.slider.value = 3
-    assert rows(clicker)[0].startswith("absent here")
+    clicker.screen.timeline.play.value = 3
+    assert rows(clicker)[0].startswith("absent · 12% there")
     assert clicker.screen.timeline.label.value == f"4 of {FRAMES}"
     robot.press("undo")
     assert len(clicker.masks) == 0
@@ -86,16 +96,92 @@ def test_following_goes_on_and_back_from_here(clicker: VideoClicker, robot: Robo
     assert (clicker.session.timeline(1).presence >= 0).all()
 
 
-def test_a_click_on_the_strip_goes_to_its_frame(clicker: VideoClicker, robot: Robot) -> None:
+def test_mouse_and_finger_drag_along_the_strip(clicker: VideoClicker, robot: Robot) -> None:
     followed(robot)
-    timeline = clicker.screen.timeline
-    send(timeline.canvas, {"event": "client_ready"})
-    width = timeline.canvas.width
-    send(timeline.canvas, {"event": "mouse_down", "x": 2.5 * width / FRAMES, "y": 5})
+    scrubber = clicker.screen.timeline.scrubber
+    # The page shows the strip 140 pixels wide, 30 from the left.
+    where = {"boundingRectLeft": 30, "boundingRectWidth": 140}
+    assert scrubber.moves.watched_events == []
+    send(scrubber.presses, {"type": "mousedown", "button": 0, "clientX": 80, **where})
     assert clicker.frame == 2
-    assert timeline.slider.value == timeline.play.value == 2
-    timeline.play.value = 5
+    for client_x, frame in ((100, 3), (300, 6), (0, 0)):
+        send(scrubber.moves, {"type": "mousemove", "buttons": 1, "clientX": client_x})
+        assert clicker.frame == frame
+    send(scrubber.moves, {"type": "mouseup", "buttons": 0, "clientX": 60})
+    assert clicker.frame == 0
+    assert scrubber.moves.watched_events == []
+    for kind, client_x, frame in (("touchstart", 140, 5), ("touchmove", 120, 4)):
+        touch = {"clientX": client_x, **where}
+        send(scrubber.fingers, {"type": kind, "targetTouches": [touch]})
+        assert clicker.frame == frame
+
+
+def test_playing_and_keys_go_to_frames(clicker: VideoClicker, robot: Robot) -> None:
+    play = clicker.screen.timeline.play
+    play.value = 5
     assert clicker.frame == 5
+    for key, frame in ((".", 6), (".", 6), (",", 5), ("Home", 0), (",", 0), ("End", 6)):
+        robot.key(key)
+        assert clicker.frame == play.value == frame
+
+
+def test_a_click_is_previewed_under_the_pointer(clicker: VideoClicker, robot: Robot) -> None:
+    robot.hover(8, 8)
+    assert drawn(clicker) == ()
+    clicker.screen.display.hover.value = True
+    # On a frame that was not followed, too.
+    robot.key(".")
+    robot.hover(10, 8)
+    clicker.wait()
+    ((preview, _),) = drawn(clicker)
+    robot.leave()
+    assert drawn(clicker) == ()
+    assert not clicker.session.can_undo
+    robot.click(10, 8)
+    assert np.array_equal(preview.unpack(), clicker.masks[1])
+
+
+def test_clicks_that_wait_are_made_on_the_frame_that_they_were_meant_for(
+    clicker: VideoClicker, robot: Robot, fragile: Fragile
+) -> None:
+    fragile.gate.clear()
+
+    async def in_a_notebook() -> None:
+        clicker._controller.point(8, 8, False, 1)
+        clicker._controller.point(9, 10, False, 1)
+        for _ in range(3):
+            clicker._controller.step(1)
+        clicker._controller.point(14, 8, False, 1)
+        clicker._controller.follow("on")
+        assert clicker.frame == 0
+        fragile.gate.set()
+        while clicker._controller.work.count or clicker._controller.following.is_running:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(in_a_notebook())
+    (item,) = clicker.objects
+    assert {frame: len(prompts) for frame, prompts in item.prompts.items()} == {0: 2, 3: 1}
+    assert (clicker.session.timeline().presence[3:] >= 0).all()
+
+
+def test_cells_and_messages_may_act_at_the_same_time(clicker: VideoClicker, robot: Robot) -> None:
+    robot.click(8, 8)
+    inside: list[int] = []
+    clicker.observe(lambda _: inside.append(threading.get_ident()), "frame")
+    clicker.observe(lambda _: time.sleep(0.002), "frame")
+    clicker.observe(lambda _: inside.append(threading.get_ident()), "frame")
+
+    def scrub(frames: range) -> None:
+        for frame in frames:
+            clicker.session.go_to(frame)
+
+    threads = [threading.Thread(target=scrub, args=(range(7),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside[::2] == inside[1::2]
+    assert clicker.frame == clicker.session.frame == 6
 
 
 def test_buttons_are_disabled_where_they_do_nothing(clicker: VideoClicker, robot: Robot) -> None:
@@ -149,10 +235,22 @@ def test_an_engine_that_fails_is_reported(
     clicker.screen.timeline.follow[1].click()
     clicker.wait()
     assert "the line is dead" in clicker.screen.message.value
+    assert "frames that were done are kept" in clicker.screen.message.value
     fragile.breaks_in = "decode_objects"
     robot.click(30, 40)
-    assert "the line is dead" in clicker.screen.message.value
+    assert "nothing was changed" in clicker.screen.message.value
     assert clicker.prompts == (Point(8, 8),)
+
+
+def test_a_comparison_that_fails_is_given_up(clicker: VideoClicker, robot: Robot, fragile: Fragile):
+    clicker.screen.engine.engine.value = "bold"
+    clicker.wait()
+    robot.click(8, 8)
+    fragile.breaks_in = "encode"
+    clicker.screen.engine.other.value = "plain"
+    clicker.wait()
+    assert "the line is dead" in clicker.screen.message.value
+    assert clicker.screen.engine.other.value == "nothing"
 
 
 def test_engines_are_switched_and_compared(clicker: VideoClicker, robot: Robot) -> None:
@@ -161,10 +259,13 @@ def test_engines_are_switched_and_compared(clicker: VideoClicker, robot: Robot) 
     panel.other.value = "bold"
     clicker.wait()
     assert "IoU" in panel.note.value
+    robot.key("f")
+    assert panel.note.value == "bold has no mask of this object here"
     panel.engine.value = "bold"
     clicker.wait()
     assert clicker.session.engine == "bold"
     assert panel.other.value == "nothing"
+    robot.key("Home")
     assert clicker.masks[1].any()
 
 
@@ -212,7 +313,7 @@ def test_another_video_is_opened_from_a_path_and_a_wrong_one_is_refused(
     panel.path.value = str(tmp_path / "short.webp")
     assert "short.webp: 3 frames of 64 × 48" in panel.about.value
     assert np.array_equal(clicker.session.photo, CLIP[0])
-    assert clicker.screen.timeline.slider.max == 2
+    assert clicker.screen.timeline.play.max == 2
 
 
 def test_it_opens_without_a_video_and_says_what_to_do() -> None:
@@ -221,4 +322,22 @@ def test_it_opens_without_a_video_and_says_what_to_do() -> None:
     clicker.screen.toolbar.buttons["undo"].click()
     clicker.screen.timeline.follow[1].click()
     clicker.wait()
-    assert "no video" in clicker.screen.message.value
+    assert "no video yet" in clicker.screen.message.value
+
+
+def test_it_says_that_masks_of_a_file_are_not_remembered(
+    clicker: VideoClicker, robot: Robot, tmp_path
+) -> None:
+    followed(robot)
+    clicker.session.save(tmp_path / "saved.json")
+    clicker.session.load(tmp_path / "saved.json")
+    assert not clicker.session.is_remembered
+    _, everything, on = clicker.screen.timeline.follow
+    robot.key(",")
+    on.click()
+    clicker.wait()
+    assert "does not remember masks" in clicker.screen.message.value
+    everything.click()
+    clicker.wait()
+    assert clicker.screen.message.value.count("remember") == 0
+    assert clicker.session.is_remembered

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from threading import get_ident
 from typing import Any, TypeVar
 
 from ipywidgets import HTML, Button, DOMWidget, VBox
@@ -45,13 +46,14 @@ class UserChanges:
     """Reports what a user changes, and not what the program changes within `ignored()`."""
 
     def __init__(self) -> None:
-        self._is_ignored = False
+        # A user's change may come in another thread meanwhile.
+        self._ignored_in: int | None = None
 
     def report(self, widget: DOMWidget, do: Callable[[Any], None]) -> None:
         """Call `do` with each new value that a user gives this widget."""
 
         def changed(change: Any) -> None:
-            if not self._is_ignored:
+            if self._ignored_in != get_ident():
                 do(change["new"])
 
         widget.observe(changed, "value")
@@ -59,8 +61,8 @@ class UserChanges:
     @contextmanager
     def ignored(self) -> Iterator[None]:
         """Report no changes meanwhile."""
-        self._is_ignored = True
+        self._ignored_in = get_ident()
         try:
             yield
         finally:
-            self._is_ignored = False
+            self._ignored_in = None

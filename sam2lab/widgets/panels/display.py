@@ -10,14 +10,9 @@ from sam2lab.widgets.panels.controls import named, section
 
 
 class DisplayPanel:
-    """Calls `redraw` when masks are to look different, `use_hover` when previews go on or off.
+    """Calls `redraw` when masks are to look different, `use_hover` when previews go on or off."""
 
-    Without `use_hover` there are no previews.
-    """
-
-    def __init__(
-        self, redraw: Callable[[], None], use_hover: Callable[[bool], None] | None
-    ) -> None:
+    def __init__(self, redraw: Callable[[], None], use_hover: Callable[[bool], None]) -> None:
         self.style = named(
             ToggleButtons(
                 options=[("Fill", "fill"), ("Outline", "outline")],
@@ -47,10 +42,7 @@ class DisplayPanel:
         )
         self.style.observe(lambda _: redraw(), "value")
         self.opacity.observe(lambda _: redraw(), "value")
-        if use_hover is None:
-            self.hover.layout.display = "none"
-        else:
-            self.hover.observe(lambda change: use_hover(change["new"]), "value")
+        self.hover.observe(lambda change: use_hover(change["new"]), "value")
         self.widget = section("Masks", named(HBox([self.style]), "row"), self.opacity, self.hover)
 
     @property

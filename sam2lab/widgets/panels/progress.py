@@ -18,8 +18,9 @@ class Progress:
         self.stop = button("cancel", "Stop", "Do not wait for this any longer", stop, "stop")
         self.widget = named(HBox([self.bar, self.stop]), "progress")
 
-    def show(self, words: str | None) -> None:
-        """Show what is being done, or nothing for None."""
+    def show(self, words: str | None, share: float | None = None) -> None:
+        """Show what is being done and, where that is known, which share; nothing for None."""
         self.widget.layout.display = "none" if words is None else "flex"
         if words is not None:
-            self.bar.value = f"<div>{escape(words)}<div></div></div>"
+            bar = "<div></div>" if share is None else f'<progress value="{share:.3f}"></progress>'
+            self.bar.value = f"<div>{escape(words)}{bar}</div>"

@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 
 class EngineFailed(RuntimeError):
-    """An engine raised while it encoded or answered; the session is unchanged."""
+    """An engine raised while it encoded or answered; the session is unchanged.
+
+    Only frames that a propagation of a video has done are kept.
+    """
 
 
 class Segmenters:
@@ -49,14 +52,14 @@ class Segmenters:
             raise ValueError(f"engine is {name!r}; wanted one of {known}")
         return name
 
-    def _run(self, name: str, work: Callable[[], T]) -> T:
+    def _run(self, name: str, work: Callable[[], T], outcome: str = "nothing was changed") -> T:
         try:
             return work()
         # Each engine has errors of its own: onnxruntime, torch, a remote connection.
         except Exception as error:
             raise EngineFailed(
-                f"the engine {name!r} failed ({type(error).__name__}: {error}); nothing was "
-                "changed: try again, or another engine"
+                f"the engine {name!r} failed ({type(error).__name__}: {error}); {outcome}: try "
+                "again, or another engine"
             ) from error
 
 

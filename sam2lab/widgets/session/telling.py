@@ -34,7 +34,12 @@ def tell(
     objects = {object_id for object_id, _ in wanted}
     for gone in set(state.obj_ids) - objects:
         predictor.remove_object(state, gone, need_output=False)
-    told = {key: prompts for key, prompts in followed.told.items() if key[0] in objects}
+    waited = late(followed)
+    told = {
+        key: prompts
+        for key, prompts in followed.told.items()
+        if key[0] in objects and key not in waited
+    }
     corrected = {key: each for key, each in followed.corrected.items() if key[0] in objects}
     kept = {key: answer for key, answer in followed.kept.items() if key[0] in objects}
     for key in sorted(told.keys() | wanted.keys()):
@@ -58,6 +63,12 @@ def tell(
             # Negative clicks alone are left, which point nothing out.
             predictor.remove_object(state, object_id, need_output=False)
     return Followed(state, dict(wanted), corrected, kept)
+
+
+def late(followed: Followed) -> set[Key]:
+    """Frames with negative clicks alone, which waited, and which a propagation has passed since."""
+    found = {key: result(followed.state, key) for key in followed.told}
+    return {key for key, each in found.items() if each is not None and not each.is_prompted}
 
 
 def result(state: VideoState | None, key: Key) -> FrameResult | None:

@@ -14,6 +14,7 @@ from sam2lab.runtime.video.frames import Frames
 from sam2lab.runtime.video.predictor import VideoPredictor
 from sam2lab.runtime.video.state import VideoState
 from sam2lab.widgets.session import telling
+from sam2lab.widgets.session.clip import Clip
 from sam2lab.widgets.session.engines import Segmenters
 from sam2lab.widgets.session.followed import Followed, Key, VideoAnswer
 from sam2lab.widgets.session.packed import PackedMask
@@ -51,10 +52,13 @@ class VideoEngines(Segmenters):
         return tracks.having(name, self._told(name, followed, wanted, frames))
 
     def ready(self, name: str, tracks: Tracks, frames: Frames) -> Tracks:
-        """The same, with an engine that can go on from there."""
+        """The same, with an engine that can go on from there.
+
+        Negative clicks that waited on a frame correct it once a propagation has passed it.
+        """
         tracks = self.told(name, tracks, frames)
         followed = tracks.followed_by(name)
-        if followed.state is not None:
+        if followed.state is not None and not telling.late(followed):
             return tracks
         return tracks.having(name, self._told(name, followed, followed.told, frames))
 
@@ -67,7 +71,8 @@ class VideoEngines(Segmenters):
         steps = self._predictors[name].propagate_in_video(
             state, start, count, reverse, progress=False
         )
-        while (step := self._run(name, lambda: next(steps, None))) is not None:
+        done = "frames that were done are kept"
+        while (step := self._run(name, lambda: next(steps, None), done)) is not None:
             yield step[0], state.copy()
 
     def answer(
@@ -86,6 +91,15 @@ class VideoEngines(Segmenters):
             kept = _Kept(result.logits, PackedMask.of(mask))
             self._packed.put((name, key), kept)
         return VideoAnswer(kept.packed, result.object_score, result.iou, result.is_prompted)
+
+    def preview(self, name: str, tracks: Tracks, frame: int, clip: Clip) -> PackedMask | None:
+        """The active object's mask on a frame, as prompts that are not in the session give it."""
+        tried = self.told(name, tracks, clip.frames).followed_by(name)
+        result = telling.result(tried.state, (tracks.active, frame))
+        if result is None:
+            return None
+        (mask,) = restore_masks(result.logits[0], clip.size, 0.0)
+        return PackedMask.of(mask)
 
     def scores(self, followed: Followed, object_id: int, count: int) -> Iterator[FrameScores]:
         """The scores of an object on all frames that have an answer, without their masks."""

@@ -12,7 +12,8 @@ from sam2lab.widgets.formats.table import video_format_of
 from sam2lab.widgets.session import video_storage
 from sam2lab.widgets.session.answers import Disagreement
 from sam2lab.widgets.session.followed import VideoAnswer
-from sam2lab.widgets.session.prompts import Prompt
+from sam2lab.widgets.session.packed import PackedMask
+from sam2lab.widgets.session.prompts import Prompt, point_on
 from sam2lab.widgets.session.timeline import Timeline
 from sam2lab.widgets.session.video_workspace import VideoWorkspace
 
@@ -29,9 +30,10 @@ class VideoSession(VideoWorkspace):
     it change when `propagate` comes through again.
 
     An action is done completely, or it raises and changes nothing: a `ValueError` for wrong
-    arguments, `EngineFailed` when an engine fails. Everything but the choice of video, frame,
-    engine and mode can be undone; a propagation is one step. Each engine has masks of its own:
-    after a change of engine the prompts are told to it, and it has still to propagate.
+    arguments, `EngineFailed` when an engine fails. A propagation that fails or is cancelled keeps
+    the frames that are done. Everything but the choice of video, frame, engine and mode can be
+    undone; a propagation is one step. Each engine has masks of its own: after a change of engine
+    the prompts are told to it, and it has still to propagate.
 
     All methods may be called from any thread. A propagation holds nobody up: reading, looking at
     other frames, renaming and hiding go on beside it, and what changes prompts or masks ends it.
@@ -62,6 +64,19 @@ class VideoSession(VideoWorkspace):
         state, name = self.state, self._engine
         key = state.item(object_id).id, self._frame_index("frame", frame)
         return self._engines.answer(name, state.followed_by(name), key, self._open_clip.size)
+
+    def preview(self, x: float, y: float, positive: bool | None = None) -> PackedMask | None:
+        """The mask that a click here would give the active object; the click is not added.
+
+        None where a negative click has nothing to take away from.
+        """
+        clip, frame = self._open_clip, self.frame
+        point = point_on(clip.size, x, y, self._sign(positive))
+        self._ready()
+        state = self.state
+        prompts = (*state.item().prompts.get(frame, ()), point)
+        tried = state.with_prompts(frame, prompts)
+        return self._engines.preview(self._engine, tried, frame, clip)
 
     def timeline(self, object_id: int | None = None) -> Timeline:
         """Where an object, by default the active one, is present, prompted, corrected, unsure."""

@@ -55,6 +55,15 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
         """Whether a propagation goes on."""
         return self._propagation is not None
 
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the current engine remembers every frame that it has a mask of.
+
+        Not so after `load`, until `propagate` has passed the frames whose masks are in the file.
+        """
+        kept = self.state.followed_by(self._engine).kept
+        return all(answer.prompted for answer in kept.values())
+
     def open_video(self, video: VideoLike, name: str | None = None) -> None:
         """Open a video, without any objects; `name` is for one that has no file name."""
         clip, first = open_clip(video, name)
@@ -119,6 +128,13 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
                         is_a_step = True
                 self._tell({"masks"})
                 yield frame
+            with self._lock:
+                if self._propagation is not token:
+                    return
+                here = self.state
+                self._ready()
+            if self.state is not here:
+                self._tell({"masks"})
         finally:
             if self._propagation is token:
                 self._propagation = None

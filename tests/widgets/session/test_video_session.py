@@ -175,6 +175,44 @@ def test_negative_clicks_alone_wait_for_a_positive_one_but_correct_what_was_foll
     assert session.answer() is None
 
 
+def test_negative_clicks_alone_correct_once_a_propagation_has_passed_them() -> None:
+    session, corrected_later = opened(), opened()
+    for each in (session, corrected_later):
+        each.add_point(*RED)
+    session.go_to(2)
+    session.add_point(*RED, positive=False)
+    assert session.answer() is None
+    list(session.propagate())
+    list(corrected_later.propagate())
+    corrected_later.go_to(2)
+    corrected_later.add_point(*RED, positive=False)
+    assert session.timeline().corrected.tolist() == [frame == 2 for frame in range(FRAMES)]
+    assert masks(session) == masks(corrected_later)
+    for each in (session, corrected_later):
+        list(each.propagate(start=2))
+    assert masks(session) == masks(corrected_later)
+    session.undo()
+    session.undo()
+    assert session.answer() is None
+
+
+def test_a_preview_is_what_a_click_would_give_and_changes_nothing() -> None:
+    session = two_objects()
+    list(session.propagate())
+    session.go_to(2)
+    before = masks(session)
+    preview = session.preview(*RED)
+    assert preview is not None
+    assert masks(session) == before
+    session.undo()
+    assert session.preview(*RED, positive=False) is None
+    session.redo()
+    session.add_point(*RED)
+    answer = session.answer()
+    assert answer is not None
+    assert np.array_equal(preview.unpack(), answer.mask)
+
+
 def test_an_object_that_is_deleted_is_not_followed_and_comes_back_whole() -> None:
     session = followed()
     before = masks(session)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import numpy as np
 
 from sam2lab.runtime.engines.protocol import Features, Float32, PromptBatch
@@ -18,10 +20,18 @@ RED, GREEN = centre(0, 0), centre(0, 1)
 
 
 class Fragile(FakeVideoEngine):
-    """Fails in the method of this name, once `good` further calls of it have gone well."""
+    """Fails in the method of this name, once `good` further calls of it have gone well.
+
+    It answers only while its `gate` is open.
+    """
 
     breaks_in = ""
     good = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = Event()
+        self.gate.set()
 
     def encode(self, pixels: Float32) -> Features:
         self._break("encode")
@@ -29,6 +39,7 @@ class Fragile(FakeVideoEngine):
 
     def decode_objects(self, features: Features, prompts: PromptBatch) -> DecodedObjects:
         self._break("decode_objects")
+        self.gate.wait(10)
         return super().decode_objects(features, prompts)
 
     def condition(self, features: Features, memories: Memories) -> Features:
