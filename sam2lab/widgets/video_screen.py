@@ -163,7 +163,7 @@ def _figures(item: Track, answer: VideoAnswer | None) -> str:
     if answer is None:
         return "not followed to this frame"
     # The object score is a logit.
-    there = f"{1 / (1 + math.exp(-answer.object_score)):.0%} there"
+    there = f"there: {1 / (1 + math.exp(-answer.object_score)):.0%}"
     if not answer.area:
         return f"absent · {there}"
     return f"{answer.area:,} px · score {answer.iou:.2f} · {there}"

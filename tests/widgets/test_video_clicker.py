@@ -74,7 +74,7 @@ def test_following_shows_all_frames_and_is_one_step_to_undo(
     assert clicker.frame == FRAMES - 1
     assert set(clicker.masks) == {1, 2}
     clicker.screen.timeline.play.value = 3
-    assert rows(clicker)[0].startswith("absent · 12% there")
+    assert rows(clicker)[0].startswith("absent · there: 12%")
     assert clicker.screen.timeline.label.value == f"4 of {FRAMES}"
     robot.press("undo")
     assert len(clicker.masks) == 0
