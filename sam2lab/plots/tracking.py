@@ -83,7 +83,7 @@ def frame_parts(summary: pd.DataFrame) -> Figure:
         left += widths
     for place, row in zip(places, shown.itertuples(), strict=True):
         style.write_beside(axes, f"{row.total_ms:,.4g}", (left[place], place), (6, 0))
-    names = [f"{row.series}, {row.phase} ({row.frames} frames)" for row in shown.itertuples()]
+    names = [f"{row.series}, {row.phase} (frames: {row.frames})" for row in shown.itertuples()]
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.margins(x=0.12)
