@@ -50,7 +50,9 @@ def recipes(
         "smoothed": replace(usual, smoothing=0.5),
         "attention in float": replace(usual, keep_float=(*kept, *attention)),
         "neck in float": replace(usual, keep_float=(*kept, "encoder.neck")),
-        "whole encoder": replace(usual, keep_float=("decoder",)),
+        "whole encoder": replace(
+            usual, keep_float=tuple(part for part in kept if not part.startswith("encoder"))
+        ),
         "everything": ALL,
     }
     if swept is not None:
