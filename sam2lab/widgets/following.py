@@ -30,6 +30,14 @@ class Following:
         self.is_watched = True
 
     @property
+    def words(self) -> str:
+        """What is being done."""
+        session, latest = self._session, self.latest
+        clip = session.video
+        at = "" if latest is None or clip is None else f": frame {latest + 1} of {clip.count}"
+        return f"{session.engine} follows{at} …"
+
+    @property
     def share(self) -> float:
         """Which share of the frames is done."""
         done, frames = self._done_of

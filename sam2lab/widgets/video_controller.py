@@ -7,10 +7,9 @@ from pathlib import Path
 
 from sam2lab.runtime.video.frames import VideoLike
 from sam2lab.widgets.base_controller import BaseController
-from sam2lab.widgets.canvas import overlay
 from sam2lab.widgets.canvas.marks import Mark
-from sam2lab.widgets.canvas.overlay import Difference
 from sam2lab.widgets.canvas.stage import Stage
+from sam2lab.widgets.comparing import Comparing
 from sam2lab.widgets.following import Following
 from sam2lab.widgets.formats.annotated import Files
 from sam2lab.widgets.formats.table import video_formats
@@ -23,9 +22,7 @@ from sam2lab.widgets.panels.timeline import TimelinePanel
 from sam2lab.widgets.panels.toolbar import ACTIONS, Action, Toolbar
 from sam2lab.widgets.panels.video import VideoPanel
 from sam2lab.widgets.previewing import Previewing
-from sam2lab.widgets.session.engines import EngineFailed
 from sam2lab.widgets.session.followed import VideoAnswer
-from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.video_session import VideoSession
 from sam2lab.widgets.video_screen import VideoScreen
 from sam2lab.widgets.work import Work
@@ -64,14 +61,13 @@ class VideoController(BaseController):
         super().__init__(session, (*ACTIONS, *VIDEO_ACTIONS))
         self._session: VideoSession = session
         self._publish = publish
-        self._other: str | None = None
         self._is_outdated = False
         self._heading: int | None = None
         self._known: dict[int, VideoAnswer] = {}
-        self._compared: tuple[tuple[object, ...], Difference | None] | None = None
         self.work = Work(self.refresh, lambda words: self.screen.fail(words))
         self.following = Following(session, self.refresh, lambda words: self.screen.fail(words))
-        self._previewing = Previewing(self._ask_preview, self._draw)
+        self._comparing = Comparing(session, self.work)
+        self._previewing = Previewing(session.preview, self._draw)
         self.screen: VideoScreen = VideoScreen(
             stage=Stage(size, self),
             toolbar=Toolbar(self.act, self.use_tool),
@@ -99,7 +95,8 @@ class VideoController(BaseController):
                 known = {key: answer for key, answer in answers.items() if answer is not None}
             self._known = known
             self._draw()
-            self.screen.show(session, known, self._other, self._difference(), self._progress())
+            other, difference = self._comparing.other, self._comparing.difference()
+            self.screen.show(session, known, other, difference, self._progress())
             self._publish(known)
 
     def wait(self) -> None:
@@ -150,13 +147,15 @@ class VideoController(BaseController):
 
     def open(self, video: VideoLike, name: str | None = None) -> None:
         """Open a video; `name` is for one that has no file name."""
+        # What waits was meant for the last video.
+        self._drop()
         self.screen.say(WELCOME)
         self._attempt(lambda: self._session.open_video(video, name))
 
     def use_engine(self, name: str) -> None:
         """Let another engine answer."""
-        if self._other == name:
-            self._other = None
+        if self._comparing.other == name:
+            self._comparing.other = None
         self._do(lambda: self._session.use_engine(name))
 
     def use_hover(self, wanted: bool) -> None:
@@ -166,7 +165,7 @@ class VideoController(BaseController):
 
     def compare(self, other: str | None) -> None:
         """Show where another engine disagrees, None for none."""
-        self._other = other
+        self._comparing.other = other
         self.refresh()
 
     def export(self, format: str) -> None:
@@ -183,8 +182,7 @@ class VideoController(BaseController):
     def stop(self) -> None:
         """Stop what goes on; what was followed is kept."""
         self.following.stop()
-        self.work.drop()
-        self._heading = None
+        self._drop()
         self.screen.say("Stopped. What was followed is kept.")
         # The button that was pressed is gone.
         self._take_keys()
@@ -197,6 +195,11 @@ class VideoController(BaseController):
             "last-frame": lambda: self._end_at(-1),
             "follow": lambda: self.follow("all"),
         }
+
+    def _drop(self) -> None:
+        """Forget the actions that wait."""
+        self.work.drop()
+        self._heading = None
 
     def _end_at(self, end: int) -> None:
         clip = self._session.video
@@ -245,48 +248,16 @@ class VideoController(BaseController):
 
     def _progress(self) -> tuple[str | None, float | None]:
         """What is being done, and which share of it where that is known."""
-        session, clip, following = self._session, self._session.video, self.following
-        if following.is_running and clip is not None:
-            latest = following.latest
-            at = "" if latest is None else f": frame {latest + 1} of {clip.count}"
-            return f"{session.engine} follows{at} …", following.share
-        return (f"{session.engine} answers …" if self.work.count else None), None
-
-    def _difference(self) -> Difference | None:
-        """Compare two engines; what is not known yet is asked for, and shown later."""
-        session, other = self._session, self._other
-        if session.video is None or other is None or not session.active.has_prompts:
-            return None
-        answer = session.answer()
-        if answer is None:
-            return None
-        key = (other, session.engine, session.frame, session.active, answer.packed)
-        if self._compared is not None and self._compared[0] == key:
-            return self._compared[1]
-
-        def compare() -> None:
-            try:
-                found = session.disagreement(other)
-            except EngineFailed:
-                # Otherwise it would be asked again and again.
-                self._other = None
-                raise
-            seen = None if found is None else overlay.difference(found, answer.mask)
-            self._compared = key, seen
-
-        if not self.work.count:
-            self.work.do(compare)
-        return None
-
-    def _ask_preview(self, x: int, y: int) -> PackedMask | None:
-        return self._session.preview(x, y)
+        if self.following.is_running:
+            return self.following.words, self.following.share
+        return (f"{self._session.engine} answers …" if self.work.count else None), None
 
     def _draw(self) -> None:
         with self._showing:
             self.screen.draw(
                 self._session,
                 self._known,
-                self._difference(),
+                self._comparing.difference(),
                 self._previewing.mask,
                 self.work.pending,
             )

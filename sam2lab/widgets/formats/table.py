@@ -89,7 +89,7 @@ register(Format("yolo", "YOLO polygons", yolo))
 register(Format("labelme", "labelme JSON", labelme))
 register(Format("cutouts", "Cut-outs with transparency", cutouts))
 
-register(VideoFormat("davis", "PNG label map for each frame, as DAVIS", davis))
+register(VideoFormat("davis", "PNG per frame, as DAVIS", davis))
 register(VideoFormat("youtube_vis", "YouTube-VIS JSON, run lengths", youtube_vis))
 register(VideoFormat("areas", "Areas, boxes and scores as CSV", areas))
 register(VideoFormat("overlay_mp4", "Video with masks, mp4", overlay_mp4, ("av",)))
