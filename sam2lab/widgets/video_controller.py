@@ -24,6 +24,7 @@ from sam2lab.widgets.panels.video import VideoPanel
 from sam2lab.widgets.previewing import Previewing
 from sam2lab.widgets.session.followed import VideoAnswer
 from sam2lab.widgets.session.video_session import VideoSession
+from sam2lab.widgets.turning import Turning
 from sam2lab.widgets.video_screen import VideoScreen
 from sam2lab.widgets.work import Work
 
@@ -31,6 +32,8 @@ WELCOME = (
     "Click on something, on any frame; then Follow. Right click, or Shift and click: not this. "
     "Drag: a box around it. Or: arrow keys."
 )
+# More frames than any video has.
+FAR = 2**31
 NO_VIDEO = "there is no video yet: choose one below"
 FORGETFUL = (
     "The engine does not remember masks that came from a file, only prompts. Follow, from the "
@@ -62,10 +65,10 @@ class VideoController(BaseController):
         self._session: VideoSession = session
         self._publish = publish
         self._is_outdated = False
-        self._heading: int | None = None
         self._known: dict[int, VideoAnswer] = {}
         self.work = Work(self.refresh, lambda words: self.screen.fail(words))
         self.following = Following(session, self.refresh, lambda words: self.screen.fail(words))
+        self._turning = Turning(session, self.work, lambda words: self.screen.fail(words))
         self._comparing = Comparing(session, self.work)
         self._previewing = Previewing(session.preview, self._draw)
         self.screen: VideoScreen = VideoScreen(
@@ -121,20 +124,12 @@ class VideoController(BaseController):
     def go_to(self, frame: int) -> None:
         self.following.is_watched = False
         self._previewing.end()
-        if not self.work.count:
-            self._attempt(lambda: self._session.go_to(frame))
-            return
-        # Clicks that wait were meant for the present frame.
-        self._heading = frame
-        self.work.do(lambda: self._arrive(frame), is_replaced=True)
+        self._turning.go_to(frame)
 
     def step(self, by: int) -> None:
-        clip = self._session.video
-        here = self._heading
-        if clip is not None:
-            frame = (self._session.frame if here is None else here) + by
-            if 0 <= frame < clip.count:
-                self.go_to(frame)
+        frame = self._turning.stepped(by)
+        if self._session.video is not None:
+            self.go_to(frame)
 
     def follow(self, name: str) -> None:
         if self.work.count:
@@ -150,7 +145,10 @@ class VideoController(BaseController):
         # What waits was meant for the last video.
         self._drop()
         self.screen.say(WELCOME)
-        self._attempt(lambda: self._session.open_video(video, name))
+        try:
+            self._session.open_video(video, name)
+        except (ValueError, OSError) as error:
+            self.screen.fail(str(error))
 
     def use_engine(self, name: str) -> None:
         """Let another engine answer."""
@@ -191,25 +189,15 @@ class VideoController(BaseController):
         return {
             "step-back": lambda: self.step(-1),
             "step-on": lambda: self.step(1),
-            "first-frame": lambda: self._end_at(0),
-            "last-frame": lambda: self._end_at(-1),
+            "first-frame": lambda: self.step(-FAR),
+            "last-frame": lambda: self.step(FAR),
             "follow": lambda: self.follow("all"),
         }
 
     def _drop(self) -> None:
         """Forget the actions that wait."""
         self.work.drop()
-        self._heading = None
-
-    def _end_at(self, end: int) -> None:
-        clip = self._session.video
-        if clip is not None:
-            self.go_to(range(clip.count)[end])
-
-    def _arrive(self, frame: int) -> None:
-        if self._heading == frame:
-            self._heading = None
-        self._session.go_to(frame)
+        self._turning.drop()
 
     def _follow(self, name: str) -> None:
         session, clip = self._session, self._session.video
@@ -239,12 +227,6 @@ class VideoController(BaseController):
         self.following.is_watched = False
         self._previewing.end()
         self.work.do(action, mark, then)
-
-    def _attempt(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except (ValueError, OSError) as error:
-            self.screen.fail(str(error))
 
     def _progress(self) -> tuple[str | None, float | None]:
         """What is being done, and which share of it where that is known."""
