@@ -27,7 +27,8 @@ class VideoClicker(VBox):
     frame, and follow from here. The strip shows each object in its colour where it is present,
     with signs for prompts and corrections, and stripes where the model is unsure.
 
-    Keys, once the frame has the focus: comma and full stop step, F follows, and those of photos.
+    Keys, once the frame has the focus: comma and full stop step, Home and End go to the first and
+    the last frame, F follows, and those of photos.
 
     `objects`, `prompts` (of the active object on this frame), `masks` (by object id, on this
     frame) and `frame` can be observed. `session` does everything by call.

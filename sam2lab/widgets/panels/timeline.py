@@ -8,10 +8,10 @@ from typing import Protocol
 
 from ipywidgets import HTML, Box, Button, HBox, Play, VBox
 
-from sam2lab.widgets.canvas.scrubber import Scrubber
 from sam2lab.widgets.deferred import Latest
 from sam2lab.widgets.panels import strip
 from sam2lab.widgets.panels.controls import UserChanges, button, named
+from sam2lab.widgets.panels.scrubber import Scrubber
 
 # Frames without a time are played at this many a second.
 USUAL_FPS = 10.0
