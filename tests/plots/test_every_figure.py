@@ -21,6 +21,7 @@ from tests.plots import test_parity as parity
 from tests.plots import test_quantize as quantize
 from tests.plots import test_tracking as tracking
 from tests.plots import test_training as training
+from tests.plots import test_video as video
 
 PHOTO, SQUARE = parity.PHOTO, parity.block(10, 10)
 CANDIDATES = pd.DataFrame({"predicted_iou": [0.9], "stability_score": [0.8], "area": [100]})
@@ -29,8 +30,10 @@ FIGURES = {
     "beside_truth": lambda: plots.beside_truth([accuracy.case("one"), accuracy.case("two", 90)]),
     "block_damage": lambda: plots.block_damage(quantize.SWEPT),
     "candidates": lambda: plots.candidates(PHOTO, SQUARE[None], np.ones(1), [(15, 15)], [1]),
+    "cells_over": lambda: plots.cells_over(PHOTO, {"moved": np.arange(12.0).reshape(3, 4)}),
     "cold_start": lambda: plots.cold_start(latency.COLD),
     "error_growth": lambda: plots.error_growth(parity.STAGES),
+    "film_strip": lambda: plots.film_strip(video.FRAMES, video.FOUND),
     "filtered": lambda: plots.filtered(CANDIDATES, 0.5, 0.5),
     "flip_map": lambda: plots.flip_map(PHOTO, SQUARE, parity.block(10, 12)),
     "frame_parts": lambda: plots.frame_parts(tracking.PARTS),
@@ -40,6 +43,8 @@ FIGURES = {
     "j_over_frames": lambda: plots.j_over_frames(tracking.TABLE),
     "jaccard_boxes": lambda: plots.jaccard_boxes(accuracy.TABLE),
     "learning": lambda: plots.learning(training.LOG),
+    "looks_at": lambda: plots.looks_at(video.CHOSEN),
+    "memories": lambda: plots.memories([PHOTO], [np.random.default_rng(0).normal(size=(4, 5, 6))]),
     "memory_over_frames": lambda: plots.memory_over_frames(tracking.MEMORY),
     "outlined": lambda: plots.outlined([PHOTO], [SQUARE[None]]),
     "painted": lambda: plots.painted(PHOTO, [SQUARE]),
@@ -48,6 +53,7 @@ FIGURES = {
     "peak_memory": lambda: plots.peak_memory(latency.MEMORY),
     "peer_masses": lambda: plots.peer_masses(comparison().summary()),
     "peer_ratios": lambda: plots.peer_ratios(comparison().summary()),
+    "presence": lambda: plots.presence({"cup": [3.0, -1.0]}, {"cup": [1]}),
     "run_order": lambda: plots.run_order(latency.TABLE, summarise_latency(latency.TABLE)[:1]),
     "speed_against_memory": lambda: plots.speed_against_memory(devices.PUBLISHED, devices.HERE),
     "tensor_errors": lambda: plots.tensor_errors(parity.TENSORS),

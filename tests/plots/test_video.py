@@ -15,6 +15,9 @@ from tests.runtime.video.fake import SETTINGS
 
 FOUND = {frame: np.stack([block(10, 10), block(20, 20)]) for frame in range(9)}
 FRAMES = [PHOTO] * 9
+CHOSEN = {
+    frame: bank.choose(frame, [0], set(range(1, frame)), SETTINGS, 12) for frame in range(1, 12)
+}
 
 
 def colours(mesh: object) -> np.ndarray:
@@ -68,12 +71,9 @@ def test_presence_has_a_panel_for_each_object_and_a_line_at_zero() -> None:
 
 
 def test_what_a_frame_looks_at_is_what_the_bank_chose() -> None:
-    chosen = {
-        frame: bank.choose(frame, [0], set(range(1, frame)), SETTINGS, 12) for frame in range(1, 12)
-    }
-    (axes,) = plots.looks_at(chosen).axes
+    (axes,) = plots.looks_at(CHOSEN).axes
     shown = colours(axes.collections[0])
-    for row, (frame, each) in enumerate(chosen.items()):
+    for row, (frame, each) in enumerate(CHOSEN.items()):
         wanted = {frame: LOOKS["answered now"]}
         wanted |= dict.fromkeys((one for one, _ in each.pointers), LOOKS["pointer alone"])
         wanted |= dict.fromkeys(

@@ -44,7 +44,7 @@ def test_a_folder_that_holds_a_model_is_refused_before_a_step_and_left_alone(
     before = {file.name: file.read_bytes() for file in trained.iterdir()}
     run = tmp_path / "run"
     assert main(["train", "--toy", "--run", str(run), "--out", str(trained)]) == 2
-    assert "already has encoder.onnx" in capsys.readouterr().err
+    assert "already has bundle.json and decoder.onnx" in capsys.readouterr().err
     assert not run.exists()
     assert {file.name: file.read_bytes() for file in trained.iterdir()} == before
 
