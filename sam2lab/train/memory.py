@@ -21,7 +21,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from tqdm.auto import tqdm
 from sam2lab.reference import zoo
 from sam2lab.runtime.files import replacing
 from sam2lab.scenes.moving import Clip, MovingScenes
+from sam2lab.train.following import FIRST, Tracker
 from sam2lab.train.losses import mask_iou, mask_loss
 
 CHECKPOINT, MEMORY_LOG = "memory.pt", "memory_log.csv"
@@ -50,12 +51,9 @@ PARTS = (
     "mask_downsample",
     "sam_mask_decoder.pred_obj_score_head",
 )
-# The ways to say in the first frame what to follow.
-FIRST = ("mask", "box", "click")
 
 _LOOK_NEAR, _LOOK_NEAR_PAIRS = 4.0, 8
 _FUSER_SCALE = 0.1
-_ABSENT_LOGIT = -1024.0
 _SCORE_WEIGHT = 0.5
 _SAVE_EVERY_S, _LOG_EVERY = 180.0, 25
 
@@ -251,129 +249,6 @@ class MemoryTrainer:
         return images, masks
 
 
-class Tracker:
-    """Follows one object in each of B clips by sam2's own modules, with gradients."""
-
-    def __init__(self, model: zoo.ZooModel, side: int) -> None:
-        resized = zoo.resize(model, (side, side))
-        self.module = resized.module
-        self.side = side
-        self._mean, self._std = (
-            torch.tensor(each).view(3, 1, 1) for each in (model.info.mean, model.info.std)
-        )
-
-    def follow(
-        self,
-        images: Tensor,
-        masks: Tensor,
-        first: str,
-        rng: np.random.Generator,
-        teach: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """Logits (B, T, side/4, side/4) and object scores (B, T) of clips.
-
-        images (B, T, side, side, 3) uint8, masks (B, T, side, side); `first` is one of FIRST.
-        With `teach`, memories say truly whether the object is there.
-        """
-        module, frames = self.module, images.shape[1]
-        outputs: dict[str, dict[int, dict[str, Any]]] = {
-            "cond_frame_outputs": {},
-            "non_cond_frame_outputs": {},
-        }
-        logits, scores = [], []
-        there = masks.flatten(2).any(2).float()
-        for frame, (feats, places, sizes) in enumerate(self._features(images)):
-            if frame == 0:
-                embed = self._plain(feats, sizes)
-                prompt = _clicks(masks[:, 0], rng) if first == "click" else _boxes(masks[:, 0])
-            else:
-                embed = module._prepare_memory_conditioned_features(
-                    frame, False, feats[-1:], places[-1:], sizes[-1:], outputs, frames
-                )
-                prompt = None
-            low, token, score = self._decode(embed, feats, sizes, prompt, many=first == "click")
-            is_there = there[:, frame, None] if teach or frame == 0 else (score > 0).float()
-            logits.append(low[:, 0])
-            scores.append(score[:, 0])
-            pointer = is_there * module.obj_ptr_proj(token) + (1 - is_there) * module.no_obj_ptr
-            if frame == 0 and first == "mask":
-                seen = masks[:, 0, None].float() * 20 - 10
-            else:
-                shown = torch.where(is_there[:, :, None, None] > 0, low, _ABSENT_LOGIT)
-                seen = functional.interpolate(shown, (self.side, self.side), mode="bilinear")
-            memory, place = module._encode_new_memory(
-                feats, sizes, seen, is_there * 20 - 10, frame == 0
-            )
-            kind = "cond_frame_outputs" if frame == 0 else "non_cond_frame_outputs"
-            outputs[kind][frame] = {
-                "maskmem_features": memory,
-                "maskmem_pos_enc": place,
-                "obj_ptr": pointer,
-            }
-        return torch.stack(logits, 1), torch.stack(scores, 1)
-
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def reprompt(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Logits of the image model alone, asked in each frame with the box of its last mask."""
-        last, logits = masks[:, 0], []
-        for feats, _, sizes in self._features(images):
-            embed = self._plain(feats, sizes)
-            low, _, _ = self._decode(embed, feats, sizes, _boxes(last), many=False)
-            logits.append(low[:, 0])
-            found = functional.interpolate(low, (self.side, self.side), mode="bilinear")[:, 0] > 0
-            last = torch.where(found.flatten(1).any(1)[:, None, None], found, last)
-        return torch.stack(logits, 1)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Image embeddings (B * T, h * w, C) as the decoder gets them without any memory."""
-        return torch.cat(
-            [feats[-1] + self.module.no_mem_embed for feats, _, _ in self._features(images)], 1
-        ).transpose(0, 1)
-
-    def _features(self, images: Tensor) -> Iterator[tuple[list[Tensor], list[Tensor], list[Any]]]:
-        module, (batch, frames) = self.module, images.shape[:2]
-        pixels = images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-        with torch.no_grad():
-            found = module.forward_image((pixels - self._mean) / self._std)
-        for frame in range(frames):
-            one = {
-                key: [maps.view(batch, frames, *maps.shape[1:])[:, frame] for maps in found[key]]
-                for key in ("backbone_fpn", "vision_pos_enc")
-            }
-            _, feats, places, sizes = module._prepare_backbone_features(one)
-            yield feats, places, sizes
-
-    def _plain(self, feats: list[Tensor], sizes: list[Any]) -> Tensor:
-        embed = feats[-1] + self.module.no_mem_embed
-        return embed.permute(1, 2, 0).view(embed.shape[1], -1, *sizes[-1])
-
-    def _decode(
-        self,
-        embed: Tensor,
-        feats: list[Tensor],
-        sizes: list[Any],
-        prompt: tuple[Tensor, Tensor] | None,
-        many: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """A mask (B, 1, h, w), its token (B, C) and the object score (B, 1)."""
-        module, batch = self.module, len(embed)
-        high = [
-            maps.permute(1, 2, 0).view(batch, -1, *size)
-            for maps, size in zip(feats[:-1], sizes[:-1], strict=True)
-        ]
-        many = many and prompt is not None
-        if prompt is None:
-            prompt = torch.zeros(batch, 1, 2), -torch.ones(batch, 1, dtype=torch.int32)
-        sparse, dense = module.sam_prompt_encoder(points=prompt, boxes=None, masks=None)
-        place = module.sam_prompt_encoder.get_dense_pe()
-        masks, ious, tokens, score = module.sam_mask_decoder.predict_masks(
-            embed, place, sparse, dense, False, high
-        )
-        best = 1 + ious[:, 1:].argmax(1) if many else torch.zeros(batch, dtype=torch.long)
-        rows = torch.arange(batch)
-        return masks[rows, best][:, None], tokens[rows, best], score
-
-
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def begin(model: zoo.ZooModel, scenes: MovingScenes) -> None:
     """Give a memory that was never trained the starting values of the module's docstring."""
@@ -396,67 +271,8 @@ def begin(model: zoo.ZooModel, scenes: MovingScenes) -> None:
     norm.bias.copy_(rows.mean(0) - norm.weight * plain.mean(0))
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def examine(
-    model: zoo.ZooModel, scenes: MovingScenes, side: int, frames: int, clips: int = 48
-) -> dict[str, list[float]]:
-    """Mean J of each frame of unseen clips, for each way to begin and two baselines.
-
-    A frame whose object is not there counts 1 where no mask is shown, else 0. `presence` is the
-    share of clips whose frame is rightly called with or without its object.
-    """
-    tracker = Tracker(model, side)
-    found: dict[str, list[Tensor]] = {}
-    for start in range(0, clips, 8):
-        drawn = [scenes.clip(i, frames, side, 0.4) for i in range(start, min(start + 8, clips))]
-        images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
-        there = masks.flatten(2).any(2)
-        for first in FIRST:
-            logits, scores = tracker.follow(images, masks, first, np.random.default_rng(start))
-            found.setdefault(first, []).append(_j(logits, masks, scores))
-            right = ((scores > 0) == there).float()
-            found.setdefault(f"presence, {first}", []).append(right)
-        still = masks[:, :1].float().expand(-1, frames, -1, -1) * 20 - 10
-        found.setdefault("first mask held still", []).append(_j(still, masks))
-        found.setdefault("re-prompted by its last box", []).append(
-            _j(tracker.reprompt(images, masks), masks)
-        )
-    return {name: torch.cat(rows).mean(0).tolist() for name, rows in found.items()}
-
-
-def _j(logits: Tensor, masks: Tensor, scores: Tensor | None = None) -> Tensor:
-    shown = functional.interpolate(logits, masks.shape[-2:], mode="bilinear") > 0
-    if scores is not None:
-        shown &= (scores > 0)[:, :, None, None]
-    both = (shown & masks).flatten(2).sum(2)
-    either = (shown | masks).flatten(2).sum(2)
-    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
-
-
 def _balanced(scores: Tensor, there: Tensor) -> Tensor:
     """Cross-entropy with half of its weight on frames without the object, which are rare."""
     losses = functional.binary_cross_entropy_with_logits(scores, there, reduction="none")
     halves = [(losses * w).sum() / w.sum().clamp(min=1) for w in (there, 1 - there)]
     return (halves[0] + halves[1]) / 2
-
-
-def _boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
-    corners = []
-    for mask in masks:
-        rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
-        corners.append([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
-    labels = torch.tensor([[2, 3]] * len(masks), dtype=torch.int32)
-    return torch.tensor(corners).float(), labels
-
-
-def _clicks(masks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A click on the inner half of each object."""
-    from scipy.ndimage import distance_transform_edt
-
-    places = []
-    for mask in masks.numpy():
-        depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        rows, columns = np.nonzero(depth >= depth.max() / 2)
-        chosen = rng.integers(len(rows))
-        places.append([[columns[chosen] + 0.5, rows[chosen] + 0.5]])
-    return torch.tensor(places, dtype=torch.float32), torch.ones(len(masks), 1, dtype=torch.int32)

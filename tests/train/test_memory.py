@@ -13,7 +13,8 @@ from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.protocol import PromptBatch
 from sam2lab.scenes import Mixture, MovingScenes
 from sam2lab.train import memory
-from sam2lab.train.memory import MemoryPhase, MemoryTrainer, Tracker
+from sam2lab.train.following import Tracker
+from sam2lab.train.memory import MemoryPhase, MemoryTrainer
 
 PHASES = (MemoryPhase(64, 3, 2, 3, 0.3, clips=4), MemoryPhase(64, 4, 2, 1, 0.3, clips=4))
 SCENES = MovingScenes(Mixture())

@@ -1,0 +1,161 @@
+"""Follows objects through clips by sam2's own modules, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+from torch.nn import functional
+
+from sam2lab.reference import zoo
+
+# The ways to say in the first frame what to follow.
+FIRST = ("mask", "box", "click")
+_ABSENT_LOGIT = -1024.0
+
+
+class Tracker:
+    """Follows one object in each of B clips by sam2's own modules, with gradients."""
+
+    def __init__(self, model: zoo.ZooModel, side: int) -> None:
+        resized = zoo.resize(model, (side, side))
+        self.module = resized.module
+        self.side = side
+        self._mean, self._std = (
+            torch.tensor(each).view(3, 1, 1) for each in (model.info.mean, model.info.std)
+        )
+
+    def follow(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        first: str,
+        rng: np.random.Generator,
+        teach: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, T, side/4, side/4) and object scores (B, T) of clips.
+
+        images (B, T, side, side, 3) uint8, masks (B, T, side, side); `first` is one of FIRST.
+        With `teach`, memories say truly whether the object is there.
+        """
+        module, frames = self.module, images.shape[1]
+        outputs: dict[str, dict[int, dict[str, Any]]] = {
+            "cond_frame_outputs": {},
+            "non_cond_frame_outputs": {},
+        }
+        logits, scores = [], []
+        there = masks.flatten(2).any(2).float()
+        for frame, (feats, places, sizes) in enumerate(self._features(images)):
+            if frame == 0:
+                embed = self._plain(feats, sizes)
+                prompt = _clicks(masks[:, 0], rng) if first == "click" else _boxes(masks[:, 0])
+            else:
+                embed = module._prepare_memory_conditioned_features(
+                    frame, False, feats[-1:], places[-1:], sizes[-1:], outputs, frames
+                )
+                prompt = None
+            low, token, score = self._decode(embed, feats, sizes, prompt, many=first == "click")
+            is_there = there[:, frame, None] if teach or frame == 0 else (score > 0).float()
+            logits.append(low[:, 0])
+            scores.append(score[:, 0])
+            pointer = is_there * module.obj_ptr_proj(token) + (1 - is_there) * module.no_obj_ptr
+            if frame == 0 and first == "mask":
+                seen = masks[:, 0, None].float() * 20 - 10
+            else:
+                shown = torch.where(is_there[:, :, None, None] > 0, low, _ABSENT_LOGIT)
+                seen = functional.interpolate(shown, (self.side, self.side), mode="bilinear")
+            memory, place = module._encode_new_memory(
+                feats, sizes, seen, is_there * 20 - 10, frame == 0
+            )
+            kind = "cond_frame_outputs" if frame == 0 else "non_cond_frame_outputs"
+            outputs[kind][frame] = {
+                "maskmem_features": memory,
+                "maskmem_pos_enc": place,
+                "obj_ptr": pointer,
+            }
+        return torch.stack(logits, 1), torch.stack(scores, 1)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def reprompt(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Logits of the image model alone, asked in each frame with the box of its last mask."""
+        last, logits = masks[:, 0], []
+        for feats, _, sizes in self._features(images):
+            embed = self._plain(feats, sizes)
+            low, _, _ = self._decode(embed, feats, sizes, _boxes(last), many=False)
+            logits.append(low[:, 0])
+            found = functional.interpolate(low, (self.side, self.side), mode="bilinear")[:, 0] > 0
+            last = torch.where(found.flatten(1).any(1)[:, None, None], found, last)
+        return torch.stack(logits, 1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Image embeddings (B * T, h * w, C) as the decoder gets them without any memory."""
+        return torch.cat(
+            [feats[-1] + self.module.no_mem_embed for feats, _, _ in self._features(images)], 1
+        ).transpose(0, 1)
+
+    def _features(self, images: Tensor) -> Iterator[tuple[list[Tensor], list[Tensor], list[Any]]]:
+        module, (batch, frames) = self.module, images.shape[:2]
+        pixels = images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+        with torch.no_grad():
+            found = module.forward_image((pixels - self._mean) / self._std)
+        for frame in range(frames):
+            one = {
+                key: [maps.view(batch, frames, *maps.shape[1:])[:, frame] for maps in found[key]]
+                for key in ("backbone_fpn", "vision_pos_enc")
+            }
+            _, feats, places, sizes = module._prepare_backbone_features(one)
+            yield feats, places, sizes
+
+    def _plain(self, feats: list[Tensor], sizes: list[Any]) -> Tensor:
+        embed = feats[-1] + self.module.no_mem_embed
+        return embed.permute(1, 2, 0).view(embed.shape[1], -1, *sizes[-1])
+
+    def _decode(
+        self,
+        embed: Tensor,
+        feats: list[Tensor],
+        sizes: list[Any],
+        prompt: tuple[Tensor, Tensor] | None,
+        many: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A mask (B, 1, h, w), its token (B, C) and the object score (B, 1)."""
+        module, batch = self.module, len(embed)
+        high = [
+            maps.permute(1, 2, 0).view(batch, -1, *size)
+            for maps, size in zip(feats[:-1], sizes[:-1], strict=True)
+        ]
+        many = many and prompt is not None
+        if prompt is None:
+            prompt = torch.zeros(batch, 1, 2), -torch.ones(batch, 1, dtype=torch.int32)
+        sparse, dense = module.sam_prompt_encoder(points=prompt, boxes=None, masks=None)
+        place = module.sam_prompt_encoder.get_dense_pe()
+        masks, ious, tokens, score = module.sam_mask_decoder.predict_masks(
+            embed, place, sparse, dense, False, high
+        )
+        best = 1 + ious[:, 1:].argmax(1) if many else torch.zeros(batch, dtype=torch.long)
+        rows = torch.arange(batch)
+        return masks[rows, best][:, None], tokens[rows, best], score
+
+
+def _boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
+    corners = []
+    for mask in masks:
+        rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
+        corners.append([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]])
+    labels = torch.tensor([[2, 3]] * len(masks), dtype=torch.int32)
+    return torch.tensor(corners).float(), labels
+
+
+def _clicks(masks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A click on the inner half of each object."""
+    places = []
+    for mask in masks.numpy():
+        depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+        rows, columns = np.nonzero(depth >= depth.max() / 2)
+        chosen = rng.integers(len(rows))
+        places.append([[columns[chosen] + 0.5, rows[chosen] + 0.5]])
+    return torch.tensor(places, dtype=torch.float32), torch.ones(len(masks), 1, dtype=torch.int32)
