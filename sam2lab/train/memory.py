@@ -16,13 +16,10 @@ Clips begin as stills and get faster, because a still teaches to look at the sam
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,8 +30,8 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from sam2lab.reference import zoo
-from sam2lab.runtime.files import replacing
 from sam2lab.scenes.moving import Clip, MovingScenes
+from sam2lab.train.checkpoint import load_run, save_run
 from sam2lab.train.following import FIRST, Tracker
 from sam2lab.train.losses import mask_iou, mask_loss
 
@@ -146,7 +143,6 @@ class MemoryTrainer:
         """Write the checkpoint and the log, each beside its place first."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "begun_with": self._begun_with(),
             "step": self.step,
@@ -154,30 +150,20 @@ class MemoryTrainer:
             "optimizer": self._optimizer.state_dict(),
             "log": self.log,
         }
-        with replacing(self.folder / CHECKPOINT) as beside:
-            torch.save(state, beside)
-        if self.log:
-            text = io.StringIO()
-            writer = csv.DictWriter(text, list(self.log[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.log)
-            with replacing(self.folder / MEMORY_LOG) as beside:
-                beside.write_text(text.getvalue())
+        save_run(self.folder / CHECKPOINT, self.folder / MEMORY_LOG, state, self.log)
 
-    def _begun_with(self) -> str:
-        """What a run must have in common with the run that it resumes."""
-        return json.dumps(
-            [self.scenes.contents, self.rate, asdict(self.model.info), self.phases[0].steps]
-        )
+    def _begun_with(self) -> dict[str, Any]:
+        """List what a run must have in common with the run that it resumes."""
+        return {
+            "seed": self.scenes.mixture.seed,
+            "scenes of": self.scenes.contents,
+            "weights": self.model.info.weights,
+            "rate": self.rate,
+            "phases": [tuple(phase) for phase in self.phases],
+        }
 
     def _load(self, file: Path) -> None:
-        state: dict[str, Any] = torch.load(file, weights_only=True)
-        if state["begun_with"] != self._begun_with():
-            raise ValueError(
-                f"folder is {str(self.folder)!r}, where a run was begun with "
-                f"{state['begun_with']}; this one has {self._begun_with()}. Begin with the same to "
-                "go on, or give another folder to begin anew"
-            )
+        state = load_run(file, self._begun_with())
         with torch.no_grad():
             for name, value in self._learning.items():
                 value.copy_(state["weights"][name])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Iterator
@@ -19,8 +17,9 @@ from tqdm.auto import tqdm
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import checked_device
 from sam2lab.runtime.arguments import path, whole
-from sam2lab.runtime.files import check_place, replacing
+from sam2lab.runtime.files import check_place
 from sam2lab.train.batches import SampleDataset, Scenes
+from sam2lab.train.checkpoint import load_run, save_run
 from sam2lab.train.geometry import draw_noise, draw_shapes
 from sam2lab.train.losses import affinity_loss, prediction_loss, user_ious
 from sam2lab.train.rounds import add_correction, shown_mask
@@ -119,7 +118,6 @@ class Trainer:
         """Write the checkpoint and the log, each beside its place first."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "begun_with": self._begun_with(),
             "step": self.step,
@@ -128,45 +126,14 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "log": self.log,
         }
-        with replacing(self.folder / CHECKPOINT) as beside:
-            torch.save(state, beside)
-        if self.log:
-            text = io.StringIO()
-            writer = csv.DictWriter(text, list(self.log[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(
-                {k: "" if math.isnan(v) else f"{v:.6g}" for k, v in row.items()} for row in self.log
-            )
-            with replacing(self.folder / LOG) as beside:
-                beside.write_text(text.getvalue())
+        save_run(self.folder / CHECKPOINT, self.folder / LOG, state, self.log)
 
     def _begun_with(self) -> dict[str, Any]:
         """List what a run must have in common with the run that it resumes."""
         return {"seed": self.seed, "scenes of": self.scenes.contents, **asdict(self.schedule)}
 
     def _load(self, file: Path) -> None:
-        try:
-            state = torch.load(file, map_location=self.device, weights_only=True)
-            begun_with = state.get("begun_with", {})
-        except OSError:
-            raise
-        # torch may raise any error on a damaged file.
-        except Exception:
-            raise ValueError(
-                f"folder: {file} is damaged, or not the checkpoint of a run; delete it to begin "
-                "anew, or give another folder"
-            ) from None
-        asked = self._begun_with()
-        others = [name for name in asked if begun_with.get(name, "unknown") != asked[name]]
-        if others:
-            there, here = (
-                ", ".join(f"{name} {values.get(name, 'unknown')}" for name in others)
-                for values in (begun_with, asked)
-            )
-            raise ValueError(
-                f"folder is {str(self.folder)!r}, where a run was begun with {there}; this one "
-                f"has {here}. Begin with the same to go on, or give another folder to begin anew"
-            )
+        state = load_run(file, self._begun_with(), self.device)
         # Older checkpoints have the weights under "pupil".
         self.trainable.load_state_dict(state.get("trainable") or state["pupil"])
         self.average = state["average"]

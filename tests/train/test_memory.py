@@ -82,6 +82,11 @@ def test_another_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     trainer.save()
     with pytest.raises(ValueError, match="give another folder"):
         MemoryTrainer(zoo.load("nano"), SCENES, PHASES, tmp_path, rate=1e-3)
+    with pytest.raises(ValueError, match="begun with seed 0; this one has seed 1"):
+        MemoryTrainer(zoo.load("nano"), MovingScenes(Mixture(seed=1)), PHASES, tmp_path)
+    (tmp_path / memory.CHECKPOINT).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="is damaged"):
+        MemoryTrainer(zoo.load("nano"), SCENES, PHASES, tmp_path)
 
 
 def test_a_frame_is_conditioned_as_the_reference_engine_does_it(trained: zoo.ZooModel) -> None:
