@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sam2lab.cli.arguments import count
-from sam2lab.runtime.engines.table import ENGINES
+from sam2lab.cli.arguments import add_engine, count
 from sam2lab.runtime.files import check_place
 
 if TYPE_CHECKING:
@@ -47,12 +46,7 @@ WIDTHS = (7, 8, *[24] * 4)
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `accuracy`."""
     parser.add_argument("model", metavar="MODEL", help="a size such as nano, or a bundle's folder")
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="onnx",
-        help="; ".join(f"{row.name!r}: {row.summary}" for row in ENGINES.values()),
-    )
+    add_engine(parser)
     parser.add_argument(
         "--coco",
         type=Path,

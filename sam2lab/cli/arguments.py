@@ -7,6 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 
 from sam2lab.runtime.engines.protocol import VERSIONS
+from sam2lab.runtime.engines.table import ENGINES
 
 
 def add_size(parser: ArgumentParser, sizes: Sequence[str], default: str | None = None) -> None:
@@ -18,6 +19,16 @@ def add_size(parser: ArgumentParser, sizes: Sequence[str], default: str | None =
         help=", ".join(sizes) + (f"; {default} by default" if default else ""),
         nargs="?" if default else None,
         default=default,
+    )
+
+
+def add_engine(parser: ArgumentParser) -> None:
+    """Add --engine, with a line on each engine of the table."""
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="onnx",
+        help="; ".join(f"{row.name!r}: {row.summary}" for row in ENGINES.values()),
     )
 
 

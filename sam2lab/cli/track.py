@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sam2lab.cli.arguments import add_version, height_and_width
+from sam2lab.cli.arguments import add_engine, add_version, height_and_width
 from sam2lab.cli.video_prompts import add_prompts, check, give
 from sam2lab.runtime.engines.protocol import PRECISIONS
-from sam2lab.runtime.engines.table import ENGINES
 from sam2lab.runtime.files import check_place, replacing
 from sam2lab.runtime.masks import Masks, bounding_box
 from sam2lab.runtime.video.davis import as_png, label_map
@@ -61,12 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="nano",
         help="a size such as tiny, or a bundle's folder; nano by default",
     )
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="onnx",
-        help="; ".join(f"{row.name!r}: {row.summary}" for row in ENGINES.values()),
-    )
+    add_engine(parser)
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="float", help="of a size; 'float' by default"
     )

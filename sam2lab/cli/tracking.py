@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sam2lab import settings
-from sam2lab.runtime.engines.table import ENGINES
+from sam2lab.cli.arguments import add_engine
 from sam2lab.runtime.files import check_place
 
 SUMMARY = "say how well a model follows objects through videos"
@@ -48,12 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="MODEL",
         help="a size such as nano (the default), or a bundle's folder",
     )
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="onnx",
-        help="; ".join(f"{row.name!r}: {row.summary}" for row in ENGINES.values()),
-    )
+    add_engine(parser)
     parser.add_argument(
         "--prompt",
         action="append",
