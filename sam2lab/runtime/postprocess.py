@@ -74,6 +74,12 @@ def small_components(mask: Masks, max_area: float) -> Masks:
     return small[labels].reshape(mask.shape)
 
 
+def apart(logits: Float32) -> Float32:
+    """Push all logits (N, 1, H, W) but each pixel's highest to -10 or below."""
+    highest = logits.argmax(axis=0, keepdims=True) == np.arange(len(logits))[:, None, None, None]
+    return np.where(highest, logits, np.minimum(logits, np.float32(-10)))
+
+
 def _is_stable(logits: Float32) -> npt.NDArray[np.bool_]:
     """Upstream's stability rule for masks (L, h, w), in its float32 arithmetic."""
     delta = np.float32(STABILITY_DELTA)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.arguments import whole
-from sam2lab.runtime.engines.protocol import Engine, ModelInfo
+from sam2lab.runtime.engines.protocol import Engine, ModelInfo, PromptBatch
 from sam2lab.runtime.masks import Mask
 from sam2lab.runtime.resample import shrink
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.runtime.video.protocol import VideoEngine, VideoSettings
-from sam2lab.runtime.video.state import VideoState
+from sam2lab.runtime.video.state import Prompt, VideoState
 
 
 def with_memory(model: Segmenter | Engine) -> tuple[VideoEngine, VideoSettings]:
@@ -44,6 +45,28 @@ def _identity(info: ModelInfo) -> tuple[str, tuple[int, int], str]:
     return info.size, info.input_size, info.weights
 
 
+def points_of_one(size_hw: tuple[int, int], info: ModelInfo, **given: Any) -> PromptBatch:
+    """Encode the points and the box of one object, which go by upstream's names in errors."""
+    spelling = prompting.Spelling("points", "labels", "box")
+    prompts = prompting.encode(size_hw, info, spelling=spelling, **given)
+    if prompts.objects != 1:
+        raise ValueError(
+            f"points, labels and box are for {prompts.objects} objects; wanted those of one, "
+            "and a call for each object"
+        )
+    return prompts
+
+
+def joined(old: Prompt | None, new: PromptBatch) -> PromptBatch:
+    """The points of both, the older first; a mask has none."""
+    if not isinstance(old, PromptBatch):
+        return new
+    return PromptBatch(
+        np.concatenate([old.point_coords, new.point_coords], axis=1),
+        np.concatenate([old.point_labels, new.point_labels], axis=1),
+    )
+
+
 def fitted_mask(mask: npt.ArrayLike, size_hw: tuple[int, int]) -> Mask:
     """A mask of the size of the model's input, in upstream's arithmetic."""
     given = prompting.as_array("mask", mask)
@@ -71,6 +94,8 @@ def check_state(state: VideoState, info: ModelInfo) -> None:
         )
 
 
-def check_frame(name: str, frame_idx: int, state: VideoState) -> int:
-    """The number of a frame of the video."""
-    return whole(name, frame_idx, 0, inf if state.num_frames is None else state.num_frames - 1)
+def check_frame(frame_idx: int, state: VideoState, info: ModelInfo) -> int:
+    """The number of a frame of the video, in a state that the model can go on from."""
+    check_state(state, info)
+    last = inf if state.num_frames is None else state.num_frames - 1
+    return whole("frame_idx", frame_idx, 0, last)

@@ -140,8 +140,8 @@ class ObjectState:
 class VideoState:
     """A video with its objects; made by `VideoPredictor.init_state`, changed by its verbs.
 
-    `frames` are the video's, `size` is their (height, width), `num_frames` is None for a stream
-    without an end. `info` describes the model that the memories belong to.
+    `size` is the frames' (height, width), `num_frames` is None for a stream without an end. `info`
+    describes the model that the memories belong to.
     """
 
     def __init__(
@@ -149,13 +149,12 @@ class VideoState:
         frames: Frames,
         info: ModelInfo,
         *,
-        size: tuple[int, int],
         num_frames: int | None,
         keep: str = "all",
     ) -> None:
         self.frames = frames
         self.info = info
-        self.size = size
+        self.size = frames.size
         self.num_frames = num_frames
         self.keep = keep
         self.objects: dict[ObjectId, ObjectState] = {}
@@ -201,9 +200,7 @@ class VideoState:
 
     def copy(self) -> VideoState:
         """The same state, to go back to later; arrays, frames and features are shared."""
-        other = VideoState(
-            self.frames, self.info, size=self.size, num_frames=self.num_frames, keep=self.keep
-        )
+        other = VideoState(self.frames, self.info, num_frames=self.num_frames, keep=self.keep)
         other.objects = {obj_id: each.copy() for obj_id, each in self.objects.items()}
         other.features = self.features
         return other

@@ -172,7 +172,7 @@ class VideoStream:
     def _begun(self, frame: Frame) -> StreamState:
         latest = LatestFrame(0, frame)
         info = self.predictor.engine.info
-        video = VideoState(latest, info, size=latest.size, num_frames=None, keep="window")
+        video = VideoState(latest, info, num_frames=None, keep="window")
         video.features = _of_one_frame()
         return StreamState(video, latest)
 

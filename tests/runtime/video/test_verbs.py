@@ -120,7 +120,7 @@ class Verbs(RuleBasedStateMachine):
             assert set(each.pending) <= set(each.prompts)
             for result in each.conditioning.values():
                 assert result.memory is not None
-            if self.predictor.add_all_frames_to_correct_as_cond:
+            if self.predictor._follower.corrections_hold:
                 assert set(each.prompts) == set(each.pending) | set(each.conditioning)
 
     def has_prompts(self) -> bool:
