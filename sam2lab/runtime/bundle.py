@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.protocol import ModelInfo
 from sam2lab.runtime.files import replacing
+from sam2lab.runtime.typed_json import get, to_json
 from sam2lab.runtime.video.protocol import VideoSettings
 
 BUNDLE_FILE = "bundle.json"
@@ -93,18 +91,17 @@ class Bundle:
         folder = Path(folder)
         sealed = _read_json(folder)
         try:
-            graphs = _get(dict, sealed, "graphs")
+            graphs = get(dict, sealed, "graphs")
             bundle = cls(
                 folder=folder,
-                info=_get(ModelInfo, sealed, "model"),
-                opset=_get(int, sealed, "opset"),
-                graphs={g: _get(Graph, graphs, g) for g in dict.fromkeys([*GRAPHS, *graphs])},
-                made_with={k: str(v) for k, v in _get(dict, sealed, "made_with").items()},
-                recipe=_get(dict, sealed, "recipe") if "recipe" in sealed else None,
-                video=_get(VideoSettings, sealed, "video") if "video" in sealed else None,
+                info=get(ModelInfo, sealed, "model"),
+                opset=get(int, sealed, "opset"),
+                graphs={g: get(Graph, graphs, g) for g in dict.fromkeys([*GRAPHS, *graphs])},
+                made_with={k: str(v) for k, v in get(dict, sealed, "made_with").items()},
+                recipe=get(dict, sealed, "recipe") if "recipe" in sealed else None,
+                video=get(VideoSettings, sealed, "video") if "video" in sealed else None,
             )
-            _check_memory(bundle)
-            _check_sizes(bundle)
+            _check_parts(bundle)
         except ValueError as reason:
             raise BundleError(f"{folder / BUNDLE_FILE} is damaged: {reason}. {_REMEDY}") from None
         for graph in bundle.graphs.values():
@@ -122,35 +119,21 @@ class Bundle:
                     f"of {BUNDLE_FILE}. {_REMEDY}"
                 )
 
-    @contextmanager
-    def verified_meanwhile(self, graphs: Iterable[str] | None = None) -> Iterator[None]:
-        """Verify on another thread while the block runs.
-
-        Where a graph was changed, that error replaces any error of the block.
-        """
-        with ThreadPoolExecutor(1) as aside:
-            verified = aside.submit(self.verify, graphs)
-            try:
-                yield
-            finally:
-                verified.result()
-
     def seal(self) -> None:
         """Write bundle.json, the last file of a bundle: a folder without it is not a bundle."""
         sealed = {
             "format": FORMAT,
             "version": VERSION,
-            "model": asdict(self.info),
+            "model": self.info,
             "opset": self.opset,
-            "graphs": {name: asdict(graph) for name, graph in self.graphs.items()},
+            "graphs": dict(self.graphs),
             "made_with": dict(self.made_with),
+            "video": self.video,
+            "recipe": self.recipe and dict(self.recipe),
         }
-        if self.video is not None:
-            sealed["video"] = asdict(self.video)
-        if self.recipe is not None:
-            sealed["recipe"] = dict(self.recipe)
+        there = {name: part for name, part in sealed.items() if part is not None}
         with replacing(self.folder / BUNDLE_FILE) as beside:
-            beside.write_text(_to_json(sealed) + "\n", encoding="utf-8")
+            beside.write_text(to_json(there) + "\n", encoding="utf-8")
 
     def path(self, graph: str) -> Path:
         """The file of a graph, such as `"encoder"`."""
@@ -213,13 +196,6 @@ def _video_in_words(video: VideoSettings | None) -> str:
 _REMEDY = "Copy the whole folder again, or export it anew"
 
 
-def _to_json(sealed: Mapping[str, Any]) -> str:
-    """JSON for people: indented, with each list of numbers on one line."""
-    text = json.dumps(sealed, indent=2)
-    # Strings hold no line break, so none of them matches.
-    return re.sub(r"\[\n[^][{}\"]*\]", lambda found: " ".join(found[0].split()), text)
-
-
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / BUNDLE_FILE
     try:
@@ -242,31 +218,12 @@ def _read_json(folder: Path) -> dict[str, Any]:
     return sealed
 
 
-def _get(kind: Any, values: dict[str, Any], field: str) -> Any:
-    """A field of a JSON object as the type `kind`: a dataclass, a tuple or one of JSON's own."""
-    if field not in values:
-        raise ValueError(f"{field!r} is missing")
-    return _converted(kind, values[field], field)
-
-
-def _converted(kind: Any, value: Any, field: str) -> Any:
-    items: tuple[Any, ...] = get_args(kind) if get_origin(kind) is tuple else ()
-    wanted: Any = list if items else dict if is_dataclass(kind) else kind
-    accepted: Any = int | float if kind is float else wanted
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{field!r} is {value!r}, wanted a {getattr(wanted, '__name__', wanted)}")
-    if wanted is list:
-        items = items[:1] * len(value) if items[-1] is ... else items
-        if len(items) != len(value):
-            raise ValueError(f"{field!r} is {value!r}, wanted a list of {len(items)}")
-        return tuple(_converted(item, v, field) for item, v in zip(items, value, strict=True))
-    if wanted is dict and kind is not dict:
-        return kind(**{name: _get(k, value, name) for name, k in get_type_hints(kind).items()})
-    return value
-
-
-def _check_sizes(bundle: Bundle) -> None:
-    """Refuse a bundle.json whose `input_size` is not the graphs', for pixels are made by it."""
+def _check_parts(bundle: Bundle) -> None:
+    """Refuse a part of what following needs, and an `input_size` that is not the graphs' own."""
+    has = {"video": bundle.video is not None} | {g: g in bundle.graphs for g in MEMORY_GRAPHS}
+    if len(set(has.values())) > 1:
+        missing = " and ".join(repr(name) for name, there in has.items() if not there)
+        raise ValueError(f"{missing} is missing, without which no object can be followed")
     wanted = {
         ("encoder", "image"): (3, *bundle.info.input_size),
         ("decoder", "mask_input"): (1, *bundle.info.mask_size),
@@ -280,14 +237,6 @@ def _check_sizes(bundle: Bundle) -> None:
                 f"input_size is {bundle.info.input_size}, so the {graph}'s {name!r} must be "
                 f"{('B', *shape)}, but after the batch it is {found[0] if found else 'missing'}"
             )
-
-
-def _check_memory(bundle: Bundle) -> None:
-    """Refuse a bundle.json that has a part of what following objects needs."""
-    has = {"video": bundle.video is not None} | {g: g in bundle.graphs for g in MEMORY_GRAPHS}
-    if len(set(has.values())) > 1:
-        missing = " and ".join(repr(name) for name, there in has.items() if not there)
-        raise ValueError(f"{missing} is missing, without which no object can be followed")
 
 
 def _check_file(path: Path, graph: Graph) -> None:
