@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter_ns, process_time_ns
@@ -44,7 +45,7 @@ class Workload:
         if prompt is None:
             middle = np.array([[photo.shape[1] / 2, photo.shape[0] / 2]], np.float32)
             prompt = {"point_coordinates": middle, "point_labels": np.ones(1, np.float32)}
-        prompts.check_names(prompt)
+        _check_names(prompt)
         return cls(photo, prompt)
 
     @classmethod
@@ -67,6 +68,17 @@ class Workload:
         clicks = (np.stack(drawn) * limit).astype(np.float32)
         labels = np.ones(clicks.shape[:2], np.float32)
         return cls(photo, {"point_coordinates": clicks, "point_labels": labels})
+
+
+def _check_names(prompt: Mapping[str, Any]) -> None:
+    """Refuse a prompt that holds anything but arguments of `prompts.encode`."""
+    wanted = f"some of {', '.join(prompts.NAMES)}, as in {{'boxes': [x0, y0, x1, y1]}}"
+    if not isinstance(prompt, Mapping):
+        raise prompts.PromptError(f"prompt is {prompt!r:.80}; wanted {wanted}")
+    for name in prompt.keys() - {*prompts.NAMES, "normalize_coords"}:
+        close = difflib.get_close_matches(str(name), prompts.NAMES, n=1)
+        meant = f"did you mean {close[0]!r}? W" if close else "w"
+        raise prompts.PromptError(f"prompt has {name!r}; {meant}anted {wanted}")
 
 
 def time_answer(engine: Engine, workload: Workload) -> Timing:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -65,42 +63,21 @@ def encode(
     mask = _mask(mask_input, info.mask_size)
     objects = _objects(points, corners, mask, spelling)
 
-    coords = np.empty((objects, 0, 2), np.float32)
-    labels = np.empty((objects, 0), np.float32)
+    coords = [np.empty((objects, 0, 2), np.float32)]
+    labels = [np.empty((objects, 0), np.float32)]
     photo = image_size if normalize_coords else None
     if corners is not None:
         scaled = _scale(spelling.boxes, corners, photo, info.input_size)
-        coords = np.sort(scaled, axis=1)
-        labels = np.tile(BOX_CORNER_LABELS, (objects, 1))
+        coords.append(np.sort(scaled, axis=1))
+        labels.append(np.tile(BOX_CORNER_LABELS, (objects, 1)))
     if points is not None:
-        scaled = _scale(spelling.points, points[0], photo, info.input_size)
-        coords = np.concatenate([coords, scaled], axis=1)
-        labels = np.concatenate([labels, points[1]], axis=1)
-    return PromptBatch(coords, labels, mask)
-
-
-def check_names(prompt: Mapping[str, object]) -> None:
-    """Refuse a prompt that holds anything but arguments of `encode`.
-
-    >>> check_names({"boxes": [160, 0, 480, 240]})
-    >>> check_names({"box": [160, 0, 480, 240]})
-    Traceback (most recent call last):
-    sam2lab.runtime.prompts.PromptError: prompt has 'box'; did you mean 'boxes'? Wanted some of \
-point_coordinates, point_labels, boxes, mask_input, as in {'boxes': [x0, y0, x1, y1]}
-    """
-    wanted = f"some of {', '.join(NAMES)}, as in {{'boxes': [x0, y0, x1, y1]}}"
-    if not isinstance(prompt, Mapping):
-        raise PromptError(f"prompt is {prompt!r:.80}; wanted {wanted}")
-    for name in prompt.keys() - {*NAMES, "normalize_coords"}:
-        close = difflib.get_close_matches(str(name), NAMES, n=1)
-        meant = f"did you mean {close[0]!r}? W" if close else "w"
-        raise PromptError(f"prompt has {name!r}; {meant}anted {wanted}")
+        coords.append(_scale(spelling.points, points[0], photo, info.input_size))
+        labels.append(points[1])
+    return PromptBatch(np.concatenate(coords, axis=1), np.concatenate(labels, axis=1), mask)
 
 
 def _points(
-    point_coordinates: npt.ArrayLike | None,
-    point_labels: npt.ArrayLike | None,
-    called: Spelling,
+    point_coordinates: npt.ArrayLike | None, point_labels: npt.ArrayLike | None, called: Spelling
 ) -> tuple[Float64, Float32] | None:
     """Coordinates (L, P, 2) and labels (L, P), or None where there are no points."""
     if point_coordinates is None and point_labels is None:
@@ -134,18 +111,14 @@ def _points(
 
 
 def _check_labels(labels: Float64, called: Spelling) -> None:
-    strange = labels[(labels != 0) & (labels != 1)]
-    if not strange.size:
-        return
-    label = strange[0]
-    remedy = ""
-    if label in BOX_CORNER_LABELS:
-        remedy = f"; pass a box as {called.boxes}=[x0, y0, x1, y1]"
-    elif label == -1:
-        remedy = "; leave the point out, no padding is needed"
-    raise PromptError(
-        f"{called.labels} holds {float(label)}; wanted 1 on the object or 0 beside it{remedy}"
-    )
+    strange = labels[(labels != 0) & (labels != 1)].tolist()
+    if strange:
+        box = f"; pass a box as {called.boxes}=[x0, y0, x1, y1]"
+        remedies = {2: box, 3: box, -1: "; leave the point out, no padding is needed"}
+        raise PromptError(
+            f"{called.labels} holds {strange[0]}; wanted 1 on the object or 0 beside it"
+            f"{remedies.get(strange[0], '')}"
+        )
 
 
 def _corners(boxes: npt.ArrayLike | None, name: str) -> Float64 | None:
@@ -204,22 +177,18 @@ def _objects(
     called: Spelling,
 ) -> int:
     """L, on which all prompts must agree."""
-    if points is not None and corners is not None and len(points[0]) != len(corners):
-        raise PromptError(
-            f"{called.boxes} is for {len(corners)} objects and {called.points} for "
-            f"{len(points[0])}; wanted as many: for L objects pass {called.boxes} (L, 4), "
-            f"{called.points} (L, P, 2) and {called.labels} (L, P)"
-        )
-    if corners is not None:
-        objects = len(corners)
-    elif points is not None:
-        objects = len(points[0])
-    elif mask is not None:
-        return len(mask)
-    else:
+    given = [each for each in (corners, points and points[0], mask) if each is not None]
+    if not given:
         raise PromptError(
             f"no prompt, or only an empty one; wanted {called.points} with {called.labels}, "
             f"{called.boxes} or mask_input"
+        )
+    objects = len(given[0])
+    if points is not None and len(points[0]) != objects:
+        raise PromptError(
+            f"{called.boxes} is for {objects} objects and {called.points} for "
+            f"{len(points[0])}; wanted as many: for L objects pass {called.boxes} (L, 4), "
+            f"{called.points} (L, P, 2) and {called.labels} (L, P)"
         )
     if mask is not None and len(mask) not in (1, objects):
         raise PromptError(

@@ -104,11 +104,10 @@ class Segmenter:
             keys.append(content_key(photo, self.engine.key))
             by_key[keys[-1]] = photo
 
-        def encode(missing: list[str]) -> Iterator[ImageEmbedding]:
-            return self._encode({key: by_key[key] for key in missing})
-
         cache = self.embeddings_cache if use_embeddings_cache else EmbeddingCache(max_entries=0)
-        return cache.get_or_compute(keys, encode)
+        return cache.get_or_compute(
+            keys, lambda missing: self._encode({key: by_key[key] for key in missing})
+        )
 
     def segment_images(
         self,
@@ -140,26 +139,32 @@ class Segmenter:
         `load_from_mask_input_cache` gives those of the largest subset of the prompt on the same
         image to the model as `mask_input`, so that clicks refine each other.
         """
+        if (images is None) == (embeddings is None):
+            raise ValueError(
+                "images and embeddings: wanted exactly one of them; pass images=photo, or "
+                "embeddings=segmenter.embed_images(photo)"
+            )
+        if images is None:
+            embedded = self._checked(embeddings)
+        else:
+            embedded = self.embed_images(
+                images,
+                input_color_format=input_color_format,
+                use_embeddings_cache=use_embeddings_cache,
+            )
         one = not isinstance(embeddings if images is None else images, list)
-        embedded = self._embeddings(images, embeddings, input_color_format, use_embeddings_cache)
-        per_image = zip(
-            embedded,
-            _per_image("point_coordinates", point_coordinates, len(embedded), one, 3),
-            _per_image("point_labels", point_labels, len(embedded), one, 2),
-            _per_image("boxes", boxes, len(embedded), one, 2),
-            _per_image("mask_input", mask_input, len(embedded), one, 4),
-            strict=True,
-        )
+        prompt = (point_coordinates, point_labels, boxes, mask_input)
+        spread = [
+            _per_image(name, value, deepest, len(embedded), one)
+            for name, value, deepest in zip(prompting.NAMES, prompt, (3, 2, 2, 4), strict=True)
+        ]
         encoded = [
             prompting.encode(
                 embedding.image_size,
                 self.engine.info,
-                point_coordinates=points,
-                point_labels=labels,
-                boxes=box,
-                mask_input=mask,
+                **dict(zip(prompting.NAMES, given, strict=True)),
             )
-            for embedding, points, labels, box, mask in per_image
+            for embedding, *given in zip(embedded, *spread, strict=True)
         ]
         predictions = []
         for embedding, prompts in zip(embedded, encoded, strict=True):
@@ -192,17 +197,16 @@ class Segmenter:
     ) -> Prediction:
         """Answer encoded prompts on one embedding."""
         mask_threshold = number("mask_threshold", mask_threshold)
-        chosen = postprocess.choose(
-            self.engine.decode(embedding.features, prompts), multi_mask_output
-        )
+        decoded = self.engine.decode(embedding.features, prompts)
+        chosen = postprocess.choose(decoded, multi_mask_output)
         cleaned = postprocess.clean(
             chosen.logits, mask_threshold, self.max_hole_area, self.max_sprinkle_area
         )
-        masks = (
-            enlarge.restore(cleaned, embedding.image_size)
-            if return_logits
-            else enlarge.restore_masks(cleaned, embedding.image_size, mask_threshold)
-        )
+        masks: Masks | Float32
+        if return_logits:
+            masks = enlarge.restore(cleaned, embedding.image_size)
+        else:
+            masks = enlarge.restore_masks(cleaned, embedding.image_size, mask_threshold)
         logits = np.clip(chosen.logits, -LOGIT_LIMIT, LOGIT_LIMIT)
         if prompts.objects == 1:
             return Prediction(masks[0], chosen.scores[0], logits[0])
@@ -218,27 +222,9 @@ class Segmenter:
             pixels = np.stack([photos.preprocess(photo, *look) for _, photo in batch])
             made = self.engine.encode(pixels).split()
             for (key, photo), features in zip(batch, made, strict=True):
-                height, width = photo.shape[:2]
-                yield ImageEmbedding(key, (height, width), self.engine.key, features)
+                yield ImageEmbedding(key, photo.shape[:2], self.engine.key, features)
 
-    def _embeddings(
-        self,
-        images: ImageLike | list[ImageLike] | None,
-        embeddings: ImageEmbedding | list[ImageEmbedding] | None,
-        input_color_format: str,
-        use_embeddings_cache: bool,
-    ) -> list[ImageEmbedding]:
-        if (images is None) == (embeddings is None):
-            raise ValueError(
-                "images and embeddings: wanted exactly one of them; pass images=photo, or "
-                "embeddings=segmenter.embed_images(photo)"
-            )
-        if images is not None:
-            return self.embed_images(
-                images,
-                input_color_format=input_color_format,
-                use_embeddings_cache=use_embeddings_cache,
-            )
+    def _checked(self, embeddings: object) -> list[ImageEmbedding]:
         listed: list[Any] = embeddings if isinstance(embeddings, list) else [embeddings]
         if not listed:
             raise ValueError("embeddings is an empty list; wanted at least one embedding")
@@ -256,28 +242,16 @@ class Segmenter:
         return listed
 
 
-def _per_image(name: str, value: PromptLike, count: int, one: bool, deepest: int) -> Sequence[Any]:
+def _per_image(name: str, value: PromptLike, deepest: int, count: int, one: bool) -> Sequence[Any]:
     """One prompt argument for each of `count` images; `deepest` is its dimension for L objects."""
-    if value is None or not isinstance(value, list):
+    if not isinstance(value, list):
         return [value] * count
     if one:
-        nested = len(value) == 1 and _depth(value[0]) == deepest
-        return [value[0] if nested else value]
+        is_listed = len(value) == 1 and prompting.as_array(name, value[0]).ndim == deepest
+        return [value[0] if is_listed else value]
     if len(value) not in (1, count):
         raise ValueError(
             f"{name} has {len(value)} entries for {count} images; wanted one entry an image, "
             "None where it has none"
         )
     return value * count if len(value) == 1 else value
-
-
-def _depth(value: Any) -> int:
-    """Nesting of a list or dimension of an array, seen along its first elements.
-
-    >>> _depth([[1, 2]]), _depth(np.zeros((3, 4))), _depth(7)
-    (2, 2, 0)
-    """
-    depth = 0
-    while isinstance(value, (list, tuple)) and value:
-        depth, value = depth + 1, value[0]
-    return depth + (value.ndim if isinstance(value, np.ndarray) else 0)

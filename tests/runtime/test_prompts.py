@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 import sam2lab.reference  # noqa: F401  (makes sam2 importable)
 from sam2lab.runtime.engines.protocol import ModelInfo, PromptBatch
-from sam2lab.runtime.prompts import PromptError, check_names, encode
+from sam2lab.runtime.prompts import PromptError, encode
 
 SQUARE = ModelInfo(name="test", size="nano", input_size=(512, 512), weights="random:0")
 WIDE = ModelInfo(name="test", size="nano", input_size=(64, 128), weights="random:0")
@@ -293,23 +292,3 @@ def test_anything_else_is_encoded_or_refused(**prompts: Any) -> None:
         assert any(name in str(refusal) for name in names)  # noqa: PT017
     else:
         assert is_sound(batch, WIDE)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "message"),
-    [
-        ({"box": [1, 2, 3, 4]}, "prompt has 'box'; did you mean 'boxes'?"),
-        ({"point_coords": [[1, 2]]}, "prompt has 'point_coords'; did you mean 'point_coordinates'"),
-        ({"boxes": [1, 2, 3, 4], "text": "cat"}, "prompt has 'text'; wanted some of"),
-        ([1, 2, 3, 4], r"prompt is \[1, 2, 3, 4\]; wanted some of"),
-    ],
-)
-def test_what_is_no_prompt_by_its_names_says_which_there_are(prompt: Any, message: str) -> None:
-    with pytest.raises(PromptError, match=f"^{message}.*mask_input, as in"):
-        check_names(prompt)
-
-
-def test_every_argument_of_encode_but_how_errors_are_spelled_is_a_prompt() -> None:
-    _, _, *taken = inspect.signature(encode).parameters
-    taken.remove("spelling")
-    check_names(dict.fromkeys(taken))
