@@ -7,9 +7,8 @@ or double, as SAM 2's own `SAM2AutomaticMaskGenerator` does, on any engine.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,54 +19,11 @@ from sam2lab.runtime.arguments import number, whole
 from sam2lab.runtime.crops import Crop, crops, grids
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Decoded, Engine, Float32
-from sam2lab.runtime.enlarge import Enlarged, enlarged
-from sam2lab.runtime.masks import Box, Mask, bounding_box, nms
+from sam2lab.runtime.enlarge import enlarged
+from sam2lab.runtime.found import OUTPUT_FORMS, Found, Record, box_in_photo, distinct
 from sam2lab.runtime.requirements import require
-from sam2lab.runtime.rle import RleDict, RunLengths, decode, encode
+from sam2lab.runtime.rle import encode
 from sam2lab.runtime.segmenter import LOGIT_LIMIT, Segmenter
-
-OUTPUT_FORMS: dict[str, Callable[[RunLengths], Mask | RleDict]] = {
-    "binary_mask": decode,
-    "uncompressed_rle": RunLengths.uncompressed,
-    "coco_rle": RunLengths.compressed,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """A mask of the whole photo and what is known of it, in the photo's pixels.
-
-    `box` ends at its last column and row, as upstream's does.
-    """
-
-    runs: RunLengths
-    box: Box
-    score: np.float32
-    stability: np.float32
-    point: Float32
-    crop: Crop
-
-
-class Record(TypedDict):
-    """A mask that was found, in the original's form.
-
-    - `segmentation`: (H, W) boolean, or run lengths, depending on `output_mode`
-    - `area`: pixels in it
-    - `bbox`: [x, y, width, height], from the centre of its first pixel to that of its last, so
-      that a single pixel's is 0 wide
-    - `predicted_iou`: the model's own score
-    - `point_coords`: [[x, y]], the point it answers
-    - `stability_score`: see `stability_score_thresh`
-    - `crop_box`: [x, y, width, height] of the crop it was found in
-    """
-
-    segmentation: Mask | RleDict
-    area: int
-    bbox: list[float]
-    predicted_iou: float
-    point_coords: list[list[float]]
-    stability_score: float
-    crop_box: list[float]
 
 
 class AutomaticMaskGenerator:
@@ -122,7 +78,8 @@ class AutomaticMaskGenerator:
         use_m2m: bool = False,
         multimask_output: bool = True,
     ) -> None:
-        self._segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
+        segmenter = model if isinstance(model, Segmenter) else Segmenter(model)
+        self._segmenter = segmenter
         self.points_per_batch = whole("points_per_batch", points_per_batch, 1)
         self.pred_iou_thresh = number("pred_iou_thresh", pred_iou_thresh, 0, 1)
         self.stability_score_thresh = number("stability_score_thresh", stability_score_thresh, 0, 1)
@@ -132,19 +89,12 @@ class AutomaticMaskGenerator:
         self.crop_n_layers = whole("crop_n_layers", crop_n_layers, 0)
         self.crop_nms_thresh = number("crop_nms_thresh", crop_nms_thresh, 0, 1)
         self.crop_overlap_ratio = number("crop_overlap_ratio", crop_overlap_ratio, 0, 1)
-        self.min_mask_region_area = number("min_mask_region_area", min_mask_region_area, 0)
-        self._small_areas = (
-            self.min_mask_region_area or self._segmenter.max_hole_area,
-            self.min_mask_region_area or self._segmenter.max_sprinkle_area,
-        )
+        area = number("min_mask_region_area", min_mask_region_area, 0)
+        self._small_areas = area or segmenter.max_hole_area, area or segmenter.max_sprinkle_area
         self.use_m2m = use_m2m
         self.multimask_output = multimask_output
-        self.point_grids = grids(
-            points_per_side,
-            self.crop_n_layers + 1,
-            whole("crop_n_points_downscale_factor", crop_n_points_downscale_factor, 1),
-            point_grids,
-        )
+        downscale = whole("crop_n_points_downscale_factor", crop_n_points_downscale_factor, 1)
+        self.point_grids = grids(points_per_side, self.crop_n_layers + 1, downscale, point_grids)
         if output_mode not in OUTPUT_FORMS:
             modes = ", ".join(map(repr, OUTPUT_FORMS))
             raise ValueError(f"output_mode is {output_mode!r}; wanted one of {modes}")
@@ -158,14 +108,13 @@ class AutomaticMaskGenerator:
         `image` is a path, encoded bytes, a PIL image or an RGB array (H, W, 3).
         """
         photo = images.read(image)
-        size = photo.shape[0], photo.shape[1]
-        parts = list(crops(size, self.crop_n_layers, self.crop_overlap_ratio))
+        parts = list(crops(photo.shape[:2], self.crop_n_layers, self.crop_overlap_ratio))
         points = sum(len(self.point_grids[crop.layer]) for crop in parts)
         with tqdm(total=points, desc="points", leave=False) as bar:
             found = [each for crop in parts for each in self._in_crop(photo, crop, bar)]
         if len(parts) > 1:
             areas = np.array([np.prod(each.crop.size) for each in found], np.float32)
-            found = _distinct(found, np.float32(1) / areas, self.crop_nms_thresh)
+            found = distinct(found, np.float32(1) / areas, self.crop_nms_thresh)
         if not found:
             warnings.warn(
                 f"nothing was found: no mask passed pred_iou_thresh={self.pred_iou_thresh} and "
@@ -174,9 +123,9 @@ class AutomaticMaskGenerator:
                 "0.4 and 0.5",
                 stacklevel=2,
             )
-        return [self._record(each) for each in found]
+        return [each.record(self.output_mode) for each in found]
 
-    def _in_crop(self, photo: images.RGB, crop: Crop, bar: Any) -> list[_Found]:
+    def _in_crop(self, photo: images.RGB, crop: Crop, bar: Any) -> list[Found]:
         """The masks in one crop, without doubles."""
         x0, y0, x1, y1 = crop.box
         # With other thresholds the whole photo is asked again. Crops are many, and would push
@@ -185,7 +134,7 @@ class AutomaticMaskGenerator:
             photo[y0:y1, x0:x1], use_embeddings_cache=crop.layer == 0
         )
         grid = (self.point_grids[crop.layer] * (x1 - x0, y1 - y0)).astype(np.float32)
-        size = photo.shape[0], photo.shape[1]
+        size: tuple[int, int] = photo.shape[:2]
         found = []
         for start in range(0, len(grid), self.points_per_batch):
             batch = grid[start : start + self.points_per_batch]
@@ -196,21 +145,21 @@ class AutomaticMaskGenerator:
                     each.stability >= self.stability_score_thresh
                 ):
                     continue
-                box = _box(each, crop)
+                box = box_in_photo(each, crop)
                 if not crop.cuts(box, size):
                     corner = (x0 + each.corner[0], y0 + each.corner[1])
                     runs = encode(each.mask, corner, size)
                     where = point + np.array([x0, y0], np.float32)
-                    found.append(_Found(runs, box, score, each.stability, where, crop))
+                    found.append(Found(runs, box, score, each.stability, where, crop))
             bar.update(len(batch))
         scores = np.array([each.score for each in found], np.float32)
-        return _distinct(found, scores, self.box_nms_thresh)
+        return distinct(found, scores, self.box_nms_thresh)
 
     def _candidates(
         self, embedding: ImageEmbedding, points: Float32
     ) -> Iterator[tuple[Float32, np.float32, Float32]]:
         """Logits (h, w), score and point of each candidate with a good score."""
-        answered = self._ask(embedding, points, self.multimask_output)
+        answered = self._ask(embedding, points, self.multimask_output, None)
         if not self.use_m2m:
             yield from self._well_scored(answered, points)
             return
@@ -223,22 +172,18 @@ class AutomaticMaskGenerator:
             yield from self._well_scored(refined, points[batch])
 
     def _ask(
-        self,
-        embedding: ImageEmbedding,
-        points: Float32,
-        multimask_output: bool,
-        hints: Float32 | None = None,
+        self, embedding: ImageEmbedding, points: Float32, multimask: bool, hints: Float32 | None
     ) -> Decoded:
         """The model's answer to each of the points (L, 2) alone."""
+        engine = self._segmenter.engine
         batch = prompts.encode(
             embedding.image_size,
-            self._segmenter.engine.info,
+            engine.info,
             point_coordinates=points[:, None],
             point_labels=np.ones((len(points), 1)),
             mask_input=hints,
         )
-        decoded = self._segmenter.engine.decode(embedding.features, batch)
-        return postprocess.choose(decoded, multimask_output)
+        return postprocess.choose(engine.decode(embedding.features, batch), multimask)
 
     def _well_scored(
         self, answered: Decoded, points: Float32
@@ -248,34 +193,3 @@ class AutomaticMaskGenerator:
         for at in zip(*np.nonzero(well), strict=True):
             # Holes are those of the mask at 0 with any `mask_threshold`, as in the original.
             yield postprocess.clean(logits[at], 0.0, *self._small_areas), scores[at], points[at[0]]
-
-    def _record(self, found: _Found) -> Record:
-        return {
-            "segmentation": OUTPUT_FORMS[self.output_mode](found.runs),
-            "area": found.runs.area,
-            "bbox": _xywh(found.box),
-            "predicted_iou": float(found.score),
-            "point_coords": [found.point.tolist()],
-            "stability_score": float(found.stability),
-            "crop_box": _xywh(found.crop.box),
-        }
-
-
-def _box(found: Enlarged, crop: Crop) -> Box:
-    """The box of a crop's mask in the photo; one pixel at the crop's corner for an empty mask."""
-    x, y = crop.box[:2]
-    x0, y0, x1, y1 = bounding_box(found.mask)
-    if x1 == 0:
-        return x, y, x, y
-    x, y = x + found.corner[0], y + found.corner[1]
-    return x + x0, y + y0, x + x1 - 1, y + y1 - 1
-
-
-def _distinct(found: list[_Found], scores: Float32, iou_threshold: float) -> list[_Found]:
-    boxes = np.array([each.box for each in found], np.float32).reshape(-1, 4)
-    return [found[i] for i in nms(boxes, scores, iou_threshold)]
-
-
-def _xywh(box: Box) -> list[float]:
-    x0, y0, x1, y1 = map(float, box)
-    return [x0, y0, x1 - x0, y1 - y0]

@@ -16,10 +16,11 @@ from scipy import ndimage
 
 from sam2lab import settings
 from sam2lab.reference import zoo
-from sam2lab.runtime import everything, images
+from sam2lab.runtime import images
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, ModelInfo, PromptBatch
 from sam2lab.runtime.everything import AutomaticMaskGenerator
+from sam2lab.runtime.found import OUTPUT_FORMS
 from sam2lab.runtime.masks import nms
 from sam2lab.runtime.segmenter import Segmenter
 
@@ -299,7 +300,7 @@ def test_the_three_forms_hold_the_same_masks() -> None:
     def found(mode: str) -> Records:
         return AutomaticMaskGenerator(Islands(), 10, output_mode=mode).generate(PHOTO)
 
-    masks, runs, compressed = map(found, everything.OUTPUT_FORMS)
+    masks, runs, compressed = map(found, OUTPUT_FORMS)
     assert len(masks) == len(runs) == len(compressed) == len(DISCS)
     for mask, run, short in zip(masks, runs, compressed, strict=True):
         truth = mask.pop("segmentation")
