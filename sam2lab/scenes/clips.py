@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class Actor:
     is_prop: bool = False
 
 
-def through(*stops: tuple[float, Sequence[float]]) -> Path:
+def through(*stops: tuple[float, Iterable[float]]) -> Path:
     """A path through (time, pose or view), without going beyond any of them between two.
 
     >>> x, y, degrees, scale = through((0, Pose(0, 5)), (1, Pose(10, 5)))(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ _LEAST_OBJECTS, _MOST_OBJECTS = 2, 4
 _SMALLEST, _LARGEST = 0.2, 0.7
 # An object to follow covers at least this share of the first frame.
 _LEAST_AREA = 0.01
+# What hides a thing has so many times its longer side.
+_HIDES_FROM, _HIDES_TO = 1.8, 3.0
 
 
 class Clip(NamedTuple):
@@ -49,20 +52,28 @@ class MovingScenes:
         """How many photos and pictures there are to draw from."""
         return self.mixture.contents
 
-    def clip(self, index: int, frames: int, side: int, pace: float = 1.0) -> Clip:
-        """Draw clip number `index`, of square frames; its object is there in the first one."""
+    def clip(
+        self, index: int, frames: int, side: int, pace: float = 1.0, hides: bool = False
+    ) -> Clip:
+        """Draw clip number `index`, of square frames; its object is there in the first one.
+
+        With `hides`, nothing of the object is seen in some later frame: it is out of the picture
+        or behind another thing.
+        """
         for attempt in range(50):
             rng = np.random.default_rng(
                 [self.mixture.seed, int(self.mixture.held_out), index, attempt]
             )
-            images, masks = self._draw(rng, frames, side, pace)
-            large = np.flatnonzero(masks[0].mean(axis=(1, 2)) >= _LEAST_AREA)
-            if len(large):
-                return Clip(images, masks[:, rng.choice(large)])
+            images, masks = self._draw(rng, frames, side, pace, hides)
+            fits = masks[0].mean(axis=(1, 2)) >= _LEAST_AREA
+            if hides:
+                fits &= ~masks.any(axis=(2, 3)).all(axis=0)
+            if fits.any():
+                return Clip(images, masks[:, rng.choice(np.flatnonzero(fits))])
         raise ValueError(f"index is {index}: no object of this clip could be seen; give another")
 
     def _draw(
-        self, rng: np.random.Generator, frames: int, side: int, pace: float
+        self, rng: np.random.Generator, frames: int, side: int, pace: float, hides: bool
     ) -> tuple[npt.NDArray[np.uint8], Masks]:
         large = round(_GROUND * side)
         ground = np.ascontiguousarray(self.mixture.ground(rng, (large, large)).image)
@@ -72,6 +83,8 @@ class MovingScenes:
             if cutout is not None:
                 path = _path(rng, frames, side, pace)
                 actors.append(Actor(_sized(rng, cutout, side), path))
+        if hides and actors:
+            actors = _hidden(rng, actors, self.mixture.cutout(rng, (side, side)), side)
         scenes = list(film(ground, actors, _camera(rng, frames, side, pace), (side, side), frames))
         images = np.stack([scene.image for scene in scenes])
         if rng.random() < 0.5:
@@ -82,8 +95,11 @@ class MovingScenes:
 
 
 def _sized(rng: np.random.Generator, cutout: RGBA, side: int) -> RGBA:
-    wanted = side * np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST)))
-    scale = wanted / max(cutout.shape[:2])
+    return _resized(cutout, side * np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST))))
+
+
+def _resized(cutout: RGBA, longest: float) -> RGBA:
+    scale = longest / max(cutout.shape[:2])
     size = [max(4, round(length * scale)) for length in cutout.shape[1::-1]]
     picture = Image.fromarray(cutout).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(picture)
@@ -110,6 +126,27 @@ def _path(rng: np.random.Generator, frames: int, side: int, pace: float) -> Path
         (rng.uniform(0.35, 0.65), (*middle, tilt + turn / 2, (1 + growth) / 2)),
         (1, (*end, tilt + turn, growth)),
     )
+
+
+def _hidden(
+    rng: np.random.Generator, actors: list[Actor], cutout: RGBA | None, side: int
+) -> list[Actor]:
+    """Send one of the actors out of the picture and back, or something in front of it."""
+    number = int(rng.integers(len(actors)))
+    actor, angle = actors[number], rng.uniform(0, 2 * np.pi)
+    away = rng.uniform(0.7, 1.1) * side * np.array([np.cos(angle), np.sin(angle), 0, 0])
+    middle = rng.uniform(0.35, 0.65)
+    from_then, until = middle - rng.uniform(0.02, 0.2), middle + rng.uniform(0.02, 0.2)
+    first, gone, back, last = (np.array(actor.path(time)) for time in (0, from_then, until, 1))
+    if cutout is None or rng.random() < 0.35:
+        path = through((0, first), (from_then, gone + away), (until, back + away), (1, last))
+        return [*actors[:number], replace(actor, path=path), *actors[number + 1 :]]
+    longest = rng.uniform(_HIDES_FROM, _HIDES_TO) * max(actor.picture.shape[:2])
+    path = through(
+        (0, first + 1.5 * away), (from_then, gone), (until, back), (1, last - 1.5 * away)
+    )
+    cover = _resized(cutout, min(longest, 1.3 * side))
+    return [*actors, Actor(cover, path, is_prop=True)]
 
 
 def _camera(rng: np.random.Generator, frames: int, side: int, pace: float) -> Path:

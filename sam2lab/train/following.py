@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
@@ -34,15 +35,19 @@ class Tracker:
         images: Tensor,
         masks: Tensor,
         first: str,
-        rng: np.random.Generator,
+        rng: Generator,
         teach: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, T, side/4, side/4) and object scores (B, T) of clips.
 
         images (B, T, side, side, 3) uint8, masks (B, T, side, side); `first` is one of FIRST.
-        With `teach`, memories say truly whether the object is there.
+        With `teach`, memories say truly whether the object is there. Masks and pointers are those
+        that a user gets: of the best-scored candidate, if the model's settings say so.
         """
-        module, frames = self.module, images.shape[1]
+        module = self.module
+        # As in a video that is longer than pointers are kept: upstream divides a pointer's distance
+        # by the video's length where that is shorter.
+        frames = max(images.shape[1], module.max_obj_ptrs_in_encoder)
         outputs: dict[str, dict[int, dict[str, Any]]] = {
             "cond_frame_outputs": {},
             "non_cond_frame_outputs": {},
@@ -51,23 +56,19 @@ class Tracker:
         there = masks.flatten(2).any(2).float()
         for frame, (feats, places, sizes) in enumerate(self._features(images)):
             if frame == 0:
-                embed = self._plain(feats, sizes)
-                prompt = _clicks(masks[:, 0], rng) if first == "click" else _boxes(masks[:, 0])
+                low, token, score = self._prompted(feats, sizes, masks[:, 0], first, rng)
             else:
                 embed = module._prepare_memory_conditioned_features(
                     frame, False, feats[-1:], places[-1:], sizes[-1:], outputs, frames
                 )
-                prompt = None
-            low, token, score = self._decode(embed, feats, sizes, prompt, many=first == "click")
+                many = module.multimask_output_for_tracking
+                low, token, score = self._decode(embed, feats, sizes, many=many)
             is_there = there[:, frame, None] if teach or frame == 0 else (score > 0).float()
             logits.append(low[:, 0])
             scores.append(score[:, 0])
             pointer = is_there * module.obj_ptr_proj(token) + (1 - is_there) * module.no_obj_ptr
-            if frame == 0 and first == "mask":
-                seen = masks[:, 0, None].float() * 20 - 10
-            else:
-                shown = torch.where(is_there[:, :, None, None] > 0, low, _ABSENT_LOGIT)
-                seen = functional.interpolate(shown, (self.side, self.side), mode="bilinear")
+            shown = torch.where(is_there[:, :, None, None] > 0, low, _ABSENT_LOGIT)
+            seen = functional.interpolate(shown, (self.side, self.side), mode="bilinear")
             memory, place = module._encode_new_memory(
                 feats, sizes, seen, is_there * 20 - 10, frame == 0
             )
@@ -85,7 +86,7 @@ class Tracker:
         last, logits = masks[:, 0], []
         for feats, _, sizes in self._features(images):
             embed = self._plain(feats, sizes)
-            low, _, _ = self._decode(embed, feats, sizes, _boxes(last), many=False)
+            low, _, _ = self._decode(embed, feats, sizes, _boxes(last))
             logits.append(low[:, 0])
             found = functional.interpolate(low, (self.side, self.side), mode="bilinear")[:, 0] > 0
             last = torch.where(found.flatten(1).any(1)[:, None, None], found, last)
@@ -114,24 +115,42 @@ class Tracker:
         embed = feats[-1] + self.module.no_mem_embed
         return embed.permute(1, 2, 0).view(embed.shape[1], -1, *sizes[-1])
 
+    def _prompted(
+        self, feats: list[Tensor], sizes: list[Any], masks: Tensor, first: str, rng: Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What `_decode` returns for the first frame; a mask (B, side, side) is its own answer."""
+        embed = self._plain(feats, sizes)
+        if first != "mask":
+            prompt = _clicks(masks, rng) if first == "click" else _boxes(masks)
+            return self._decode(embed, feats, sizes, prompt, many=first == "click")
+        given = masks[:, None].float()
+        # A mask is the only prompt for which upstream leaves `no_mem_embed` out.
+        bare = embed - self.module.no_mem_embed.view(1, -1, 1, 1)
+        dense = self.module.mask_downsample(given)
+        _, token, score = self._decode(bare, feats, sizes, mask=dense)
+        return functional.avg_pool2d(given * 20 - 10, 4), token, score
+
     def _decode(
         self,
         embed: Tensor,
         feats: list[Tensor],
         sizes: list[Any],
-        prompt: tuple[Tensor, Tensor] | None,
-        many: bool,
+        points: tuple[Tensor, Tensor] | None = None,
+        mask: Tensor | None = None,
+        many: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """A mask (B, 1, h, w), its token (B, C) and the object score (B, 1)."""
+        """A mask (B, 1, h, w), its token (B, C) and the object score (B, 1).
+
+        With `many`, the mask is the best-scored of the three candidates.
+        """
         module, batch = self.module, len(embed)
         high = [
             maps.permute(1, 2, 0).view(batch, -1, *size)
             for maps, size in zip(feats[:-1], sizes[:-1], strict=True)
         ]
-        many = many and prompt is not None
-        if prompt is None:
-            prompt = torch.zeros(batch, 1, 2), -torch.ones(batch, 1, dtype=torch.int32)
-        sparse, dense = module.sam_prompt_encoder(points=prompt, boxes=None, masks=None)
+        if points is None:
+            points = torch.zeros(batch, 1, 2), -torch.ones(batch, 1, dtype=torch.int32)
+        sparse, dense = module.sam_prompt_encoder(points=points, boxes=None, masks=mask)
         place = module.sam_prompt_encoder.get_dense_pe()
         masks, ious, tokens, score = module.sam_mask_decoder.predict_masks(
             embed, place, sparse, dense, False, high
@@ -150,7 +169,7 @@ def _boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tensor(corners).float(), labels
 
 
-def _clicks(masks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _clicks(masks: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
     """A click on the inner half of each object."""
     places = []
     for mask in masks.numpy():

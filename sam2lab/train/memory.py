@@ -2,16 +2,13 @@
 
 The image encoder and everything that makes masks are frozen. What learns is the attention over
 memories, the memory encoder, the object pointers and the head that says whether the object is
-there. Three starting values make that possible within minutes on a CPU; from sam2's own, the model
-marks every object it sees, and stays there for hundreds of steps:
+there. A memory that was never trained gets the starting values of `memory_start`, and its first
+clips are stills that get faster, because a still teaches to look at the same place. One that was
+trained goes on.
 
-- The cross-attention begins by looking at its own place: queries and keys have equal biases, which
-  the rotary position turns, so that they agree most where they are.
-- The last normalisation begins with the mean and spread of the encoder's own features in each
-  channel, which is what the frozen decoder knows.
-- The fuser of the memory encoder begins with a scale at which its layers matter.
-
-Clips begin as stills and get faster, because a still teaches to look at the same place.
+To tell that an object is gone has to be seen often: in every third clip it is out of sight for a
+while, and the loss of the object score is a plain cross-entropy over all frames. In every other
+step memories say truly whether the object was there, in the rest what the model believed.
 """
 
 from __future__ import annotations
@@ -30,10 +27,12 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from sam2lab.reference import zoo
+from sam2lab.reference.memory import settings
 from sam2lab.scenes.moving import Clip, MovingScenes
 from sam2lab.train.checkpoint import load_run, save_run
 from sam2lab.train.following import FIRST, Tracker
 from sam2lab.train.losses import mask_iou, mask_loss
+from sam2lab.train.memory_start import begin
 
 CHECKPOINT, MEMORY_LOG = "memory.pt", "memory_log.csv"
 # What learns, by the beginning of its name.
@@ -49,9 +48,9 @@ PARTS = (
     "sam_mask_decoder.pred_obj_score_head",
 )
 
-_LOOK_NEAR, _LOOK_NEAR_PAIRS = 4.0, 8
-_FUSER_SCALE = 0.1
-_SCORE_WEIGHT = 0.5
+_SCORE_WEIGHT = 1.0
+# With less of it than this share of the first frame's, an object is called neither there nor gone.
+_LEAST_REST = 0.1
 _SAVE_EVERY_S, _LOG_EVERY = 180.0, 25
 
 
@@ -106,9 +105,12 @@ class MemoryTrainer:
         self._optimizer = torch.optim.AdamW(
             self._learning.values(), lr=self.rate, weight_decay=0.01, betas=(0.9, 0.98)
         )
+        known = settings(module)
+        goes_on = known is not None and known.is_trained
+        self._first_pace = self.phases[0].pace if goes_on else 0.0
         if self.folder is not None and (self.folder / CHECKPOINT).is_file():
             self._load(self.folder / CHECKPOINT)
-        else:
+        elif not goes_on:
             begin(self.model, self.scenes)
 
     @property
@@ -176,13 +178,15 @@ class MemoryTrainer:
         images, masks = self._batch(rng, phase, pace)
         tracker = Tracker(self.model, phase.side)
         first = FIRST[self.step % len(FIRST)]
-        logits, scores = tracker.follow(images, masks, first, rng, teach=True)
-        targets = functional.avg_pool2d(masks.float(), 4)
-        there = masks.flatten(2).any(2).float()
-        seen = there[:, 1:]
-        losses = mask_loss(logits[:, 1:], targets[:, 1:])
+        logits, scores = tracker.follow(images, masks, first, rng, teach=self.step % 2 == 0)
+        targets = functional.avg_pool2d(masks.float(), 4)[:, 1:]
+        areas = masks.flatten(2).sum(2)
+        there = (areas > 0).float()
+        losses, seen = mask_loss(logits[:, 1:], targets), there[:, 1:]
         loss = (losses * seen).sum() / seen.sum().clamp(min=1)
-        loss = loss + _SCORE_WEIGHT * _balanced(scores[:, 1:], seen)
+        is_clear = (areas == 0) | (areas >= _LEAST_REST * areas[:, :1])
+        of_scores = functional.binary_cross_entropy_with_logits(scores[is_clear], there[is_clear])
+        loss = loss + _SCORE_WEIGHT * of_scores
         rate = self.rate * min(1.0, (self.step + 1) / 50) * (1 + math.cos(math.pi * share)) / 2
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -191,7 +195,7 @@ class MemoryTrainer:
         torch.nn.utils.clip_grad_norm_(self._learning.values(), 1.0)
         self._optimizer.step()
         self.step += 1
-        j = mask_iou(logits[:, 1:], targets[:, 1:])
+        j = mask_iou(logits[:, 1:], targets)
         right = ((scores[:, 1:] > 0) == (seen > 0)).float()
         return {
             "side": phase.side,
@@ -206,7 +210,7 @@ class MemoryTrainer:
 
     def _place(self) -> tuple[MemoryPhase, float, float]:
         """The current phase, the pace of its clips now, and the share of all cost that is done."""
-        first, done, pace = 0, 0.0, 0.0
+        first, done, pace = 0, 0.0, self._first_pace
         total = sum(phase.cost for phase in self.phases)
         for phase in self.phases:
             into = (self.step - first) / phase.steps
@@ -226,39 +230,10 @@ class MemoryTrainer:
             if key not in self._clips:
                 # Those of another pace or phase are not used again.
                 self._clips = {k: clip for k, clip in self._clips.items() if k[1:] == key[1:]}
-                self._clips[key] = self.scenes.clip(*key)
+                self._clips[key] = self.scenes.clip(*key, hides=pace > 0 and index % 3 == 0)
             drawn.append(self._clips[key])
         images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
         for axis in (2, 3):
             if rng.random() < 0.5:
                 images, masks = images.flip(axis), masks.flip(axis)
         return images, masks
-
-
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def begin(model: zoo.ZooModel, scenes: MovingScenes) -> None:
-    """Give a memory that was never trained the starting values of the module's docstring."""
-    module = model.module
-    for layer in module.memory_encoder.fuser.layers:
-        layer.gamma.fill_(_FUSER_SCALE)
-    for layer in module.memory_attention.layers:
-        attention = layer.cross_attn_image
-        half = attention.internal_dim // 4
-        pairs = [*range(_LOOK_NEAR_PAIRS), *range(half, half + _LOOK_NEAR_PAIRS)]
-        for projection in (attention.q_proj, attention.k_proj):
-            projection.bias[[2 * pair for pair in pairs]] = _LOOK_NEAR
-    clips = [scenes.clip(10**6 + index, 2, 128, 0.5) for index in range(24)]
-    wanted = Tracker(model, 128).features(torch.from_numpy(np.stack([c.images for c in clips])))
-    rows = wanted.flatten(0, 1)
-    plain = functional.layer_norm(rows - module.no_mem_embed[0], rows.shape[-1:])
-    norm = module.memory_attention.norm
-    covariance = ((plain - plain.mean(0)) * (rows - rows.mean(0))).mean(0)
-    norm.weight.copy_(covariance / plain.var(0))
-    norm.bias.copy_(rows.mean(0) - norm.weight * plain.mean(0))
-
-
-def _balanced(scores: Tensor, there: Tensor) -> Tensor:
-    """Cross-entropy with half of its weight on frames without the object, which are rare."""
-    losses = functional.binary_cross_entropy_with_logits(scores, there, reduction="none")
-    halves = [(losses * w).sum() / w.sum().clamp(min=1) for w in (there, 1 - there)]
-    return (halves[0] + halves[1]) / 2

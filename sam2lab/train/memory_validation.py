@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,9 @@ from torch.nn import functional
 from sam2lab.reference import zoo
 from sam2lab.scenes.moving import MovingScenes
 from sam2lab.train.following import FIRST, Tracker
+
+# Of the clips, as in most of training.
+_PACE = 0.4
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -24,8 +29,7 @@ def examine(
     tracker = Tracker(model, side)
     found: dict[str, list[Tensor]] = {}
     for start in range(0, clips, 8):
-        drawn = [scenes.clip(i, frames, side, 0.4) for i in range(start, min(start + 8, clips))]
-        images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
+        images, masks = _clips(scenes, range(start, min(start + 8, clips)), frames, side, False)
         there = masks.flatten(2).any(2)
         for first in FIRST:
             logits, scores = tracker.follow(images, masks, first, np.random.default_rng(start))
@@ -38,6 +42,40 @@ def examine(
             _j(tracker.reprompt(images, masks), masks)
         )
     return {name: torch.cat(rows).mean(0).tolist() for name, rows in found.items()}
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def presence(
+    model: zoo.ZooModel, scenes: MovingScenes, side: int, frames: int, clips: int = 48
+) -> dict[str, tuple[float, float]]:
+    """How often unseen clips' frames with the object are called so, and those without it.
+
+    The clips are those in which the object is out of sight for a while; for each way to begin.
+    The first frames are not counted.
+    """
+    tracker = Tracker(model, side)
+    called: dict[str, list[Tensor]] = {first: [] for first in FIRST}
+    truth = []
+    for start in range(0, clips, 8):
+        images, masks = _clips(scenes, range(start, min(start + 8, clips)), frames, side, True)
+        truth.append(masks.flatten(2).any(2)[:, 1:])
+        for first in FIRST:
+            _, scores = tracker.follow(images, masks, first, np.random.default_rng(start))
+            called[first].append(scores[:, 1:] > 0)
+    there = torch.cat(truth)
+    right = {first: torch.cat(rows) == there for first, rows in called.items()}
+    return {
+        first: (float(rows[there].float().mean()), float(rows[~there].float().mean()))
+        for first, rows in right.items()
+    }
+
+
+def _clips(
+    scenes: MovingScenes, numbers: Sequence[int], frames: int, side: int, hides: bool
+) -> tuple[Tensor, Tensor]:
+    drawn = [scenes.clip(number, frames, side, _PACE, hides) for number in numbers]
+    images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
+    return images, masks
 
 
 def _j(logits: Tensor, masks: Tensor, scores: Tensor | None = None) -> Tensor:

@@ -30,3 +30,11 @@ def test_objects_can_be_seen_at_first_and_some_leave_and_return() -> None:
     assert all(clip.masks[0].mean() >= 0.01 for clip in clips)
     there = [clip.masks.reshape(8, -1).sum(axis=1) > 0 for clip in clips]
     assert any(row[-1] and not row.all() for row in there)
+
+
+def test_objects_that_hide_are_out_of_sight_for_a_while_and_most_return() -> None:
+    clips = [SCENES.clip(index, 8, 64, 0.4, hides=True) for index in range(12)]
+    there = np.array([clip.masks.any(axis=(1, 2)) for clip in clips])
+    assert there[:, 0].all()
+    assert not there.all(axis=1).any()
+    assert there[:, -1].mean() > 0.5
