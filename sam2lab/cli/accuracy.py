@@ -7,9 +7,9 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sam2lab.cli.arguments import add_engine, count
+from sam2lab.cli.arguments import add_cutouts, add_engine, add_keep_in, count
 from sam2lab.runtime.files import check_place
 
 if TYPE_CHECKING:
@@ -69,20 +69,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="how many drawn scenes to ask about; 200 by default, 0 for none",
     )
-    parser.add_argument(
-        "--cutouts",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="RGBA pictures, such as emoji, to paste into the scenes; may be given again",
-    )
-    parser.add_argument(
-        "--keep-in",
-        type=Path,
-        metavar="FOLDER",
-        help="keep every answer there as it comes, and go on from there next time",
-    )
+    add_cutouts(parser)
+    add_keep_in(parser)
 
 
 def run(arguments: Namespace) -> None:
@@ -114,7 +102,8 @@ def run(arguments: Namespace) -> None:
             _print_row("mean IoU (95 % interval)", ["objects", "pictures", *rows["question"]])
             _print_row("---", ["---:"] * len(WIDTHS))
         counts = [f"{rows[column].max():,}" for column in ("objects", "photos")]
-        _print_row(name, [*counts, *map(_mean, rows.itertuples())])
+        means = [with_interval(row.mean, row.low, row.high) for row in rows.itertuples()]
+        _print_row(name, [*counts, *means])
         left_out.append(_left_out(name, result.skipped))
     print("", *filter(None, left_out), sep="\n")
 
@@ -141,10 +130,13 @@ def _print_row(name: str, cells: Sequence[str]) -> None:
     print("|", " | ".join([f"{name:<{len(COCO)}}", *padded]), "|", flush=True)
 
 
-def _mean(row: Any) -> str:
-    """A mean with its interval, which a few pictures do not have."""
-    interval = "" if math.isnan(row.low) else f" ({row.low:.3f} to {row.high:.3f})"
-    return f"{row.mean:.3f}{interval}"
+def with_interval(mean: float, low: float, high: float) -> str:
+    """A mean with its interval, which a few pictures do not have.
+
+    >>> with_interval(0.5, 0.4, 0.625), with_interval(0.5, math.nan, math.nan)
+    ('0.500 (0.400 to 0.625)', '0.500')
+    """
+    return f"{mean:.3f}" + ("" if math.isnan(low) else f" ({low:.3f} to {high:.3f})")
 
 
 def _left_out(name: str, skipped: pd.DataFrame) -> str:

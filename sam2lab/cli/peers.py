@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from sam2lab.cli.arguments import add_size, add_version
-from sam2lab.runtime.engines.protocol import SIZES
+from sam2lab.cli.arguments import add_comparison
 
 SUMMARY = "measure our export beside others"
 TEXT = """\
@@ -31,30 +30,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `peers`."""
     from sam2lab.peers import PEERS
 
-    add_size(parser, SIZES, default="tiny")
-    parser.add_argument(
-        "--weights",
-        default="random",
-        metavar="WHICH",
-        help="'random' (the default), 'auto' for Meta's checkpoint, or the path of a file",
-    )
-    add_version(parser)
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=PEERS,
-        metavar="NAME",
-        help=f"measure only this one beside ours; may be given again: {', '.join(PEERS)}",
-    )
-    parser.add_argument("--threads", type=int, help="of each of them; all cores by default")
+    add_comparison(parser, "peer", PEERS)
     parser.add_argument("--rounds", type=int, help="how often each is asked; 7 by default")
     parser.add_argument("--starts", type=int, help="fresh processes of each; 4 by default")
     parser.add_argument("--photo", type=Path, help="by default the cat that ships")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        help="for what is exported and measured; by default in the cache",
-    )
 
 
 def run(arguments: Namespace) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sam2lab.cli.arguments import add_engine, add_version, height_and_width
+from sam2lab.cli.arguments import add_model, add_version, height_and_width
 from sam2lab.cli.video_prompts import add_prompts, check, give
 from sam2lab.runtime.engines.protocol import PRECISIONS
 from sam2lab.runtime.files import check_place, replacing
@@ -55,12 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="where to write; a new folder"
     )
-    parser.add_argument(
-        "--model",
-        default="nano",
-        help="a size such as tiny, or a bundle's folder; nano by default",
-    )
-    add_engine(parser)
+    add_model(parser)
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="float", help="of a size; 'float' by default"
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 from sam2lab import settings
-from sam2lab.cli.arguments import add_engine
+from sam2lab.cli.accuracy import with_interval
+from sam2lab.cli.arguments import add_keep_in, add_model
 from sam2lab.runtime.files import check_place
 
 SUMMARY = "say how well a model follows objects through videos"
@@ -42,13 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FOLDER",
         help="in the format of DAVIS; by default that of the clip that ships",
     )
-    parser.add_argument(
-        "--model",
-        default="nano",
-        metavar="MODEL",
-        help="a size such as nano (the default), or a bundle's folder",
-    )
-    add_engine(parser)
+    add_model(parser)
     parser.add_argument(
         "--prompt",
         action="append",
@@ -67,12 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-baselines", action="store_true", help="leave them out, which halves the time"
     )
-    parser.add_argument(
-        "--keep-in",
-        type=Path,
-        metavar="FOLDER",
-        help="keep each video there when it is finished, and go on from there next time",
-    )
+    add_keep_in(parser)
     parser.add_argument(
         "--table", type=Path, metavar="FILE", help="write the figures of every frame as CSV"
     )
@@ -109,13 +97,9 @@ def run(arguments: Namespace) -> None:
     print("|---|---|---:|---:|" + "---:|" * len(FIGURES))
     for row in summarise_tracking(table).to_dict("records"):
         cells = [row["prompt"], row["way"], f"{row['sequences']:,}", f"{row['objects']:,}"]
-        print("|", " | ".join([*cells, *(_mean(row, figure) for figure in FIGURES)]), "|")
+        means = [
+            with_interval(*(row[each + end] for end in ("", "_low", "_high"))) for each in FIGURES
+        ]
+        print("|", " | ".join([*cells, *means]), "|")
     for skipped in table.attrs["skipped"]:
         print(f"\nskipped: {skipped['sequence']}, {skipped['prompt']}: {skipped['reason']}")
-
-
-def _mean(row: dict[str, Any], figure: str) -> str:
-    """A mean with its interval, which a few videos do not have."""
-    low, high = row[f"{figure}_low"], row[f"{figure}_high"]
-    interval = "" if math.isnan(low) else f" ({low:.3f} to {high:.3f})"
-    return f"{row[figure]:.3f}{interval}"

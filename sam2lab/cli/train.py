@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from sam2lab import settings
+from sam2lab.cli.arguments import add_cutouts, add_training
 
 SUMMARY = "train nano, the classroom model, from nothing"
 TEXT = """\
@@ -27,38 +27,8 @@ examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `train`."""
-    parser.add_argument(
-        "--coco",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a COCO-format folder, or its instances.json; may be given again",
-    )
-    parser.add_argument(
-        "--cutouts",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="RGBA pictures, such as emoji, to paste into scenes; may be given again",
-    )
-    parser.add_argument("--toy", action="store_true", help="a minute's run, to see how it goes")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="where to write what is trained, by default models/my-nano; must hold no model yet",
-    )
-    parser.add_argument(
-        "--run",
-        type=Path,
-        metavar="FOLDER",
-        dest="folder",
-        help="where the checkpoint of an unfinished run lies, begun with the same --seed, "
-        "--toy, --coco and --cutouts; by default runs/ in the cache",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of weights and scenes; 0 by default")
+    add_training(parser, "my-nano")
+    add_cutouts(parser)
     parser.add_argument("--device", default="cpu", help="'cpu' (the default) or 'cuda'")
     parser.add_argument(
         "--workers", type=int, default=1, help="processes that draw scenes; 1 by default"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from sam2lab import settings
+from sam2lab.cli.arguments import add_training
 from sam2lab.runtime.arguments import WEIGHTS
 
 SUMMARY = "teach nano, the classroom model, to follow objects through videos"
@@ -34,29 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="WHICH",
         help=f"of the nano to teach: 'auto', the one that ships, or a {WEIGHTS} file",
     )
-    parser.add_argument(
-        "--coco",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a COCO-format folder, or its instances.json; may be given again",
-    )
-    parser.add_argument("--toy", action="store_true", help="a minute's run, to see how it goes")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="where to write what is trained, by default models/my-memory; must hold no model yet",
-    )
-    parser.add_argument(
-        "--run",
-        type=Path,
-        metavar="FOLDER",
-        dest="folder",
-        help="where the checkpoint of an unfinished run lies; by default runs/ in the cache",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the clips; 0 by default")
+    add_training(parser, "my-memory")
 
 
 def run(arguments: Namespace) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from sam2lab.cli.arguments import add_size, add_version, count
-from sam2lab.runtime.engines.protocol import SIZES
+from sam2lab.cli.arguments import add_comparison, count
 
 SUMMARY = "measure how fast objects are followed, beside upstream"
 TEXT = """\
@@ -28,22 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `video-bench`."""
     from sam2lab.peers.video.parts import PARTS
 
-    add_size(parser, SIZES, default="tiny")
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=PARTS,
-        metavar="PART",
-        help=f"measure only this; may be given again: {', '.join(PARTS)}",
-    )
-    parser.add_argument(
-        "--weights",
-        default="random",
-        metavar="WHICH",
-        help="'random' (the default), 'auto' for Meta's checkpoint, or the path of a file",
-    )
-    add_version(parser)
-    parser.add_argument("--threads", type=count, help="of each of them; all cores by default")
+    add_comparison(parser, "part", PARTS)
     parser.add_argument(
         "--rounds", type=count, default=12, help="frames in the steady state; 12 by default"
     )
@@ -54,9 +38,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--stream", type=count, default=1000, help="frames of the stream; 1000 by default"
     )
     parser.add_argument("--video", type=Path, help="by default the clip that ships")
-    parser.add_argument(
-        "--folder", type=Path, help="for what is exported and measured; by default in the cache"
-    )
 
 
 def run(arguments: Namespace) -> None:
