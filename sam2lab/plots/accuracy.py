@@ -159,10 +159,9 @@ def beside_truth(examples: Sequence[Example]) -> Figure:
 def _panel(
     axes: Any, photo: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], colour: str
 ) -> None:
-    style.show_mask(axes, photo, mask, colour, 0.6)
+    axes.imshow(photo)
     # A mask may be a single pixel, and a photo of the same colour: a white outline shows it.
-    if mask.any() and not mask.all():
-        axes.contour(mask, levels=[0.5], colors="white", linewidths=1)
+    style.show_mask(axes, mask, colour, 0.6, outline="white")
     axes.set_xticks([])
     axes.set_yticks([])
 

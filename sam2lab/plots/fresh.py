@@ -21,25 +21,17 @@ PHASES = {"import": style.YELLOW, "open": style.ORANGE, "encode": style.BLUE, "d
 
 def cold_start(table: pd.DataFrame) -> Figure:
     """Bars of the median steps of `fresh.cold_start`, and a dot for each start's first mask."""
-    groups = dict(iter(table.groupby("series", sort=False)))
-    places = np.arange(len(groups))
+    groups = table.groupby("series", sort=False)
     figure = style.Picture(8, 1.7 + 0.6 * len(groups))
     axes = figure.add_subplot()
-    left = np.zeros(len(groups))
-    for step, (label, colour) in STEPS.items():
-        widths = np.array([rows[step].median() for rows in groups.values()])
-        axes.barh(places, widths, left=left, color=colour, label=label, height=0.6)
-        left += widths
-    for place, rows in zip(places, groups.values(), strict=True):
+    starts = [f"{name}\n({len(rows)} starts)" for name, rows in groups]
+    style.stack(axes, groups[list(STEPS)].median(), STEPS, starts)
+    for place, (_, rows) in enumerate(groups):
         totals = rows["first_mask_ms"]
         axes.scatter(totals, np.full(len(rows), place), color=style.BLACK, s=14, zorder=3)
-    starts = [f"{name}\n({len(rows)} starts)" for name, rows in groups.items()]
-    axes.set_yticks(places, starts)
-    axes.invert_yaxis()
     axes.set_xlabel("from nothing to the first mask (ms): median steps, a dot for each start")
     axes.set_ylabel("series")
     axes.set_title("What does it cost to begin?")
-    style.plain(axes, values="x")
     figure.explain(3)
     return figure
 

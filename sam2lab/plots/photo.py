@@ -39,7 +39,8 @@ def candidates(
     figure = style.Picture(10, 0.6 + 10 * height / width / len(masks))
     panels = figure.subplots(1, len(masks), squeeze=False)[0]
     for axes, mask, score in zip(panels, masks, scores, strict=True):
-        style.show_mask(axes, photo, mask, style.SKY, 0.65)
+        axes.imshow(photo)
+        style.show_mask(axes, mask, style.SKY, 0.65)
         style.show_clicks(axes, clicks, positive, 90)
         axes.set_title(f"predicted IoU {score:.2f}")
         axes.set_axis_off()

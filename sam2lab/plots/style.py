@@ -1,12 +1,14 @@
-"""Colours, a figure that a notebook shows, plain axes, masks and clicks, for all figures."""
+"""Colours, a figure that a notebook shows, plain axes, stacked bars, masks and clicks."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -85,12 +87,31 @@ def dot(colour: str, label: str, shape: str = "o", **options: Any) -> Line2D:
     return Line2D([], [], linestyle="", marker=shape, color=colour, label=label, **options)
 
 
+def stack(
+    axes: Any, table: pd.DataFrame, parts: Mapping[str, tuple[str, str]], names: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """Draw a bar for each row, from the top, of its `parts` end to end; return where each ends.
+
+    `parts` are the label and the colour of a column, `names` those of the rows.
+    """
+    places, ends = np.arange(len(table)), np.zeros(len(table))
+    for column, (label, colour) in parts.items():
+        widths = table[column].to_numpy()
+        axes.barh(places, widths, left=ends, color=colour, label=label, height=0.65)
+        ends = ends + widths
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    plain(axes, values="x")
+    return ends
+
+
 def show_mask(
-    axes: Any, photo: npt.NDArray[Any], mask: npt.NDArray[np.bool_], colour: str, opacity: float
+    axes: Any, mask: npt.NDArray[np.bool_], colour: str, opacity: float, outline: str = ""
 ) -> None:
-    """Show a photo (H, W, 3) with a mask (H, W) on it in a colour."""
-    axes.imshow(photo)
+    """Show a mask (H, W) in a colour, over what is there; with a colour, outline it."""
     axes.imshow(np.where(mask[..., None], to_rgba(colour, opacity), 0.0))
+    if outline and mask.any() and not mask.all():
+        axes.contour(mask, levels=[0.5], colors=[outline], linewidths=1)
 
 
 def show_clicks(axes: Any, points: npt.NDArray[Any], positive: Any, size: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -73,24 +72,16 @@ def frame_parts(summary: pd.DataFrame) -> Figure:
     Each series has a bar for its first frame, and one for its steady state.
     """
     shown = summary[summary["phase"].isin(["first", "steady"])]
-    places = np.arange(len(shown))
     figure = style.Picture(8, 1.7 + 0.45 * len(shown))
     axes = figure.add_subplot()
-    left = np.zeros(len(shown))
-    for part, (label, colour) in PARTS.items():
-        widths = shown[part].to_numpy()
-        axes.barh(places, widths, left=left, color=colour, label=label, height=0.7)
-        left += widths
-    for place, row in zip(places, shown.itertuples(), strict=True):
-        style.write_beside(axes, f"{row.total_ms:,.4g}", (left[place], place), (6, 0))
     names = [f"{row.series}, {row.phase} (frames: {row.frames})" for row in shown.itertuples()]
-    axes.set_yticks(places, names)
-    axes.invert_yaxis()
+    ends = style.stack(axes, shown, PARTS, names)
+    for place, (end, total) in enumerate(zip(ends, shown["total_ms"], strict=True)):
+        style.write_beside(axes, f"{total:,.4g}", (end, place), (6, 0))
     axes.margins(x=0.12)
     axes.set_xlabel("median time of a frame (ms), by part")
     axes.set_ylabel("series, phase")
     axes.set_title("What is a frame's time spent on?")
-    style.plain(axes, values="x")
     figure.explain(4)
     return figure
 

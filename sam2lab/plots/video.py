@@ -198,9 +198,7 @@ def _show(axes: Any, frame: Frame, masks: Masks) -> None:
     axes.imshow(frame)
     for place, mask in enumerate(masks):
         colour = OBJECTS[place % len(OBJECTS)]
-        axes.imshow(np.where(mask[..., None], to_rgba(colour, OPACITY), 0.0))
-        if mask.any() and not mask.all():
-            axes.contour(mask, [0.5], colors=[colour], linewidths=1)
+        style.show_mask(axes, mask, colour, OPACITY, outline=colour)
     _bare(axes)
 
 
