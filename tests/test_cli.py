@@ -27,6 +27,7 @@ from sam2lab.export import onnx
 from sam2lab.graphs.writing import write_graph
 from sam2lab.reference import fetch, zoo
 from sam2lab.runtime.bundle import Bundle, Graph
+from tests.blocking import TORCH, run_without
 
 SMALL = ("--weights", "random", "--input-size", "64x96")
 PROG = "python -m sam2lab"
@@ -207,23 +208,9 @@ def test_info_lists_what_is_here(
     assert "lacks encoder.onnx" in said["spoilt"]
 
 
-BLOCKED = """
-import runpy, sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "torchvision", "sam2", "onnx"}:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
-runpy.run_module("sam2lab", run_name="__main__", alter_sys=True)
-"""
-
-
 def without_torch(*argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", BLOCKED, *argv], capture_output=True, text=True, timeout=60
-    )
+    command = 'import runpy; runpy.run_module("sam2lab", run_name="__main__", alter_sys=True)'
+    return run_without([*TORCH, "onnx"], command, *argv)
 
 
 def test_info_works_where_torch_cannot_be_imported(copied: Path, models: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.blocking import run_without
 from tests.imports import Imports, circle, imports_of
 
 GROUND = {"_version", "settings", "runtime"}
@@ -166,15 +165,6 @@ class TestTheChecker:
 
 
 WITHOUT_TORCH = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {heavy}:
-            raise ModuleNotFoundError(f"{{name}} is blocked here")
-
-sys.meta_path.insert(0, Blocked())
-
 import numpy as np
 import sam2lab
 from sam2lab.runtime.cache import EmbeddingCache
@@ -205,18 +195,12 @@ everything = sam2lab.AutomaticMaskGenerator(
 )
 assert everything.generate(photo)[0]["segmentation"].shape == (70, 90)
 print(sam2lab.Bundle.open(folder).describe())
-assert not {heavy} & set(sys.modules)
 """
 
 
 def test_a_bundle_is_served_where_torch_cannot_be_imported(
     nano_bundle: Path, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH.format(heavy=HEAVY), str(nano_bundle), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_without(HEAVY, WITHOUT_TORCH, nano_bundle, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "nano" in done.stdout

@@ -3,8 +3,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from sam2lab.runtime import digests
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import SIZES
+from tests.blocking import TORCH, run_without
 from tests.exporting import Export
 
 SMALL = (64, 96)
@@ -113,15 +112,6 @@ def test_a_checkpoint_of_ones_own_is_not_hashed_on_each_open(
 
 
 QUANTISED_WITHOUT_TORCH = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "torchvision", "sam2"}:
-            raise ModuleNotFoundError(f"{name} is blocked here", name=name)
-
-sys.meta_path.insert(0, Blocked())
-
 import sam2lab
 from sam2lab.quantize import qdq
 
@@ -134,9 +124,7 @@ for _ in range(2):
 
 
 def test_a_bundle_that_ships_is_quantised_without_torch(models: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", QUANTISED_WITHOUT_TORCH], capture_output=True, text=True, timeout=300
-    )
+    done = run_without(TORCH, QUANTISED_WITHOUT_TORCH)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(models / "nano-w8a8")] * 2
     bundle = Bundle.open(models / "nano-w8a8")

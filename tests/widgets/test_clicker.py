@@ -6,7 +6,6 @@ import asyncio
 import base64
 import io
 import json
-import subprocess
 import sys
 import threading
 import zipfile
@@ -20,14 +19,15 @@ import pytest
 from PIL import Image
 
 import sam2lab
-from sam2lab.runtime.engines.protocol import Decoded, Features, Float32, PromptBatch
+from sam2lab.runtime.engines.protocol import Features, Float32
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.canvas.crosshair import CORNER
 from sam2lab.widgets.clicker import Clicker
 from sam2lab.widgets.panels.toolbar import ACTIONS
 from sam2lab.widgets.session.prompts import Box, Point
 from sam2lab.widgets.testing import Robot, send
-from tests.runtime.fakes import FakeEngine
+from tests.blocking import run_without
+from tests.runtime.fakes import Bolder, FakeEngine
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
 OTHER = np.random.default_rng(1).integers(0, 256, (50, 30, 3), dtype=np.uint8)
@@ -46,18 +46,6 @@ class Gated(FakeEngine):
         if self.broken:
             raise MemoryError("out of memory")
         return super().encode(pixels)
-
-
-class Bolder(FakeEngine):
-    """Answers with larger discs; fails on demand."""
-
-    broken = False
-
-    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        if self.broken:
-            raise RuntimeError("the line is dead")
-        logits, scores = super().decode(features, prompts)
-        return Decoded(logits + 20, scores)
 
 
 @pytest.fixture
@@ -680,14 +668,6 @@ def test_a_wrong_size_is_refused(size: Any) -> None:
 
 
 WITHOUT_WIDGETS = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"ipywidgets", "ipycanvas", "ipyevents"}:
-            raise ModuleNotFoundError(f"{name} is blocked here", name=name)
-
-sys.meta_path.insert(0, Blocked())
 import sam2lab
 sam2lab.Segmenter
 try:
@@ -700,9 +680,7 @@ except ModuleNotFoundError as error:
 def test_without_widgets_the_rest_of_the_package_works_and_the_clicker_says_what_is_missing() -> (
     None
 ):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_WIDGETS], capture_output=True, text=True, timeout=60
-    )
+    done = run_without(["ipywidgets", "ipycanvas", "ipyevents"], WITHOUT_WIDGETS)
     assert "sam2lab[lab]" in done.stdout, done.stderr
     assert sam2lab.Clicker is Clicker
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.openvino import OpenVinoEngine
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
 from sam2lab.runtime.video.protocol import Memories
+from tests.blocking import TORCH, run_without
 from tests.exporting import Export
 
 pytestmark = pytest.mark.skipif(
@@ -293,16 +292,8 @@ def test_where_it_is_missing_the_extra_is_named(
 
 
 ALONE = """
-import sys
 import sam2lab
 assert "openvino" not in sys.modules, "who does not ask for it waits for it too"
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "torchvision", "sam2", "onnx"}:
-            raise ModuleNotFoundError(f"{name} is blocked here")
-
-sys.meta_path.insert(0, Blocked())
 import numpy as np
 segmenter = sam2lab.open_segmenter(sys.argv[1], engine="openvino")
 photo = np.zeros((70, 90, 3), np.uint8)
@@ -313,12 +304,7 @@ assert "openvino_telemetry" not in sys.modules
 
 
 def test_it_needs_no_torch_and_reports_nothing(nano_bundle: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, str(nano_bundle)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={"HOME": str(tmp_path), "PATH": ""},
-    )
+    alone = {"HOME": str(tmp_path), "PATH": ""}
+    done = run_without([*TORCH, "onnx"], ALONE, nano_bundle, env=alone)
     assert done.returncode == 0, done.stderr
     assert [*tmp_path.rglob("*openvino*")] == [], "its telemetry keeps an identity at home"

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.blocking import run_without
+
 WITHOUT_WIDGETS = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {heavy}:
-            raise ModuleNotFoundError(f"{{name}} is blocked here")
-
-sys.meta_path.insert(0, Blocked())
-
 import numpy as np
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.formats import FORMATS
@@ -37,17 +28,10 @@ video.save(sys.argv[1])
 video.load(sys.argv[1])
 for row in video_formats():
     video.export(row.name)
-assert not {heavy} & {{name.split(".")[0] for name in sys.modules}}
 """
 HEAVY = {"ipywidgets", "ipycanvas", "ipyevents", "IPython", "matplotlib", "torch", "sam2"}
 
 
 def test_a_session_runs_where_widgets_cannot_be_imported(tmp_path: Path, repository: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_WIDGETS.format(heavy=HEAVY), str(tmp_path / "work.json")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=repository,
-    )
+    done = run_without(HEAVY, WITHOUT_WIDGETS, tmp_path / "work.json", cwd=repository)
     assert done.returncode == 0, done.stderr
