@@ -52,3 +52,15 @@ class FakeEngine:
             logits += prompts.mask_input
         scores = np.tile(np.arange(1, 5, dtype=np.float32) / 10, (prompts.objects, 1))
         return Decoded(logits * 10, scores)
+
+
+class Bolder(FakeEngine):
+    """Answers with larger discs; fails on demand."""
+
+    broken = False
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        if self.broken:
+            raise RuntimeError("the line is dead")
+        logits, scores = super().decode(features, prompts)
+        return Decoded(logits + 20, scores)

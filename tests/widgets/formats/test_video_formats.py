@@ -24,9 +24,10 @@ from sam2lab.widgets.formats import (
 from sam2lab.widgets.formats.table import video_format_of, video_formats
 from sam2lab.widgets.session import VideoAnswer, VideoSession
 from sam2lab.widgets.session.packed import PackedMask
+from tests.widgets.formats.shapes import HEIGHT, WIDTH, blob
 from tests.widgets.session.videos import two_objects
 
-HEIGHT, WIDTH, COUNT = 37, 53, 5
+COUNT = 5
 SKY = (60, 110, 190)
 
 
@@ -40,12 +41,6 @@ class Grey:
 
     def __getitem__(self, index: int) -> np.ndarray:
         return np.full((HEIGHT, WIDTH, 3), SKY, np.uint8) + np.uint8(8 * index)
-
-
-def blob(seed: int) -> np.ndarray:
-    """A mask with a ragged outline, several parts and holes."""
-    noise = np.random.default_rng(seed).random((HEIGHT, WIDTH)).astype(np.float32)
-    return cv2.GaussianBlur(noise, (0, 0), 2.5) > 0.5
 
 
 def answered(mask: np.ndarray, score: float = 5.0, prompted: bool = False) -> VideoAnswer:

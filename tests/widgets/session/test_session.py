@@ -15,7 +15,7 @@ from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session import EngineFailed, Session
 from sam2lab.widgets.session.objects import PALETTE
 from sam2lab.widgets.session.prompts import Box, Point
-from tests.runtime.fakes import FakeEngine
+from tests.runtime.fakes import Bolder, FakeEngine
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 OTHER = np.random.default_rng(1).integers(0, 256, (50, 30, 3), dtype=np.uint8)
@@ -35,14 +35,6 @@ class Fragile(FakeEngine):
         if self.broken:
             raise RuntimeError("the line is dead")
         return super().decode(features, prompts)
-
-
-class Bolder(FakeEngine):
-    """Answers with larger discs."""
-
-    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        logits, scores = super().decode(features, prompts)
-        return Decoded(logits + 20, scores)
 
 
 @pytest.fixture
