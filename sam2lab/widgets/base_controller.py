@@ -5,44 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from threading import RLock
-from typing import Any, Protocol
+from typing import Any
 
-from ipywidgets import DOMWidget
-
+from sam2lab.widgets.base_screen import BaseScreen
 from sam2lab.widgets.canvas import overlay
 from sam2lab.widgets.canvas.crosshair import Crosshair
 from sam2lab.widgets.canvas.marks import Mark
-from sam2lab.widgets.canvas.stage import ZOOM_STEP, Stage
-from sam2lab.widgets.panels.object_list import ObjectList
-from sam2lab.widgets.panels.toolbar import Action, Toolbar
+from sam2lab.widgets.canvas.stage import ZOOM_STEP
+from sam2lab.widgets.panels.toolbar import Action
 from sam2lab.widgets.session.base import BaseSession
 from sam2lab.widgets.session.prompts import Box, Point
 
 PAN_STEP = 0.25
-
-
-class ControlledScreen(Protocol):
-    """The parts of a screen that every controller needs."""
-
-    @property
-    def stage(self) -> Stage: ...
-
-    @property
-    def toolbar(self) -> Toolbar: ...
-
-    @property
-    def objects(self) -> ObjectList: ...
-
-    @property
-    def after_photo(self) -> DOMWidget:
-        """The widget that gets the focus after the photo."""
-        ...
-
-    def say(self, words: str) -> None:
-        """Tell the user something."""
-
-    def fail(self, words: str) -> None:
-        """Tell the user what went wrong."""
 
 
 class BaseController(ABC):
@@ -52,7 +26,7 @@ class BaseController(ABC):
     `panels.object_list.ObjectActions` needs.
     """
 
-    screen: ControlledScreen
+    screen: BaseScreen
 
     def __init__(self, session: BaseSession[Any, Any], actions: Sequence[Action]) -> None:
         self._session = session
@@ -96,8 +70,15 @@ class BaseController(ABC):
         self._do(lambda: self._session.add_box(x0, y0, x1, y1), mark)
         self._take_keys()
 
+    def preview(self, x: int, y: int) -> None:
+        # A click that is the corner of a box finds nothing yet.
+        boxes = self._stage.draws_boxes or self._stage.has_corner
+        if self.screen.display.hover.value and not boxes:
+            self._preview_at(x, y)
+
     @abstractmethod
-    def preview(self, x: int, y: int) -> None: ...
+    def _preview_at(self, x: int, y: int) -> None:
+        """Preview a click on a pixel, unless an engine is busy."""
 
     @abstractmethod
     def end_preview(self) -> None: ...
@@ -120,7 +101,7 @@ class BaseController(ABC):
     def delete(self, object_id: int) -> None:
         self._do_in_row(object_id, self._session.delete)
 
-    # What the toolbar and keys call.
+    # What the other panels and keys call.
 
     def act(self, name: str) -> None:
         """Do one of the actions by its name."""
@@ -168,6 +149,11 @@ class BaseController(ABC):
         self._stage.cancel()
         if tool != "box":
             self._session.mode = "positive" if tool == "positive" else "negative"
+
+    def use_hover(self, wanted: bool) -> None:
+        """Preview under the pointer, or no longer."""
+        self._stage.preview_moves(wanted)
+        self.end_preview()
 
     def _do_in_row(self, object_id: int, action: Callable[[int], None]) -> None:
         """Act from an object's row; if the last row goes, the new last one gets the focus."""

@@ -79,10 +79,8 @@ class Controller(BaseController):
             self.screen.show(self._session, self.encoding, known, self._preview)
             self._publish(known)
 
-    def preview(self, x: int, y: int) -> None:
-        # A click that is the corner of a box finds nothing yet.
-        boxes = self._stage.draws_boxes or self._stage.has_corner
-        if self.screen.display.hover.value and not boxes and self._session.is_encoded():
+    def _preview_at(self, x: int, y: int) -> None:
+        if self._session.is_encoded():
             self.encoding.attempt(
                 lambda: self._show_preview(PackedMask.of(self._session.preview(x, y)))
             )
@@ -95,11 +93,6 @@ class Controller(BaseController):
     def choose(self, index: int) -> None:
         """Choose a candidate."""
         self._do(lambda: self._session.choose(index))
-
-    def use_hover(self, wanted: bool) -> None:
-        """Preview under the pointer, or no longer."""
-        self._stage.preview_moves(wanted)
-        self.end_preview()
 
     def open(self, image: Source, name: str | None = None) -> None:
         """Open a photo; `name` is for one that has no file name."""

@@ -5,74 +5,44 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 
-from ipywidgets import HTML, DOMWidget, HBox, VBox
+from ipywidgets import HTML, DOMWidget
 
+from sam2lab.widgets.base_screen import BaseScreen
 from sam2lab.widgets.canvas import overlay
-from sam2lab.widgets.canvas.layers import Masks
-from sam2lab.widgets.canvas.painting import Paint
-from sam2lab.widgets.canvas.stage import Stage
 from sam2lab.widgets.encoding import Encoding
 from sam2lab.widgets.panels.candidates import Candidates
-from sam2lab.widgets.panels.controls import named, stylesheet
-from sam2lab.widgets.panels.display import DisplayPanel
-from sam2lab.widgets.panels.engine import EnginePanel, status
-from sam2lab.widgets.panels.object_list import Entry, ObjectList
+from sam2lab.widgets.panels.controls import named
+from sam2lab.widgets.panels.engine import status
 from sam2lab.widgets.panels.photo import PhotoPanel
-from sam2lab.widgets.panels.progress import Progress
-from sam2lab.widgets.panels.take_away import TakeAwayPanel
-from sam2lab.widgets.panels.toolbar import Toolbar
 from sam2lab.widgets.session.answers import Answer
 from sam2lab.widgets.session.objects import Item
 from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.session import Session
 
-# A preview is paler than the mask that a click would give.
-PREVIEW_OPACITY = 0.6
-
 
 @dataclass(eq=False)
-class Screen:
-    """Everything that a user sees; `widgets` are its parts from top to bottom."""
+class Screen(BaseScreen):
+    """The screen of the clicker."""
 
-    stage: Stage
-    toolbar: Toolbar
     candidates: Candidates
-    objects: ObjectList
-    display: DisplayPanel
-    engine: EnginePanel
     photo: PhotoPanel
-    take_away: TakeAwayPanel
-    progress: Progress
 
     def __post_init__(self) -> None:
-        self.message = named(HTML(), "message")
+        super().__post_init__()
         self.status = named(HTML(), "status")
         self._open_photo = ""
         self._draw_ms: float | None = None
         self._compared: tuple[tuple[object, ...], overlay.Difference] | None = None
-        below = named(HBox([self.photo.widget, self.take_away.widget]), "below")
-        left = [self.stage.widget, self.progress.widget, self.message, self.status, below]
-        panels = (self.candidates, self.objects, self.display, self.engine)
-        right = [panel.widget for panel in panels]
-        body = named(HBox([named(VBox(left), "stage"), named(VBox(right), "side")]), "body")
-        self.widgets: list[DOMWidget] = [stylesheet(), self.toolbar.widget, body]
+        under = [self.progress.widget, self.message, self.status]
+        self._lay_out(under, self.photo.widget, self.candidates.widget)
 
     @property
     def after_photo(self) -> DOMWidget:
-        """The widget that gets the focus after the photo: a candidate, an object or the upload."""
+        """A candidate, an object or the upload."""
         if self.candidates.is_shown:
             return self.candidates.buttons[0]
         return self.objects.rows[0].select if self.objects.rows else self.photo.upload
-
-    def say(self, words: str) -> None:
-        """Tell the user something."""
-        self.message.value = f'<div role="status">{escape(words)}</div>'
-
-    def fail(self, words: str) -> None:
-        """Tell the user what went wrong."""
-        self.message.value = f'<div role="alert" class="sam2lab-error">⚠ {escape(words)}</div>'
 
     def show(
         self,
@@ -92,20 +62,10 @@ class Screen:
             self.draw(session, encoding, known, preview)
             active = session.active
             self.candidates.show(known.get(active.id), active.colour)
-            self.objects.show(
-                [
-                    Entry(item, item.id == active.id, figures(item, known.get(item.id)))
-                    for item in session.objects
-                ]
-            )
+            self._show_objects(session, lambda item: _figures(item, known.get(item.id)))
         self.photo.show(picture)
         self.engine.show(encoding.wanted, encoding.other)
-        has_prompts = picture is not None and bool(session.prompts)
-        self.toolbar.enable(
-            undo=session.can_undo, redo=session.can_redo, clear=has_prompts, next=has_prompts
-        )
-        if not self.stage.draws_boxes:
-            self.toolbar.tool.value = session.mode
+        self._show_toolbar(session)
         self.status.value = status(session.engine, session.timings, self._draw_ms)
 
     def draw(
@@ -116,22 +76,10 @@ class Screen:
         preview: PackedMask | None,
     ) -> None:
         """Bring the canvas up to date."""
-        start, inside = time.perf_counter(), self.display.inside
+        start = time.perf_counter()
         difference = self._difference(session, encoding.other, known)
         masks = {key: answer.chosen_packed for key, answer in known.items()}
-        if preview is not None:
-            paint = Paint(session.active.colour, PREVIEW_OPACITY * inside)
-            active: Masks = ((preview, paint),)
-        elif difference is not None:
-            active = difference.masks(inside)
-        else:
-            active = overlay.mask_of(session.active, masks, inside)
-        has_changed = self.stage.draw(
-            overlay.other_objects(session, masks, inside),
-            active,
-            overlay.marks(session) + encoding.pending,
-        )
-        if has_changed:
+        if self._draw(session, masks, difference, preview, encoding.pending):
             self._draw_ms = 1000 * (time.perf_counter() - start)
 
     def _difference(
@@ -149,7 +97,7 @@ class Screen:
         return found
 
 
-def figures(item: Item, answer: Answer | None) -> str:
+def _figures(item: Item, answer: Answer | None) -> str:
     """What an object's row says about its mask."""
     if not item.prompts:
         return "no click yet"

@@ -66,11 +66,6 @@ class VideoController(BaseController):
         self._publish = publish
         self._is_outdated = False
         self._known: dict[int, VideoAnswer] = {}
-        self.work = Work(self.refresh, lambda words: self.screen.fail(words))
-        self.following = Following(session, self.refresh, lambda words: self.screen.fail(words))
-        self._turning = Turning(session, self.work, lambda words: self.screen.fail(words))
-        self._comparing = Comparing(session, self.work)
-        self._previewing = Previewing(session.preview, self._draw)
         self.screen: VideoScreen = VideoScreen(
             stage=Stage(size, self),
             toolbar=Toolbar(self.act, self.use_tool),
@@ -82,6 +77,11 @@ class VideoController(BaseController):
             take_away=TakeAwayPanel(self.export, video_formats()),
             progress=Progress(self.stop),
         )
+        self.work = Work(self.refresh, self.screen.fail)
+        self.following = Following(session, self.refresh, self.screen.fail)
+        self._turning = Turning(session, self.work, self.screen.fail)
+        self._comparing = Comparing(session, self.work)
+        self._previewing = Previewing(session.preview, self._draw)
         self.listen()
         session.subscribe(self._on_change)
 
@@ -109,11 +109,8 @@ class VideoController(BaseController):
         self.work.wait()
         self._previewing.wait()
 
-    def preview(self, x: int, y: int) -> None:
-        # A click that is the corner of a box finds nothing yet.
-        boxes = self._stage.draws_boxes or self._stage.has_corner
-        is_busy = self.work.count or self.following.is_running
-        if self.screen.display.hover.value and not (boxes or is_busy):
+    def _preview_at(self, x: int, y: int) -> None:
+        if not (self.work.count or self.following.is_running):
             self._previewing.at(x, y)
 
     def end_preview(self) -> None:
@@ -155,11 +152,6 @@ class VideoController(BaseController):
         if self._comparing.other == name:
             self._comparing.other = None
         self._do(lambda: self._session.use_engine(name))
-
-    def use_hover(self, wanted: bool) -> None:
-        """Preview under the pointer, or no longer."""
-        self._stage.preview_moves(wanted)
-        self.end_preview()
 
     def compare(self, other: str | None) -> None:
         """Show where another engine disagrees, None for none."""

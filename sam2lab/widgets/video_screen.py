@@ -7,25 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from ipywidgets import HTML, DOMWidget, HBox, VBox
+from ipywidgets import DOMWidget
 
-from sam2lab.widgets.canvas import overlay
-from sam2lab.widgets.canvas.layers import Masks
+from sam2lab.widgets.base_screen import BaseScreen
 from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.overlay import Difference
-from sam2lab.widgets.canvas.painting import Paint
-from sam2lab.widgets.canvas.stage import Stage
-from sam2lab.widgets.panels.controls import named, stylesheet
-from sam2lab.widgets.panels.display import DisplayPanel
-from sam2lab.widgets.panels.engine import EnginePanel
-from sam2lab.widgets.panels.object_list import Entry, ObjectList
-from sam2lab.widgets.panels.progress import Progress
 from sam2lab.widgets.panels.strip import Row
-from sam2lab.widgets.panels.take_away import TakeAwayPanel
 from sam2lab.widgets.panels.timeline import Moment, TimelinePanel
-from sam2lab.widgets.panels.toolbar import Toolbar
 from sam2lab.widgets.panels.video import VideoPanel
-from sam2lab.widgets.screen import PREVIEW_OPACITY
 from sam2lab.widgets.session.clip import Clip
 from sam2lab.widgets.session.followed import VideoAnswer
 from sam2lab.widgets.session.packed import PackedMask
@@ -34,43 +23,22 @@ from sam2lab.widgets.session.video_session import VideoSession
 
 
 @dataclass(eq=False)
-class VideoScreen:
-    """Everything that a user sees; `widgets` are its parts from top to bottom."""
+class VideoScreen(BaseScreen):
+    """The screen of the video clicker."""
 
-    stage: Stage
-    toolbar: Toolbar
     timeline: TimelinePanel
-    objects: ObjectList
-    display: DisplayPanel
-    engine: EnginePanel
     video: VideoPanel
-    take_away: TakeAwayPanel
-    progress: Progress
 
     def __post_init__(self) -> None:
-        self.message = named(HTML(), "message")
+        super().__post_init__()
         self._clip: Clip | None = None
-        below = named(HBox([self.video.widget, self.take_away.widget]), "below")
-        left = [
-            *(self.stage.widget, self.timeline.widget, self.progress.widget),
-            *(self.message, below),
-        ]
-        right = [panel.widget for panel in (self.objects, self.display, self.engine)]
-        body = named(HBox([named(VBox(left), "stage"), named(VBox(right), "side")]), "body")
-        self.widgets: list[DOMWidget] = [stylesheet(), self.toolbar.widget, body]
+        under = [self.timeline.widget, self.progress.widget, self.message]
+        self._lay_out(under, self.video.widget)
 
     @property
     def after_photo(self) -> DOMWidget:
-        """The widget that gets the focus after the photo."""
+        """A button of the timeline."""
         return self.timeline.first
-
-    def say(self, words: str) -> None:
-        """Tell the user something."""
-        self.message.value = f'<div role="status">{escape(words)}</div>'
-
-    def fail(self, words: str) -> None:
-        """Tell the user what went wrong."""
-        self.message.value = f'<div role="alert" class="sam2lab-error">⚠ {escape(words)}</div>'
 
     def show(
         self,
@@ -91,24 +59,11 @@ class VideoScreen:
         has_objects = clip is not None and any(each.has_prompts for each in session.objects)
         for button in self.timeline.follow:
             button.disabled = not has_objects
-        has_prompts = clip is not None and bool(session.prompts)
-        self.toolbar.enable(
-            undo=session.can_undo,
-            redo=session.can_redo,
-            clear=has_prompts,
-            next=clip is not None and session.active.has_prompts,
-        )
-        if not self.stage.draws_boxes:
-            self.toolbar.tool.value = session.mode
+        self._show_toolbar(session)
         if clip is None:
             return
         self._show_timeline(session, clip)
-        self.objects.show(
-            [
-                Entry(item, item.id == session.active.id, _figures(item, known.get(item.id)))
-                for item in session.objects
-            ]
-        )
+        self._show_objects(session, lambda item: _figures(item, known.get(item.id)))
 
     def draw(
         self,
@@ -128,17 +83,8 @@ class VideoScreen:
         else:
             self._clip = clip
             self.stage.open(key, session.photo)
-        inside = self.display.inside
         masks = {object_id: answer.packed for object_id, answer in known.items()}
-        if preview is not None:
-            paint = Paint(session.active.colour, PREVIEW_OPACITY * inside)
-            active: Masks = ((preview, paint),)
-        elif difference is not None:
-            active = difference.masks(inside)
-        else:
-            active = overlay.mask_of(session.active, masks, inside)
-        others = overlay.other_objects(session, masks, inside)
-        self.stage.draw(others, active, overlay.marks(session) + pending)
+        self._draw(session, masks, difference, preview, pending)
 
     def _show_timeline(self, session: VideoSession, clip: Clip) -> None:
         active = session.active
@@ -147,13 +93,9 @@ class VideoScreen:
             for item in session.objects
             if item.has_prompts
         ]
-        self.timeline.show(
-            Moment(session.frame, clip.count, clip.fps, rows, _seconds(clip, session.frame))
-        )
-
-
-def _seconds(clip: Clip, frame: int) -> str:
-    return "" if clip.fps is None else f" · {frame / clip.fps:.2f} s"
+        frame, fps = session.frame, clip.fps
+        seconds = "" if fps is None else f" · {frame / fps:.2f} s"
+        self.timeline.show(Moment(frame, clip.count, fps, rows, seconds))
 
 
 def _figures(item: Track, answer: VideoAnswer | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sam2lab.runtime import rle
-from sam2lab.runtime.rle import RleDict
 from sam2lab.widgets.formats.annotated import Files, as_json
 from sam2lab.widgets.formats.annotated_video import AnnotatedVideo, FollowedObject
 from sam2lab.widgets.session.followed import VideoAnswer
@@ -43,15 +42,11 @@ def _by_frame(each: FollowedObject, length: int) -> dict[str, Any]:
     there = {frame: answer for frame, answer in each.answers.items() if answer.area}
     seen = [there.get(frame) for frame in range(length)]
     return {
-        "segmentations": [answer and _compressed(answer) for answer in seen],
+        "segmentations": [answer and rle.encode(answer.mask).compressed() for answer in seen],
         "bboxes": [answer and _box(answer) for answer in seen],
         "areas": [answer and answer.area for answer in seen],
         "score": sum(answer.iou for answer in there.values()) / max(len(there), 1),
     }
-
-
-def _compressed(answer: VideoAnswer) -> RleDict:
-    return rle.encode(answer.mask).compressed()
 
 
 def _box(answer: VideoAnswer) -> list[int]:

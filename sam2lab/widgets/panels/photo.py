@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from ipywidgets import Dropdown, FileUpload, Text
+from ipywidgets import Dropdown
 
 from sam2lab.runtime.images import ImageLike
-from sam2lab.widgets.panels.controls import UserChanges, named, section
+from sam2lab.widgets.panels.controls import named, section
+from sam2lab.widgets.panels.file import FilePanel
 from sam2lab.widgets.session.pictures import Picture
 
 Source = ImageLike | Picture
 
 
-class PhotoPanel:
+class PhotoPanel(FilePanel):
     """Calls `open_photo` with the photo that a user chooses, and the name of an uploaded one."""
 
     def __init__(
         self, offered: Iterable[ImageLike], open_photo: Callable[[Source, str | None], None]
     ) -> None:
-        self._open = open_photo
-        self._changes = UserChanges()
+        super().__init__(open_photo, "a picture", "a picture", "image/*")
         # Photos are told apart by their place here, because two may have the same name.
         self._sources: list[tuple[str, Source]] = [
             (_name(source, number), source) for number, source in enumerate(offered, 1)
@@ -30,28 +29,7 @@ class PhotoPanel:
         self.images = named(
             Dropdown(description="Photo", tooltip="Which photo to segment"), *("image", "wide")
         )
-        self.path = named(
-            Text(
-                description="File",
-                placeholder="path of a picture, then Enter",
-                continuous_update=False,
-                tooltip="A picture file where the kernel runs",
-            ),
-            *("path", "wide"),
-        )
-        self.upload = named(
-            FileUpload(
-                accept="image/*",
-                # ipywidgets adds the number of files, "(0)"; the style sheet hides these words.
-                description="Upload a picture; files chosen:",
-                tooltip="A picture file on this computer, up to 100 MB; give the path of a larger "
-                "one",
-            ),
-            *("upload", "wide"),
-        )
         self._changes.report(self.images, self._open_listed)
-        self._changes.report(self.path, self._open_path)
-        self._changes.report(self.upload, self._open_uploads)
         self.widget = section("Photo", self.images, self.path, self.upload)
 
     def show(self, current: Picture | None) -> None:
@@ -75,18 +53,6 @@ class PhotoPanel:
     def _open_listed(self, number: int | None) -> None:
         if number is not None:
             self._open(self._sources[number][1], None)
-
-    def _open_path(self, path: str) -> None:
-        if path.strip():
-            self._open(os.path.expanduser(path.strip()), None)
-            self.path.value = ""
-
-    def _open_uploads(self, files: tuple[dict[str, Any], ...]) -> None:
-        for file in files:
-            self._open(bytes(file["content"]), file["name"])
-        if files:
-            # The same file can then be uploaded once more.
-            self.upload.value = ()
 
 
 def _name(source: ImageLike, number: int) -> str:

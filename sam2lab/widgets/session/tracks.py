@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -46,7 +46,11 @@ class Tracks(Objects[Track]):
     @property
     def prompts(self) -> dict[Key, tuple[Prompt, ...]]:
         """All prompts, by object and frame."""
-        return dict(self._by_key())
+        return {
+            (track.id, frame): prompts
+            for track in self.objects
+            for frame, prompts in track.prompts.items()
+        }
 
     def with_prompts(self, frame: int, prompts: tuple[Prompt, ...]) -> Tracks:
         """Replace the active object's prompts on one frame."""
@@ -59,8 +63,3 @@ class Tracks(Objects[Track]):
     def having(self, engine: str, followed: Followed) -> Self:
         """Replace what an engine has made of the objects."""
         return replace(self, followed={**self.followed, engine: followed})
-
-    def _by_key(self) -> Iterator[tuple[Key, tuple[Prompt, ...]]]:
-        for track in self.objects:
-            for frame, prompts in track.prompts.items():
-                yield (track.id, frame), prompts
