@@ -16,6 +16,7 @@ from sam2lab.reference import memory as sam2_memory
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.engines.protocol import Features
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -24,6 +25,10 @@ Arrays = tuple[np.ndarray, ...]
 LINEAR_LAYERS = 8 * 6 + 3 + 2
 # Six of nano's blocks attend within windows, all heads at once, and two head by head, with four.
 ATTENTIONS = 6 + 2 * 4
+
+
+def arrays_of(features: Features) -> Arrays:
+    return features.image_embed, features.high_res_feats_0, features.high_res_feats_1
 
 
 @dataclass

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from ipywidgets import VBox
 from traitlets import Instance, Tuple
 
-from sam2lab.runtime.arguments import height_and_width
 from sam2lab.runtime.images import ImageLike
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.controller import Controller
@@ -55,9 +54,6 @@ class Clicker(VBox):
         *,
         size: tuple[int, int] = (540, 720),
     ) -> None:
-        size = height_and_width("size", size)
-        if min(size) < 100:
-            raise ValueError(f"size is {size}; wanted (height, width) of at least 100 each")
         offered = image if isinstance(image, list) else [] if image is None else [image]
         self.session = Session(segmenters)
         self._controller = Controller(self.session, size, offered, self._publish)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from ipywidgets import VBox
 from traitlets import Instance, Int, Tuple
 
-from sam2lab.runtime.arguments import height_and_width
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.runtime.video.frames import VideoLike
 from sam2lab.widgets.panels.controls import named
@@ -52,9 +51,6 @@ class VideoClicker(VBox):
         *,
         size: tuple[int, int] = (540, 720),
     ) -> None:
-        size = height_and_width("size", size)
-        if min(size) < 100:
-            raise ValueError(f"size is {size}; wanted (height, width) of at least 100 each")
         self.session = VideoSession(segmenters)
         self._controller = VideoController(self.session, size, self._publish)
         self.screen = self._controller.screen

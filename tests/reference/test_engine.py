@@ -15,6 +15,7 @@ from sam2lab.reference import engine as engine_module
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
+from tests.exporting import arrays_of
 
 # After sam2lab.reference, which makes sam2 importable beside a CPU-only torch.
 from sam2.build_sam import build_sam2  # isort: skip
@@ -62,10 +63,6 @@ def case(request: pytest.FixtureRequest) -> Case:
     pixels = predictor._transforms(photo)[None].numpy()
     engine = TorchEngine(model)
     return Case(predictor, engine, pixels, engine.encode(pixels))
-
-
-def arrays_of(features: Features) -> Arrays:
-    return features.image_embed, features.high_res_feats_0, features.high_res_feats_1
 
 
 def features_of(predictor: SAM2ImagePredictor) -> Arrays:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,13 +35,22 @@ def logits_of(model: zoo.ZooModel, label: float = 1.0) -> tuple[torch.Tensor, to
     """All four masks and scores for one click in the middle of a noisy image."""
     height, width = model.info.input_size
     draw = torch.Generator().manual_seed(1)
-    module = model.module
+    points = torch.tensor([[[width / 2, height / 2]]]), torch.tensor([[label]])
     with torch.no_grad():
-        backbone = module.forward_image(torch.randn(1, 3, height, width, generator=draw))
-        fine, middle, embed = backbone["backbone_fpn"]
-        points = torch.tensor([[[width / 2, height / 2]]]), torch.tensor([[label]])
-        sparse, dense = module.sam_prompt_encoder(points=points, boxes=None, masks=None)
-        logits, scores, _, _ = module.sam_mask_decoder.predict_masks(
+        image = torch.randn(1, 3, height, width, generator=draw)
+        ((logits, scores, _),) = answers(model, image, points, None)
+    return logits[0], scores[0]
+
+
+def answers(
+    model: zoo.ZooModel, image: torch.Tensor, points: tuple[torch.Tensor, ...], *masks: Any
+) -> Iterator[tuple[torch.Tensor, ...]]:
+    """All four masks, their scores and the object score for points, and in turn for each mask."""
+    module = model.module
+    fine, middle, embed = module.forward_image(image)["backbone_fpn"]
+    for mask in masks:
+        sparse, dense = module.sam_prompt_encoder(points=points, boxes=None, masks=mask)
+        logits, scores, _, present = module.sam_mask_decoder.predict_masks(
             embed + module.no_mem_embed.view(1, -1, 1, 1),
             module.sam_prompt_encoder.get_dense_pe(),
             sparse,
@@ -47,7 +58,7 @@ def logits_of(model: zoo.ZooModel, label: float = 1.0) -> tuple[torch.Tensor, to
             False,
             [fine, middle],
         )
-    return logits[0], scores[0]
+        yield logits, scores, present
 
 
 @pytest.mark.parametrize("version", zoo.VERSIONS)
@@ -116,20 +127,9 @@ def test_random_models_give_masks_worth_comparing(size, seed):
 def test_every_tensor_of_the_image_path_matters_in_a_random_model():
     """Each one gets a gradient from one answer or another, so a dropped one would show."""
     model = zoo.load("nano", weights="random", input_size=(64, 64))
-    module = model.module
-    backbone = module.forward_image(torch.randn(1, 3, 64, 64))
-    fine, middle, embed = backbone["backbone_fpn"]
     points = torch.rand(1, 4, 2) * 64, torch.tensor([[0.0, 1.0, 2.0, 3.0]])
-    for masks in (None, torch.randn(1, 1, 16, 16)):
-        sparse, dense = module.sam_prompt_encoder(points=points, boxes=None, masks=masks)
-        logits, scores, _, present = module.sam_mask_decoder.predict_masks(
-            embed + module.no_mem_embed.view(1, -1, 1, 1),
-            module.sam_prompt_encoder.get_dense_pe(),
-            sparse,
-            dense,
-            False,
-            [fine, middle],
-        )
+    masks = None, torch.randn(1, 1, 16, 16)
+    for logits, scores, present in answers(model, torch.randn(1, 3, 64, 64), points, *masks):
         (logits.square().sum() + scores.sum() + present.sum()).backward(retain_graph=True)
     of_video = (
         "memory_",
@@ -139,7 +139,7 @@ def test_every_tensor_of_the_image_path_matters_in_a_random_model():
         "no_mem_pos_enc",
         "no_obj_",
     )
-    for name, parameter in module.named_parameters():
+    for name, parameter in model.module.named_parameters():
         # Softmax ignores what is added to every key alike.
         if not name.startswith(of_video) and not name.endswith("k_proj.bias"):
             assert parameter.grad is not None, name

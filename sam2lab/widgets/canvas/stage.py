@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ipywidgets import Box
 
+from sam2lab.runtime.arguments import height_and_width
 from sam2lab.runtime.images import RGB
 from sam2lab.widgets.canvas.guides import MARGIN_PX, Guides
 from sam2lab.widgets.canvas.layers import Drawing, Layers, Masks
@@ -51,9 +52,11 @@ class Stage:
     """
 
     def __init__(self, limit: tuple[int, int], pointing: Pointing) -> None:
-        self._limit = limit
+        self._limit = height_and_width("size", limit)
+        if min(self._limit) < 100:
+            raise ValueError(f"size is {self._limit}; wanted (height, width) of at least 100 each")
         self._pointing = pointing
-        self.layers = Layers(limit, self._show)
+        self.layers = Layers(self._limit, self._show)
         self.widget = Box([self.layers.canvas]).add_class("sam2lab-view")
         self.pointer = Pointer(self.widget, self)
         self.draws_boxes = False

@@ -20,30 +20,16 @@ from sam2lab.runtime.engines import bundle_engine
 from sam2lab.runtime.engines.onnx import CPU, OnnxEngine, ProviderReport, ProviderWarning
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
 from sam2lab.runtime.video.protocol import Memories, VideoEngine
+from tests.exporting import arrays_of
 
 
-@pytest.fixture(scope="module")
-def engine(nano_bundle: Path) -> OnnxEngine:
-    return OnnxEngine(nano_bundle)
-
-
-@pytest.fixture(scope="module")
-def pixels(engine: OnnxEngine) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return rng.standard_normal((1, 3, *engine.info.input_size)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def features(engine: OnnxEngine, pixels: np.ndarray) -> Features:
-    return engine.encode(pixels)
+@pytest.fixture
+def engine(onnx: OnnxEngine) -> OnnxEngine:
+    return onnx
 
 
 def click(x: float, y: float, mask: np.ndarray | None = None) -> PromptBatch:
     return PromptBatch(np.array([[[x, y]]], np.float32), np.ones((1, 1), np.float32), mask)
-
-
-def arrays_of(features: Features) -> tuple[np.ndarray, ...]:
-    return features.image_embed, features.high_res_feats_0, features.high_res_feats_1
 
 
 def test_it_is_an_engine(engine: OnnxEngine, nano_bundle: Path) -> None:

@@ -21,7 +21,7 @@ from sam2lab.runtime.engines.openvino import OpenVinoEngine
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
 from sam2lab.runtime.video.protocol import Memories
 from tests.blocking import TORCH, run_without
-from tests.exporting import Export
+from tests.exporting import Export, arrays_of
 
 pytestmark = pytest.mark.skipif(
     openvino.openvino is None,
@@ -33,11 +33,6 @@ ROUNDING = 1e-4
 
 
 @pytest.fixture(scope="module")
-def onnx(nano_bundle: Path) -> OnnxEngine:
-    return OnnxEngine(nano_bundle)
-
-
-@pytest.fixture(scope="module")
 def exact(nano_bundle: Path) -> OpenVinoEngine:
     return OpenVinoEngine(nano_bundle, "f32")
 
@@ -45,17 +40,6 @@ def exact(nano_bundle: Path) -> OpenVinoEngine:
 @pytest.fixture(scope="module")
 def preferred(nano_bundle: Path) -> OpenVinoEngine:
     return OpenVinoEngine(nano_bundle)
-
-
-@pytest.fixture(scope="module")
-def pixels(onnx: OnnxEngine) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return rng.standard_normal((1, 3, *onnx.info.input_size)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def features(onnx: OnnxEngine, pixels: np.ndarray) -> Features:
-    return onnx.encode(pixels)
 
 
 def asking(objects: int, *labels: int, mask: np.ndarray | None = None) -> PromptBatch:
@@ -71,10 +55,6 @@ def asking(objects: int, *labels: int, mask: np.ndarray | None = None) -> Prompt
 def earlier(count: int) -> np.ndarray:
     """Logits (count, 1, 128, 128) as of earlier answers."""
     return np.random.default_rng(7).normal(0, 8, (count, 1, 128, 128)).astype(np.float32)
-
-
-def arrays_of(features: Features) -> tuple[np.ndarray, ...]:
-    return features.image_embed, features.high_res_feats_0, features.high_res_feats_1
 
 
 def assert_same(found: np.ndarray, wanted: np.ndarray) -> None:
