@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class StreamState:
 
     video: VideoState
     latest: LatestFrame
+    # The number of the next object that gets no name; those of removed objects are not used again.
+    next_id: int = 0
 
     @property
     def frame_idx(self) -> int:
@@ -108,18 +110,16 @@ class VideoStream:
         call, and points add to those that their object has on this frame. `frame_idx` is Roboflow's
         and changes nothing: a stream counts its images itself.
         """
-        before = state_dict
-        if before is None and not clear_old_points:
-            before = self._state
+        before = self._state if state_dict is None and not clear_old_points else state_dict
         frame = self._read(image, before)
         if before is None:
             after = self._begun(frame)
         elif np.array_equal(frame, before.latest.frame):
-            after = StreamState(before.video.copy(), before.latest)
+            after = replace(before, video=before.video.copy())
         else:
             after = self._followed(before, frame)
         boxes: list[Any] = [None] if bboxes is None else _rows(bboxes)
-        ids = _ids(object_ids, len(boxes), after.video)
+        ids = _ids(object_ids, len(boxes), after)
         if len(boxes) > 1 and points is not None:
             raise ValueError(
                 f"points are given with {len(boxes)} bboxes; wanted the points of one object: call "
@@ -145,10 +145,28 @@ class VideoStream:
 
     def track(self, image: ImageLike, state_dict: StreamState | None = None) -> StreamMasks:
         """Follow all objects to the next image; without `state_dict`, from the last call on."""
-        before = self._state if state_dict is None else state_dict
-        if before is None:
-            raise RuntimeError("track follows what was prompted; call prompt(image, ...) first")
+        before = self._last(state_dict)
         return self._answer(self._followed(before, self._read(image, before)))
+
+    def remove_object(
+        self, object_id: Hashable, state_dict: StreamState | None = None, strict: bool = False
+    ) -> StreamMasks:
+        """Remove an object and what is remembered of it; answer with the masks of the others.
+
+        These stay as they are, and are followed on as if the object had not been there. Its number
+        is not given to another one. With `strict` an unknown object raises a `ValueError`. When
+        all are removed, `track` finds nothing, and `prompt(image, ..., state_dict)` goes on.
+        """
+        before = self._last(state_dict)
+        video = before.video.copy()
+        self.predictor.remove_object(video, object_id, strict, need_output=False)
+        return self._answer(replace(before, video=video, next_id=_next_id(before)))
+
+    def _last(self, state_dict: StreamState | None) -> StreamState:
+        last = self._state if state_dict is None else state_dict
+        if last is None:
+            raise RuntimeError("no object has been prompted yet; call prompt(image, ...) first")
+        return _checked(last)
 
     def _answer(self, after: StreamState) -> StreamMasks:
         self._state = after
@@ -156,12 +174,8 @@ class VideoStream:
         return logits[:, 0] > 0, np.array(after.video.obj_ids), after
 
     def _read(self, image: ImageLike, before: StreamState | None) -> Frame:
-        if before is not None and not isinstance(before, StreamState):
-            raise ValueError(
-                f"state_dict is {type(before).__name__}; wanted what prompt or track returned"
-            )
         frame = images.eight_bit(images.read(image))
-        if before is not None and frame.shape[:2] != before.latest.size:
+        if before is not None and frame.shape[:2] != _checked(before).latest.size:
             (height, width), (tall, wide) = frame.shape[:2], before.latest.size
             raise FrameError(
                 f"image is {width}x{height} pixels, those before {wide}x{tall}; resize it, or "
@@ -179,12 +193,21 @@ class VideoStream:
     def _followed(self, before: StreamState, frame: Frame) -> StreamState:
         """The next frame, with all objects followed to it."""
         video = before.video.copy()
-        # Prompts on the frame before are taken up while its features are still there.
-        self.predictor.propagate_in_video_preflight(video)
+        if video.objects:
+            # Prompts on the frame before are taken up while its features are still there.
+            self.predictor.propagate_in_video_preflight(video)
         latest = LatestFrame(before.frame_idx + 1, frame)
         video.frames, video.features = latest, _of_one_frame()
         self.predictor.track_frame(video, latest.number)
-        return StreamState(video, latest)
+        return replace(before, video=video, latest=latest)
+
+
+def _checked(state: StreamState) -> StreamState:
+    if not isinstance(state, StreamState):
+        raise ValueError(
+            f"state_dict is {type(state).__name__}; wanted what prompt or track returned"
+        )
+    return state
 
 
 def _of_one_frame() -> BoundedMap[tuple[str, int], Features]:
@@ -201,11 +224,15 @@ def _rows(bboxes: npt.ArrayLike | Sequence[npt.ArrayLike]) -> list[npt.ArrayLike
     return list(np.atleast_2d(boxes))
 
 
-def _ids(given: Any, count: int, video: VideoState) -> list[Hashable]:
+def _next_id(state: StreamState) -> int:
+    taken = (each for each in state.video.obj_ids if isinstance(each, int))
+    return max([state.next_id, *(number + 1 for number in taken)])
+
+
+def _ids(given: Any, count: int, state: StreamState) -> list[Hashable]:
     """The ids of `count` objects that are prompted: those given, or the next numbers."""
     if given is None:
-        taken = [each for each in video.obj_ids if isinstance(each, int)]
-        first = max(taken, default=-1) + 1
+        first = _next_id(state)
         return list(range(first, first + count))
     is_one = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
     ids = [given] if is_one else list(given)

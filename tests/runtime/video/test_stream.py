@@ -187,10 +187,69 @@ def test_memory_is_flat(engine: FakeVideoEngine, stream: VideoStream) -> None:
     assert len(each.followed) + len(each.tracked) < 40
 
 
+def test_the_others_are_followed_as_if_a_removed_object_had_not_been_there(
+    engine: FakeVideoEngine, stream: VideoStream
+) -> None:
+    """Bit for bit; the fake answers each object by itself, as upstream does."""
+    before, _, state = stream.prompt(FRAMES[0], [box(0, 0), box(0, 1), box(0, 2)])
+    alone = VideoStream(engine)
+    _, _, expected = alone.prompt(FRAMES[0], [box(0, 0), box(0, 2)], object_ids=[0, 2])
+    for frame_idx in range(1, 20):
+        before, _, state = stream.track(FRAMES[frame_idx], state)
+        _, _, expected = alone.track(FRAMES[frame_idx], expected)
+        if frame_idx == 7:
+            masks, ids, after = stream.remove_object(1, state)
+            assert (ids.tolist(), after.frame_idx) == ([0, 2], 7)
+            assert np.array_equal(masks, before[[0, 2]])
+            # The state before is as it was.
+            assert state.video.obj_ids == [0, 1, 2]
+            state = after
+        for obj_id in (0, 2):
+            ours, theirs = (each.video.result(obj_id, frame_idx) for each in (state, expected))
+            assert np.array_equal(ours.logits, theirs.logits)
+            assert np.array_equal(ours.pointer, theirs.pointer)
+            assert np.array_equal(ours.memory, theirs.memory)
+
+
+def test_memory_is_flat_while_objects_come_and_go(stream: VideoStream) -> None:
+    held = []
+    _, _, state = stream.prompt(FRAMES[0], box(0, 0))
+    for frame_idx in range(1, 120):
+        image = FRAMES[frame_idx % 9]
+        _, ids, state = stream.prompt(image, box(frame_idx % 9, 1), state)
+        _, _, state = stream.remove_object(ids[-1].item(), state)
+        held.append(state.video.nbytes)
+    assert held[40] == held[-1]
+    # Numbers are not used again, so that nobody takes an object for one that left.
+    assert ids.tolist() == [0, 119]
+
+
+def test_a_stream_goes_on_when_all_objects_have_left(stream: VideoStream) -> None:
+    stream.prompt(FRAMES[0], box(0, 0))
+    masks, ids, _ = stream.remove_object(0)
+    assert (masks.shape, len(ids)) == ((0, 48, 64), 0)
+    masks, _, _ = stream.track(FRAMES[1])
+    assert masks.shape == (0, 48, 64)
+    masks, ids, state = stream.prompt(FRAMES[2], box(2, 1), clear_old_points=False)
+    assert (ids.tolist(), state.frame_idx) == ([1], 2)
+    x, y = map(round, centre(2, 1))
+    assert masks[0, y, x]
+
+
+def test_removing_an_unknown_object_is_refused_only_where_asked(stream: VideoStream) -> None:
+    with pytest.raises(RuntimeError, match="call prompt"):
+        stream.remove_object(0)
+    before, _, _ = stream.prompt(FRAMES[0], box(0, 0))
+    assert np.array_equal(stream.remove_object(7)[0], before)
+    with pytest.raises(ValueError, match="obj_id is 7"):
+        stream.remove_object(7, strict=True)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (lambda s: s.track(FRAMES[0], {"a": "dict"}), "state_dict is dict"),
+        (lambda s: s.remove_object(0, {"a": "dict"}), "state_dict is dict"),
         (lambda s: s.prompt(FRAMES[0], [1, 2, 3]), "bboxes has shape"),
         (lambda s: s.prompt(FRAMES[0], [box(0, 0)] * 2, object_ids=[1, 1]), "object_ids"),
         (lambda s: s.prompt(FRAMES[0], [box(0, 0)] * 2, object_ids=[1]), "object_ids"),
