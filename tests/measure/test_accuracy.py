@@ -1,20 +1,16 @@
-"""A study gives the figures that the masks were made to have, in one process or in many."""
+"""A study gives the figures that the masks were made to have, here or by an executor."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
 from PIL import Image
 from pycocotools.cocoeval import Params
 
@@ -309,38 +305,3 @@ def test_an_interrupt_cancels_what_was_not_begun() -> None:
         )
     assert found.table.attrs["interrupted"]
     assert 1 <= found.table["image"].nunique() <= 6
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
-    # By default it sets OMP_NUM_THREADS=1 in this process too, and every notebook that runs later
-    # in it would have one thread.
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as running,
-    ):
-        yield running
-
-
-def test_a_cluster_that_loses_a_worker_gives_the_same_table(cluster: LocalCluster) -> None:
-    with Client(cluster) as client:
-        victim, survivor = client.run(os.getpid).values()
-
-        def kill() -> None:
-            os.kill(victim, signal.SIGKILL)
-
-        found = evaluate(
-            {"known": open_slow},
-            Hooked(24, 10, kill),
-            clicks=3,
-            executor=client.get_executor(),
-            in_flight=6,
-        )
-        client.wait_for_workers(2)
-        working = set(client.run(os.getpid).values())
-    assert survivor in working
-    assert victim not in working
-    assert not found.table.attrs["interrupted"]
-    same(found, evaluate({"known": KnownEngine()}, scenes(24), clicks=3))
