@@ -32,8 +32,8 @@ class VideoPredictor:
     engine.
 
     `fill_hole_area` fills holes of at most so many low-resolution pixels; `non_overlap_masks`
-    gives each pixel to one object at most; `clear_non_cond_mem_around_input` forgets what was
-    remembered near a correction. These are upstream's, and so are their defaults.
+    gives each pixel of an answer to one object at most; `clear_non_cond_mem_around_input` forgets
+    what was remembered near a correction. These are upstream's, and so are their defaults.
 
     Where upstream goes wrong, this differs: a correction on a tracked frame stays, for one, unless
     `add_all_frames_to_correct_as_cond=False`, upstream's default. `docs/video.md` lists them all.
