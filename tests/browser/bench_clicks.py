@@ -23,7 +23,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.clicking import ClickerPage
-from tests.browser.conftest import PATIENCE_MS, empty_notebook, new_context, open_in_lab
+from tests.browser.conftest import PATIENCE_MS, new_context, one_cell, open_in_lab
 from tests.conftest import REPOSITORY
 
 CLICKS = 50
@@ -134,7 +134,7 @@ def test_clicks(browser: Browser, jupyter: Any, width: int, height: int) -> None
 def open_clicker(browser: Browser, jupyter: Any, width: int, height: int) -> ClickerPage:
     """A clicker whose canvas has this size, on a page with room for it."""
     name = f"clicks-{width}x{height}.ipynb"
-    empty_notebook(jupyter.root / name)
+    one_cell(jupyter.root / name)
     context = new_context(browser)
     page = context.new_page()
     page.set_viewport_size({"width": width + 800, "height": height + 500})

@@ -158,10 +158,10 @@ def wait_for_lab(page: Page) -> None:
     )
 
 
-def empty_notebook(path: Path) -> None:
-    """Write a notebook with one empty cell."""
+def one_cell(path: Path, source: str = "") -> None:
+    """Write a notebook with one cell."""
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(id="only")],
+        cells=[nbformat.v4.new_code_cell(source, id="only")],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(notebook, path)
@@ -186,7 +186,7 @@ def lab(browser: Browser, jupyter) -> Iterator[NotebookPage]:
 
     JupyterLab keeps its kernel, which the tests of other files go on with.
     """
-    empty_notebook(jupyter.root / "scratch.ipynb")
+    one_cell(jupyter.root / "scratch.ipynb")
     context = new_context(browser)
     yield open_in_lab(context.new_page(), jupyter, "scratch.ipynb")
     context.close()
