@@ -20,7 +20,8 @@ class VideoClicker(VBox):
     """Follow objects through a video by clicking: a widget for JupyterLab, Notebook and Voilà.
 
     `segmenters` is one Segmenter, or several by name, to switch between and to compare. `video`
-    is anything that `open_frames` opens. `size` is the largest (height, width) of the canvas.
+    is anything that `open_frames` opens; `session.open_video(pictures, "dog")` gives pictures in
+    a list a name for the files to take away. `size` is the largest (height, width) of the canvas.
 
     Click on any frame as on photos, then Follow. Where the mask goes wrong, click again on that
     frame, and follow from here. The strip shows each object in its colour where it is present,

@@ -35,10 +35,6 @@ WELCOME = (
 # More frames than any video has.
 FAR = 2**31
 NO_VIDEO = "there is no video yet: choose one below"
-FORGETFUL = (
-    "The engine does not remember masks that came from a file, only prompts. Follow, from the "
-    "first prompt, lets it remember."
-)
 # The buttons of these are in the timeline.
 VIDEO_ACTIONS = (
     Action("step-back", "", "", "", (",",)),
@@ -196,8 +192,7 @@ class VideoController(BaseController):
         if clip is None:
             self.screen.fail(NO_VIDEO)
             return
-        forgets = name != "all" and not session.is_remembered
-        self.screen.say(FORGETFUL if forgets else "")
+        self.screen.say("")
         self._previewing.end()
         prompted = [frame for _, frame in session.state.prompts]
         start = min(prompted, default=0) if name == "all" else session.frame

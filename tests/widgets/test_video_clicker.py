@@ -323,21 +323,3 @@ def test_it_opens_without_a_video_and_says_what_to_do() -> None:
     clicker.screen.timeline.follow[1].click()
     clicker.wait()
     assert "no video yet" in clicker.screen.message.value
-
-
-def test_it_says_that_masks_of_a_file_are_not_remembered(
-    clicker: VideoClicker, robot: Robot, tmp_path
-) -> None:
-    followed(robot)
-    clicker.session.save(tmp_path / "saved.json")
-    clicker.session.load(tmp_path / "saved.json")
-    assert not clicker.session.is_remembered
-    _, everything, on = clicker.screen.timeline.follow
-    robot.key(",")
-    on.click()
-    clicker.wait()
-    assert "does not remember masks" in clicker.screen.message.value
-    everything.click()
-    clicker.wait()
-    assert clicker.screen.message.value.count("remember") == 0
-    assert clicker.session.is_remembered

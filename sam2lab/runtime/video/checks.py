@@ -40,7 +40,7 @@ def with_memory(model: Segmenter | Engine) -> tuple[VideoEngine, VideoSettings]:
     return engine, settings
 
 
-def _identity(info: ModelInfo) -> tuple[str, tuple[int, int], str]:
+def identity(info: ModelInfo) -> tuple[str, tuple[int, int], str]:
     """What engines must share to look at each other's memories; their precision may differ."""
     return info.size, info.input_size, info.weights
 
@@ -87,10 +87,10 @@ def check_state(state: VideoState, info: ModelInfo) -> None:
         raise ValueError(
             f"inference_state is {type(state).__name__}; wanted what init_state(video) returns"
         )
-    if _identity(state.info) != _identity(info):
+    if identity(state.info) != identity(info):
         raise ValueError(
-            f"inference_state belongs to {', '.join(map(str, _identity(state.info)))}; this "
-            f"predictor runs {', '.join(map(str, _identity(info)))}: call init_state anew"
+            f"inference_state belongs to {', '.join(map(str, identity(state.info)))}; this "
+            f"predictor runs {', '.join(map(str, identity(info)))}: call init_state anew"
         )
 
 

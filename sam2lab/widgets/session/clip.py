@@ -28,11 +28,22 @@ class Clip:
 
 
 def open_clip(video: VideoLike, name: str | None = None) -> tuple[Clip, RGB]:
-    """Open what `open_frames` opens, and read its first frame."""
+    """Open what `open_frames` opens, and read its first frame.
+
+    Unless a name is given, a video is called like its file, and pictures in a list by their size.
+
+    >>> import numpy as np
+    >>> clip, first = open_clip([np.zeros((3, 4, 3), np.uint8)])
+    >>> clip.name, clip.count, clip.path
+    ('video 4x3', 1, None)
+    """
     path = os.path.abspath(video) if isinstance(video, (str, os.PathLike)) else None
     frames = open_frames(video)
     first = frames[0]
     height, width = frames.size
-    named = name or (Path(path).name if path else frames.name)
-    clip = Clip(named, len(frames), (height, width), frames.fps, content_key(first), path, frames)
-    return clip, first
+    if path:
+        called = Path(path).name
+    else:
+        called = frames.name if frames is video else f"video {width}x{height}"
+    about = (name or called, len(frames), (height, width), frames.fps, content_key(first))
+    return Clip(*about, path, frames), first

@@ -40,26 +40,20 @@ class VideoAnswer:
 
 
 class Earlier(NamedTuple):
-    """What was found on a frame before prompts corrected it.
-
-    Either a predictor's result, from a propagation in that direction, or an answer from a file.
-    """
+    """What a propagation in that direction found on a frame before prompts corrected it."""
 
     result: FrameResult | None = None
     reverse: bool = False
-    saved: VideoAnswer | None = None
 
 
 @dataclass(eq=False)
 class Followed:
     """An engine's state, the prompts that it was told, and what these corrected.
 
-    `kept` are answers from a session file, which count until they are made anew; while `state` is
-    None, the engine itself knows nothing yet. Nothing in it changes, except that a propagation
-    puts one copy of its state after the other here; so the steps of undo may share it.
+    While `state` is None, the engine knows nothing yet. Nothing in it changes, except that a
+    propagation puts one copy of its state after the other here; so the steps of undo may share it.
     """
 
     state: VideoState | None = None
     told: Mapping[Key, tuple[Prompt, ...]] = field(default_factory=dict)
     corrected: Mapping[Key, Earlier] = field(default_factory=dict)
-    kept: Mapping[Key, VideoAnswer] = field(default_factory=dict)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sam2lab.runtime.video.frames import Frames
 from sam2lab.runtime.video.predictor import VideoPredictor
 from sam2lab.runtime.video.state import FrameResult, VideoState
-from sam2lab.widgets.session.followed import Earlier, Followed, Key, VideoAnswer
+from sam2lab.widgets.session.followed import Earlier, Followed, Key
 from sam2lab.widgets.session.prompts import Box, Point, Prompt
 
 Prompts = Mapping[Key, tuple[Prompt, ...]]
@@ -22,15 +21,7 @@ def tell(
     As on photos, prompts on one frame are told one after the other, each refining the mask
     before, so that the answer does not depend on undone or removed ones.
     """
-    if followed.state is None:
-        state = predictor.init_state(frames)
-        known = Followed(state)
-        if followed.told:
-            # These answers are in `kept` already, and count there.
-            known = tell(predictor, frames, known, followed.told)
-        followed = replace(followed, state=known.state)
-    assert followed.state is not None
-    state = followed.state.copy()
+    state = predictor.init_state(frames) if followed.state is None else followed.state.copy()
     objects = {object_id for object_id, _ in wanted}
     for gone in set(state.obj_ids) - objects:
         predictor.remove_object(state, gone, need_output=False)
@@ -41,28 +32,23 @@ def tell(
         if key[0] in objects and key not in waited
     }
     corrected = {key: each for key, each in followed.corrected.items() if key[0] in objects}
-    kept = {key: answer for key, answer in followed.kept.items() if key[0] in objects}
     for key in sorted(told.keys() | wanted.keys()):
         before, after = told.get(key, ()), wanted.get(key, ())
         if before == after:
             continue
-        saved = kept.pop(key, None)
-        if not before and (found := _found(state, key, saved)):
+        if not before and (found := _found(state, key)):
             corrected[key] = found
-        earlier = corrected.get(key, Earlier())
         if not before or after[: len(before)] != before:
-            _put_back(predictor, state, key, earlier, bool(after))
+            _put_back(state, key, corrected.get(key, Earlier()))
             before = ()
         _refine(predictor, state, key, before, after)
         if not after:
             corrected.pop(key, None)
-            if earlier.saved is not None:
-                kept[key] = earlier.saved
     for object_id in set(state.obj_ids):
         if not any(_is_prompted(state, key) for key in wanted if key[0] == object_id):
             # Negative clicks alone are left, which point nothing out.
             predictor.remove_object(state, object_id, need_output=False)
-    return Followed(state, dict(wanted), corrected, kept)
+    return Followed(state, dict(wanted), corrected)
 
 
 def late(followed: Followed) -> set[Key]:
@@ -76,26 +62,19 @@ def result(state: VideoState | None, key: Key) -> FrameResult | None:
     return None if state is None else state.result(*key)
 
 
-def _found(state: VideoState, key: Key, saved: VideoAnswer | None) -> Earlier | None:
+def _found(state: VideoState, key: Key) -> Earlier | None:
     """What is on a frame that prompts are about to correct, None where nothing is."""
-    if saved is not None:
-        return Earlier(saved=saved)
     found = state.result(*key)
     if found is None:
         return None
     return Earlier(found, state.tracked(key[0]).get(key[1], False))
 
 
-def _put_back(
-    predictor: VideoPredictor, state: VideoState, key: Key, earlier: Earlier, corrects: bool
-) -> None:
+def _put_back(state: VideoState, key: Key, earlier: Earlier) -> None:
     """Make a frame what it was before its prompts."""
     object_id, frame = key
     if object_id in state.objects:
         state.objects[object_id].put_back(frame, earlier.result, earlier.reverse)
-    if corrects and earlier.saved is not None:
-        # The mask that the prompts correct is only in the file: the engine gets it first.
-        predictor.add_new_mask(state, frame, object_id, earlier.saved.mask)
 
 
 def _refine(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from sam2lab.runtime.cache import MIB
-from sam2lab.runtime.engines.protocol import Float32
+from sam2lab.runtime.engines.protocol import Float32, ModelInfo
 from sam2lab.runtime.enlarge import restore_masks
 from sam2lab.runtime.lru import BoundedMap
 from sam2lab.runtime.segmenter import Segmenter
@@ -40,12 +40,13 @@ class VideoEngines(Segmenters):
         self._predictors = {name: VideoPredictor(each) for name, each in self.segmenters.items()}
         self._packed: BoundedMap[tuple[str, Key], _Kept] = BoundedMap(2**20, 256 * MIB)
 
-    def told(self, name: str, tracks: Tracks, frames: Frames) -> Tracks:
-        """Tell an engine what it does not know of the prompts; return the state with its answers.
+    @property
+    def models(self) -> dict[str, ModelInfo]:
+        """The model that each engine runs."""
+        return {name: each.engine.info for name, each in self._predictors.items()}
 
-        An engine that knows all prompts has nothing to do, even where it must remember anew what
-        a session file said.
-        """
+    def told(self, name: str, tracks: Tracks, frames: Frames) -> Tracks:
+        """Tell an engine the prompts that it does not know; return the state with its answers."""
         followed, wanted = tracks.followed_by(name), tracks.prompts
         if followed.told == wanted:
             return tracks
@@ -79,8 +80,6 @@ class VideoEngines(Segmenters):
         self, name: str, followed: Followed, key: Key, size: tuple[int, int]
     ) -> VideoAnswer | None:
         """What an engine answered about an object on a frame; this asks it nothing."""
-        if key in followed.kept:
-            return followed.kept[key]
         result = telling.result(followed.state, key)
         if result is None:
             return None
@@ -105,15 +104,10 @@ class VideoEngines(Segmenters):
         """The scores of an object on all frames that have an answer, without their masks."""
         for frame in range(count):
             key = object_id, frame
-            if key in followed.kept:
-                kept = followed.kept[key]
-                scores = kept.object_score, kept.iou, kept.prompted
-            else:
-                result = telling.result(followed.state, key)
-                if result is None:
-                    continue
+            result = telling.result(followed.state, key)
+            if result is not None:
                 scores = result.object_score, result.iou, result.is_prompted
-            yield FrameScores(frame, *scores, key in followed.corrected)
+                yield FrameScores(frame, *scores, key in followed.corrected)
 
     def _told(
         self,

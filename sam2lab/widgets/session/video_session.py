@@ -106,24 +106,27 @@ class VideoSession(VideoWorkspace):
         return Disagreement(a & ~b, b & ~a, iou(a, b))
 
     def save(self, path: str | os.PathLike[str], *, with_masks: bool = True) -> None:
-        """Write a JSON file of objects, prompts and, unless told otherwise, all engines' masks.
+        """Write a file of objects, prompts and, unless told otherwise, what all engines made.
 
-        Undo and redo are not in it.
+        That is masks and memories: each object on each frame takes 0.13 MB with nano, 0.8 MB with
+        tiny at 1024x1024. Undo and redo are not in it.
         """
         with self._lock:
             saved = video_storage.Saved(self._engine, self._mode, self.frame, self.state)
             clip = self._open_clip
-        video_storage.write(path, clip, saved, self._engines if with_masks else None)
+        video_storage.write(path, clip, saved, with_masks)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Replace everything in this session by what `save` wrote; masks show as they were.
+        """Replace everything in this session by what `save` wrote, and go on from there.
 
-        If a video is open, the file must be about that video; if none is, it is opened from where
-        it was. If this session lacks the engine that was in use, it warns and keeps its own. A
-        propagation from the middle remembers what prompts say, and not the frames before it.
+        Masks are those that were saved, and what is followed next as well, as if there had been no
+        break. If a video is open, the file must be about that video; if none is, it is opened from
+        where it was. What is from engines that this session lacks, or runs with other weights, is
+        left out with a warning; if the engine that was in use is missing, the session keeps its
+        own.
         """
         with self._lock:
-            saved, clip = video_storage.read(path, self._clip)
+            saved, clip = video_storage.read(path, self._clip, self._engines.models)
             engine = saved.engine if saved.engine in self.engines else self._engine
             tracks = self._engines.told(engine, saved.tracks, clip.frames)
             shown = saved.frame, clip.frames[saved.frame]
@@ -134,6 +137,15 @@ class VideoSession(VideoWorkspace):
             warnings.warn(
                 f"{str(path)!r} was answered by {saved.engine!r}, which this session does not "
                 f"have; {engine!r} answers instead",
+                stacklevel=2,
+            )
+        others = [
+            repr(name) for name in saved.left_out if name in self.engines or name != saved.engine
+        ]
+        if others:
+            warnings.warn(
+                f"{str(path)!r} has masks of {', '.join(others)}, which this session lacks or runs "
+                "with other weights; they are left out, and prompts are answered anew",
                 stacklevel=2,
             )
         self._tell({"video", "frame", "engine", "mode", "objects", "active", "prompts", "masks"})

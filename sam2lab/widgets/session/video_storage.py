@@ -1,27 +1,29 @@
-"""The session files of videos: objects, prompts, and the masks that engines gave."""
+"""The session files of videos: objects, prompts, and what engines answered and remember."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sam2lab.runtime import rle
+from sam2lab.runtime.engines.protocol import ModelInfo
 from sam2lab.widgets.session import session_file
 from sam2lab.widgets.session.clip import Clip, open_clip
-from sam2lab.widgets.session.followed import Earlier, Followed, Key, VideoAnswer
-from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.prompts import Prompt
-from sam2lab.widgets.session.session_file import SessionFileError, path_from, prompts_of, typed
+from sam2lab.widgets.session.session_file import (
+    Array,
+    SessionFileError,
+    path_from,
+    prompts_of,
+    typed,
+)
 from sam2lab.widgets.session.tracks import Track, Tracks
-from sam2lab.widgets.session.video_engines import VideoEngines
+from sam2lab.widgets.session.video_results import Reader, Results, Writer, model_of
 
 FORMAT = "sam2lab video session"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Saved:
     mode: str
     frame: int
     tracks: Tracks
+    # Engines whose results are left out, because they are not here or have other weights.
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,13 @@ class _Video:
     path: Path | None
 
 
-def write(
-    path: str | os.PathLike[str], clip: Clip, saved: Saved, engines: VideoEngines | None
-) -> None:
-    """Write a session file, whole or not at all, with the masks that `engines` gave.
+def write(path: str | os.PathLike[str], clip: Clip, saved: Saved, with_masks: bool) -> None:
+    """Write a session file, whole or not at all, with what all engines made.
 
     A video is named by its path, which is relative if it lies in the session file's folder or
-    below, and by what it must be like: its frames are not in the file. Masks are in run lengths,
-    as COCO counts them.
+    below, and by what it must be like: its frames are not in the file.
     """
-    tracks = saved.tracks
+    tracks, writer = saved.tracks, Writer()
     video: dict[str, Any] = {
         "name": clip.name,
         "frames": clip.count,
@@ -63,10 +64,10 @@ def write(
     }
     if clip.path is not None:
         video["path"] = path_from(session_file.place(path).parent, clip.path)
-    masks = {
-        name: list(_masks(name, tracks, clip, engines))
-        for name in tracks.followed
-        if engines is not None
+    engines = {
+        name: writer.described(followed)
+        for name, followed in tracks.followed.items()
+        if with_masks and followed.state is not None
     }
     content = {
         "format": FORMAT,
@@ -78,28 +79,45 @@ def write(
         "objects": [_object(track) for track in tracks.objects],
         "active": tracks.active,
         "next_id": tracks.next_id,
-        "masks": masks,
+        "engines": engines,
     }
-    session_file.write(path, content)
+    session_file.write_archive(path, content, writer.arrays())
 
 
-def read(path: str | os.PathLike[str], here: Clip | None) -> tuple[Saved, Clip]:
-    """Read a session file about the video `here`, or open the one that it names."""
+def read(
+    path: str | os.PathLike[str], here: Clip | None, models: Mapping[str, ModelInfo]
+) -> tuple[Saved, Clip]:
+    """Read a session file about the video `here`, or open the one that it names.
+
+    `models` are those of the engines that can go on from their results, by the engines' names.
+    """
     folder = session_file.place(path).parent
 
-    def understood(content: dict[str, Any]) -> tuple[Saved, _Video]:
+    def understood(
+        content: dict[str, Any], array: Callable[[str], Array]
+    ) -> tuple[Saved, _Video, dict[str, Results]]:
         video = _video(content["video"], folder)
+        reader = Reader(array, video.count, video.size)
+        engines = typed(dict, content["engines"])
+        results = {
+            name: reader.read(engines[name], info)
+            for name, info in models.items()
+            if name in engines and engines[name]["model"] == model_of(info)
+        }
         saved = Saved(
             engine=typed(str, content["engine"]),
             mode=typed(str, content["mode"]),
-            frame=_frame(content["frame"], video),
-            tracks=_tracks(content, video),
+            frame=reader.frame(content),
+            tracks=_tracks(content, reader, video),
+            left_out=tuple(name for name in engines if name not in results),
         )
         if saved.mode not in ("positive", "negative"):
             raise ValueError("it contradicts itself")
-        return saved, video
+        return saved, video, results
 
-    saved, video = session_file.read(path, FORMAT, VERSION, "VideoSession.save", understood)
+    saved, video, results = session_file.read_archive(
+        path, FORMAT, VERSION, "VideoSession.save", understood
+    )
     if here is not None:
         clip = here
     elif video.path is not None:
@@ -116,7 +134,10 @@ def read(path: str | os.PathLike[str], here: Clip | None) -> tuple[Saved, Clip]:
             f"{width}x{height}, and {clip.name!r} is not that one or has changed; open that video "
             "first"
         )
-    return saved, clip
+    tracks = saved.tracks
+    for name, each in results.items():
+        tracks = tracks.having(name, each.on(clip))
+    return replace(saved, tracks=tracks), clip
 
 
 def _object(track: Track) -> dict[str, Any]:
@@ -126,29 +147,6 @@ def _object(track: Track) -> dict[str, Any]:
     ]
     about = {"id": track.id, "name": track.name, "colour": track.colour, "hidden": track.hidden}
     return about | {"prompts": prompts}
-
-
-def _masks(
-    name: str, tracks: Tracks, clip: Clip, engines: VideoEngines
-) -> Iterator[dict[str, Any]]:
-    followed, prompts = tracks.followed_by(name), tracks.prompts
-    for track in tracks.objects:
-        for scores in engines.scores(followed, track.id, clip.count):
-            key = track.id, scores.frame
-            # An engine that is not in use may not know the latest prompts yet.
-            if scores.prompted and followed.told.get(key) != prompts.get(key):
-                continue
-            answer = engines.answer(name, followed, key, clip.size)
-            assert answer is not None
-            yield {
-                "object": track.id,
-                "frame": scores.frame,
-                "object_score": answer.object_score,
-                "iou": answer.iou,
-                "prompted": answer.prompted,
-                "corrected": scores.corrected,
-                "counts": rle.encode(answer.mask).counts.tolist(),
-            }
 
 
 def _video(about: dict[str, Any], folder: Path) -> _Video:
@@ -162,55 +160,25 @@ def _video(about: dict[str, Any], folder: Path) -> _Video:
     )
 
 
-def _tracks(content: dict[str, Any], video: _Video) -> Tracks:
-    tracks = Tracks(
-        tuple(_track(each, video) for each in content["objects"]),
+def _tracks(content: dict[str, Any], reader: Reader, video: _Video) -> Tracks:
+    return Tracks(
+        tuple(_track(each, reader, video) for each in content["objects"]),
         typed(int, content["active"]),
         typed(int, content["next_id"]),
     ).check()
-    prompts = tracks.prompts
-    for engine, rows in typed(dict, content["masks"]).items():
-        corrected: dict[Key, Earlier] = {}
-        kept: dict[Key, VideoAnswer] = {}
-        for row in rows:
-            key = tracks.item(typed(int, row["object"])).id, _frame(row["frame"], video)
-            kept[key] = _answer(row, video.size)
-            if typed(bool, row["corrected"]):
-                corrected[key] = Earlier()
-        told = {key: prompts[key] for key, answer in kept.items() if answer.prompted}
-        tracks = tracks.having(engine, Followed(None, told, corrected, kept))
-    return tracks
 
 
-def _track(about: dict[str, Any], video: _Video) -> Track:
+def _track(about: dict[str, Any], reader: Reader, video: _Video) -> Track:
     return Track(
         id=typed(int, about["id"]),
         name=typed(str, about["name"]),
         colour=typed(str, about["colour"]),
         hidden=typed(bool, about["hidden"]),
         prompts={
-            _frame(each["frame"], video): _some(tuple(prompts_of(each["prompts"], video.size)))
+            reader.frame(each): _some(tuple(prompts_of(each["prompts"], video.size)))
             for each in about["prompts"]
         },
     )
-
-
-def _answer(about: dict[str, Any], size: tuple[int, int]) -> VideoAnswer:
-    counts = np.array([typed(int, count) for count in about["counts"]], np.int64)
-    if counts.min() < 0 or counts.sum() != size[0] * size[1]:
-        raise ValueError(f"it has a mask of {counts.sum()} pixels in a frame of {size}")
-    return VideoAnswer(
-        PackedMask.of(rle.decode(rle.RunLengths(size, counts))),
-        typed(float, about["object_score"]),
-        typed(float, about["iou"]),
-        typed(bool, about["prompted"]),
-    )
-
-
-def _frame(index: Any, video: _Video) -> int:
-    if not 0 <= typed(int, index) < video.count:
-        raise ValueError(f"it has a frame {index} of {video.count}")
-    return index
 
 
 def _some(prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:

@@ -55,15 +55,6 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
         """Whether a propagation goes on."""
         return self._propagation is not None
 
-    @property
-    def is_remembered(self) -> bool:
-        """Whether the current engine remembers every frame that it has a mask of.
-
-        Not so after `load`, until `propagate` has passed the frames whose masks are in the file.
-        """
-        kept = self.state.followed_by(self._engine).kept
-        return all(answer.prompted for answer in kept.values())
-
     def open_video(self, video: VideoLike, name: str | None = None) -> None:
         """Open a video, without any objects; `name` is for one that has no file name."""
         clip, first = open_clip(video, name)
@@ -122,7 +113,6 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
                         return
                     # Others may look while this goes on.
                     ours.state = engine_state
-                    ours.kept = {key: kept for key, kept in ours.kept.items() if key[1] != frame}
                     if not is_a_step:
                         self._history.do(self.state.having(name, ours))
                         is_a_step = True

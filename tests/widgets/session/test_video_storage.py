@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from pycocotools import mask as coco
 
+from sam2lab.reference import zoo
+from sam2lab.reference.engine import TorchEngine
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session import SessionFileError, VideoSession
+from sam2lab.widgets.session.session_file import JSON_NAME
 from tests.runtime.video.fake import FakeVideoEngine, centre, clip
-from tests.widgets.session.videos import CLIP, FRAMES, Fragile, masks, opened, two_objects
+from tests.widgets.session.videos import (
+    CLIP,
+    FRAMES,
+    GREEN,
+    RED,
+    Fragile,
+    masks,
+    opened,
+    results,
+    two_objects,
+)
 
 
 def worked() -> VideoSession:
@@ -31,7 +46,17 @@ def worked() -> VideoSession:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "work.json"
+    return tmp_path / "work.zip"
+
+
+def rewrite(file: Path, change: Callable[[dict[str, bytes]], Any]) -> None:
+    """Change the parts of a file, by their names."""
+    with ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    change(parts)
+    with ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
 
 
 def test_masks_show_as_they_were_without_asking_the_engine(file: Path) -> None:
@@ -49,31 +74,52 @@ def test_masks_show_as_they_were_without_asking_the_engine(file: Path) -> None:
     assert masks(loaded) == masks(session)
 
 
-def test_work_goes_on_after_loading(file: Path) -> None:
-    session = two_objects()
-    list(session.propagate(frames=3))
+def go_on(session: VideoSession) -> None:
+    """Follow on from the middle, correct, and follow back."""
+    list(session.propagate(start=5))
+    session.go_to(2)
+    session.add_point(*centre(2, 1), positive=True)
+    session.add_point(*centre(2, 2), positive=False)
+    list(session.propagate(start=4, reverse=True))
+
+
+def test_nano_goes_on_from_the_middle_as_if_there_had_been_no_break(file: Path) -> None:
+    """To the last bit: memories, pointers and logits of tracked frames are in the file."""
+    model = zoo.load("nano", weights="random", input_size=(64, 64))
+    with torch.no_grad():
+        # These weights find nothing anywhere; so much more, and they find most things.
+        model.module.sam_mask_decoder.pred_obj_score_head.layers[-1].bias += 0.8
+    segmenter = Segmenter(TorchEngine(model))
+    session, loaded, forgetful = (VideoSession(segmenter, CLIP) for _ in range(3))
+    session.add_point(*RED)
+    session.commit("red")
+    session.add_point(*GREEN)
+    list(session.propagate(frames=4))
+    session.save(file, with_masks=False)
+    forgetful.load(file)
     session.save(file)
-    loaded = opened()
     loaded.load(file)
+    for each in (session, loaded, forgetful):
+        list(each.propagate(start=5, frames=0))
+    assert results(loaded) == results(session)
+    assert results(forgetful)[1, 5] != results(session)[1, 5]
     for each in (session, loaded):
-        list(each.propagate())
-    assert masks(loaded) == masks(session)
+        go_on(each)
+    assert results(loaded) == results(session)
 
 
-def test_a_correction_refines_a_mask_that_only_the_file_has(file: Path) -> None:
+def test_a_correction_is_taken_back_after_loading(file: Path) -> None:
     session = worked()
     session.save(file)
     loaded = opened()
     loaded.load(file)
-    before = masks(loaded)
-    loaded.go_to(2)
-    loaded.add_point(*centre(2, 2), positive=False)
-    assert loaded.answer().prompted
-    assert loaded.answer().area > 0
-    assert loaded.timeline().corrected[2]
-    assert {key for key, mask in masks(loaded).items() if mask != before[key]} == {(2, 2)}
-    loaded.clear()
-    assert masks(loaded) == before
+    for each in (session, loaded):
+        go_on(each)
+        for frame in (2, 4):
+            each.go_to(frame)
+            each.clear()
+    assert results(loaded) == results(session)
+    assert not loaded.timeline().corrected.any()
 
 
 def test_without_masks_the_file_is_small_and_prompts_are_answered_anew(file: Path) -> None:
@@ -90,17 +136,6 @@ def test_without_masks_the_file_is_small_and_prompts_are_answered_anew(file: Pat
     assert masks(loaded) == masks(session)
 
 
-def test_masks_in_the_file_are_coco_run_lengths(file: Path) -> None:
-    session = worked()
-    session.save(file)
-    rows = json.loads(file.read_text())["masks"]["plain"]
-    assert len(rows) == 2 * FRAMES
-    for row in rows:
-        runs = coco.frPyObjects({"size": [48, 64], "counts": row["counts"]}, 48, 64)
-        answer = session.answer(row["object"], row["frame"])
-        assert np.array_equal(coco.decode(runs).astype(bool), answer.mask)
-
-
 def test_a_folder_with_video_and_file_may_move(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "frames").mkdir(parents=True)
@@ -108,10 +143,10 @@ def test_a_folder_with_video_and_file_may_move(tmp_path: Path) -> None:
         Image.fromarray(picture).save(home / "frames" / f"{number:05d}.png")
     session = VideoSession(Segmenter(FakeVideoEngine()), home / "frames")
     session.add_point(*centre(0, 0))
-    session.save(home / "work.json")
+    session.save(home / "work.zip")
     moved = home.rename(tmp_path / "moved")
     loaded = VideoSession(Segmenter(FakeVideoEngine()))
-    loaded.load(moved / "work.json")
+    loaded.load(moved / "work.zip")
     assert loaded.video is not None
     assert (loaded.video.name, loaded.video.count) == ("frames", FRAMES)
     assert masks(loaded) == masks(session)
@@ -142,13 +177,23 @@ def test_a_missing_engine_is_reported(file: Path) -> None:
     with pytest.warns(UserWarning, match="answered by 'bold'"):
         loaded.load(file)
     session.use_engine("plain")
-    assert masks(loaded) == masks(session)
+    assert results(loaded) == results(session)
+
+
+def test_an_engine_with_other_weights_is_told_the_prompts_anew(file: Path) -> None:
+    worked().save(file)
+    engine = FakeVideoEngine()
+    engine.info = replace(engine.info, weights="random:1")
+    loaded = VideoSession({"plain": Segmenter(engine)}, CLIP)
+    with pytest.warns(UserWarning, match="masks of 'plain', which .* other weights"):
+        loaded.load(file)
+    assert set(masks(loaded)) == {(1, 0), (2, 0), (2, 4)}
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c: c.update(version=2),
+        lambda c: c.update(version=1),
         lambda c: c.update(format="sam2lab click session"),
         lambda c: c.pop("video"),
         lambda c: c.update(mode="maybe"),
@@ -161,25 +206,57 @@ def test_a_missing_engine_is_reported(file: Path) -> None:
         lambda c: c["objects"][0]["prompts"][0].update(frame=-1),
         lambda c: c["objects"][0]["prompts"][0].update(prompts=[]),
         lambda c: c["objects"][0]["prompts"][0]["prompts"][0].update(x=65),
-        lambda c: c["masks"]["plain"][0].update(object=7),
-        lambda c: c["masks"]["plain"][0].update(frame=7),
-        lambda c: c["masks"]["plain"][0].update(counts=[5]),
-        lambda c: c["masks"]["plain"][0].update(counts=[-1, 3073]),
-        lambda c: c["masks"]["plain"][0].update(counts=[]),
-        lambda c: c["masks"]["plain"][1].update(prompted=True),
-        lambda c: c["masks"]["plain"][0].update(iou="high"),
-        lambda c: c.update(masks=[]),
+        lambda c: c["engines"]["plain"]["told"][0]["prompts"][0].update(x=65),
+        lambda c: c["engines"]["plain"]["objects"][0].update(id="1"),
+        lambda c: c["engines"]["plain"]["objects"][0]["followed"][0].update(frame=7),
+        lambda c: c["engines"]["plain"]["objects"][0]["followed"][0].update(arrays=99),
+        lambda c: c["engines"]["plain"]["objects"][0]["followed"][0].update(iou="high"),
+        lambda c: c["engines"]["plain"]["objects"][0]["tracked"][0].update(reverse=1),
+        lambda c: c["engines"]["plain"]["objects"][0]["prompts"][0].update(labels=[]),
+        lambda c: c["engines"]["plain"]["corrected"][0].pop("object"),
+        lambda c: c.update(engines=[]),
     ],
 )
 def test_a_file_that_was_not_written_by_a_session_is_refused(
     file: Path, change: Callable[[dict], Any]
 ) -> None:
+    def rewritten(parts: dict[str, bytes]) -> None:
+        content = json.loads(parts[JSON_NAME])
+        change(content)
+        parts[JSON_NAME] = json.dumps(content).encode()
+
     worked().save(file)
-    content = json.loads(file.read_text())
-    change(content)
-    file.write_text(json.dumps(content))
+    rewrite(file, rewritten)
+    is_refused(file)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((1, 1, 8, 8), np.float32), np.zeros((1, 1, 16, 16)), np.array([{}, {}])]
+)
+def test_arrays_of_another_kind_are_refused(file: Path, array: np.ndarray) -> None:
+    np.save(file.with_name("array.npy"), array, allow_pickle=True)
+    other = file.with_name("array.npy").read_bytes()
+    worked().save(file)
+    rewrite(file, lambda parts: parts.update({"0/logits.npy": other}))
+    is_refused(file)
+
+
+def test_a_damaged_file_is_refused(file: Path) -> None:
+    """One bit of what engines remember is wrong, which would not be noticed otherwise."""
+    session = worked()
+    session.save(file)
+    content = bytearray(file.read_bytes())
+    state = session.state.followed_by("plain").state
+    content[content.index(state.result(2, 5).memory.tobytes())] ^= 1
+    file.write_bytes(content)
+    is_refused(file)
+    file.write_bytes(content[: len(content) // 2])
+    is_refused(file)
+
+
+def is_refused(file: Path) -> None:
     session = two_objects()
     before = session.state
-    with pytest.raises(SessionFileError, match=r"work\.json.* cannot be loaded"):
+    with pytest.raises(SessionFileError, match=r"work\.zip.* cannot be loaded"):
         session.load(file)
     assert session.state is before

@@ -76,6 +76,23 @@ def two_objects(fragile: Fragile | None = None) -> VideoSession:
     return session
 
 
+def results(session: VideoSession) -> dict[tuple[int, int], tuple[object, ...]]:
+    """Everything that the current engine holds, by object and frame."""
+    state = session.state.followed_by(session.engine).state
+    found = {}
+    for object_id, each in state.objects.items() if state else ():
+        for frame in range(state.num_frames):
+            result = each.latest(frame)
+            if result is not None:
+                numbers = (result.object_score, result.iou, result.is_prompted)
+                arrays = (result.logits, result.pointer, result.memory)
+                there = [array is not None and array.tobytes() for array in arrays]
+                passed = [frame in frames for frames in (each.conditioning, each.pending)]
+                tracked = each.tracked.get(frame)
+                found[object_id, frame] = (*numbers, *there, *passed, tracked)
+    return found
+
+
 def masks(session: VideoSession) -> dict[tuple[int, int], bytes]:
     """All masks of the current engine with their scores, by object and frame."""
     found = {}
