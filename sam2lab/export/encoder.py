@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
-from sam2lab.export.hiera import HieraBlock, Linear
+from sam2lab.export.hiera import HieraBlock
+from sam2lab.export.rows import in_one
 from sam2lab.export.token_order import Order, Size, orders
 
 # The first stage whose map goes through the neck. Finer ones go to the decoder's convolutions.
@@ -43,8 +44,8 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(map(HieraBlock, blocks, chosen))
         laterals = list(neck.convs)[::-1]
         decoder = model.sam_mask_decoder
-        self.conv_s0 = _in_one(laterals[0].conv, decoder.conv_s0)
-        self.conv_s1 = _in_one(laterals[1].conv, decoder.conv_s1)
+        self.conv_s0 = in_one(laterals[0].conv, decoder.conv_s0)
+        self.conv_s1 = in_one(laterals[1].conv, decoder.conv_s1)
         grids = [self.blocks[end].order_out.grid for end in self.stage_ends]
         self.neck = Neck(neck, grids)
         self.embed_level = len(grids) - 1 - model.image_encoder.scalp
@@ -121,13 +122,6 @@ class Neck(nn.Module):
         fine = fine.reshape(-1, 2, width, 2) + coarse.reshape(-1, 1, width, 1)
         fine = fine.reshape(-1, self.width, 2 * height, 2 * width)
         return fine[:, :, : grid[0], : grid[1]] if odd else fine
-
-
-def _in_one(first: nn.Conv2d, second: nn.Conv2d) -> Linear:
-    """Two 1x1 convolutions, one after the other, as one linear layer on rows."""
-    a, b = (conv.weight.detach().flatten(1).double() for conv in (first, second))
-    bias = b @ first.bias.detach().double() + second.bias.detach().double()
-    return Linear((b @ a).to(first.weight.dtype), bias.to(first.weight.dtype))
 
 
 def _map(rows: Tensor, order: Order) -> Tensor:

@@ -21,8 +21,8 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
 from sam2lab.export.attention import Regroup
-from sam2lab.export.hiera import Linear, attention, bands, beyond_pages, in_bands
 from sam2lab.export.rotary import Grid, Turn
+from sam2lab.export.rows import Linear, attention, bands, beyond_pages, in_bands, in_one, linear
 from sam2lab.export.token_order import Size
 
 SCORE_BYTES = 16 * 2**20
@@ -117,15 +117,15 @@ class MemoryLayer(nn.Module):
         self.width = own.internal_dim
         self.own_queries = Halves(own.q_proj, own.internal_dim**-0.5)
         self.own_keys = Halves(own.k_proj)
-        self.own_values = Linear(*_in_one(own))
+        self.own_values = in_one(own.v_proj, own.out_proj)
         self.own_bands = bands(self.tokens, 4 * self.tokens**2, SCORE_BYTES)
         self.queries = Halves(cross.q_proj, cross.internal_dim**-0.5)
         self.keys = Halves(cross.k_proj)
-        self.values = Linear(*_in_one(cross))
+        self.values = in_one(cross.v_proj, cross.out_proj)
         self.bands = bands(self.tokens, 4 * self.tokens**2 * USUAL_MEMORIES, SCORE_BYTES)
-        self.linear1 = _rows(layer.linear1)
+        self.linear1 = linear(layer.linear1)
         self.activation = layer.activation
-        self.linear2 = _rows(layer.linear2)
+        self.linear2 = linear(layer.linear2)
 
     def forward(
         self, x: Tensor, keys: Tensor, pointer_keys: Tensor, values: Tensor, turn: Turn
@@ -171,15 +171,3 @@ class Halves(nn.Module):
 def _positions(encoding: nn.Module, channels: int, grid: Size) -> Tensor:
     """Upstream's sines of rows and columns: (h, w, C)."""
     return encoding(torch.zeros(1, channels, *grid))[0].permute(1, 2, 0)
-
-
-def _in_one(attn: nn.Module) -> tuple[Tensor, Tensor]:
-    """The projection of values and that of their sums as one: weight and bias."""
-    inner, outer = (layer.weight.detach().double() for layer in (attn.v_proj, attn.out_proj))
-    bias = outer @ attn.v_proj.bias.detach().double() + attn.out_proj.bias.detach().double()
-    kind = attn.out_proj.weight.dtype
-    return (outer @ inner).to(kind), bias.to(kind)
-
-
-def _rows(linear: nn.Linear) -> Linear:
-    return Linear(linear.weight.detach(), linear.bias.detach())

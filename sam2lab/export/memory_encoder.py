@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
-from sam2lab.export.hiera import Linear
+from sam2lab.export.rows import Linear, linear
 from sam2lab.export.token_order import Size
 from sam2lab.export.upscaling import layer_norm
 
@@ -39,17 +39,17 @@ class MemoryEncoder(nn.Module):
             CentredConv(conv, norm, act)
             for conv, norm, act in zip(*(downsampling[i::3] for i in range(3)), strict=True)
         )
-        self.mask = _rows(last)
+        self.mask = linear(last)
         weight, bias = encoder.pix_feat_proj.weight.detach().flatten(1), encoder.pix_feat_proj.bias
         if model.directly_add_no_mem_embed:
             # The embedding has it, and a memory is made without it.
             bias = bias - weight @ model.no_mem_embed.flatten()
         self.frame = Linear(weight, bias.detach())
         projection = encoder.fuser.proj
-        self.fuser_in = None if isinstance(projection, nn.Identity) else _rows(projection)
+        self.fuser_in = None if isinstance(projection, nn.Identity) else linear(projection)
         self.blocks = nn.ModuleList(FuserBlock(block, self.grid) for block in encoder.fuser.layers)
         out = encoder.out_proj
-        self.out = None if isinstance(out, nn.Identity) else _rows(out)
+        self.out = None if isinstance(out, nn.Identity) else linear(out)
         absent = model.no_obj_embed_spatial
         self.absent = None if absent is None else nn.Buffer(absent.detach())
 
@@ -106,7 +106,7 @@ class FuserBlock(nn.Module):
         self.dwconv, self.act = block.dwconv, block.act
         self.map = (-1, block.dwconv.in_channels, *grid)
         self.norm = layer_norm(block.norm)
-        self.widen = _rows(block.pwconv1)
+        self.widen = linear(block.pwconv1)
         weight, bias = block.pwconv2.weight.detach(), block.pwconv2.bias.detach()
         if block.gamma is not None:
             gamma = block.gamma.detach()
@@ -127,8 +127,3 @@ def _enlarging(length: int) -> Tensor:
 def _channels_last(feature: Tensor) -> Tensor:
     """(L, C, h, w) → (L, h * w, C)."""
     return feature.flatten(2).transpose(1, 2)
-
-
-def _rows(layer: nn.Linear | nn.Conv2d) -> Linear:
-    """A linear layer, or a convolution of single pixels, on rows."""
-    return Linear(layer.weight.detach().flatten(1), layer.bias.detach())

@@ -1,31 +1,14 @@
 """`export` turns a model in torch into a bundle of ONNX graphs.
 
-Three choices were measured with tiny at 1024x1024 on two cores (torch 2.13, onnxruntime 1.31).
-
-*Exporter*: torch's older one, based on TorchScript (`dynamo=False`). The newer one cannot say that
-features have a batch of 1 or of L: given an example of 1 it refuses to call the batch free
-("1 not in VR[2, int_oo]"); given one of L it ties the two, and the graph then fails for the usual
-case, one image and several objects. Both exporters' graphs of a plain encoder had as many nodes and
-bytes once simplified, and ran as fast (0.95 to 1.0 of each other, which is noise).
-
-*Simplifier*: onnxslim. It folds what tracing leaves behind: 2366 nodes of tiny's encoder become
-1326. The graph opens sooner, and runs no faster beyond noise.
-
-*Opset*: 20, the first with Gelu. In older ones each GELU is five nodes. onnxruntime fuses them
-again, to the same optimised graph and time, but other converters and quantisers see five nodes.
-LayerNormalization is one node since 17. onnxruntime reads opset 20 from 1.17 on; OpenVINO compiles
-it in a second.
+What was traced is simplified by onnxslim, which folds what tracing leaves behind: 2366 nodes of
+tiny's encoder at 1024x1024 become 1326. The graph opens sooner, and runs no faster beyond noise.
 """
 
 from __future__ import annotations
 
 import copy
-import io
-import json
 import os
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,15 +16,10 @@ import onnx
 import onnxruntime
 import onnxslim
 import torch
-from sam2.modeling.sam2_base import SAM2Base
-from torch import nn
 from tqdm.auto import tqdm
 
 from sam2lab._version import __version__
-from sam2lab.export.decoder import Decoder
-from sam2lab.export.encoder import Encoder
-from sam2lab.export.memory import MemoryAttention
-from sam2lab.export.memory_encoder import MemoryEncoder
+from sam2lab.export.tracing import OPSET, traced
 from sam2lab.graphs.compress import factor_constants
 from sam2lab.graphs.half import to_half
 from sam2lab.graphs.writing import write_graph
@@ -52,21 +30,12 @@ from sam2lab.quantize.recipe import Recipe, checked
 from sam2lab.reference import memory, zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
-from sam2lab.runtime.bundle import GRAPHS, MAP_STEPS, MEMORY_GRAPHS, Bundle
+from sam2lab.runtime.bundle import GRAPHS, MEMORY_GRAPHS, Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
-from sam2lab.runtime.engines.protocol import PRECISIONS, ModelInfo
+from sam2lab.runtime.engines.protocol import PRECISIONS
 
-OPSET = 20
 # Constants of more bytes than this are computed when the graph is opened, and not stored.
 _COMPUTED = {"memory_attention": 2**14, "memory_encoder": 2**14}
-ENCODER_OUTPUTS = ("high_res_feats_0", "high_res_feats_1", "image_embed")
-DECODER_OUTPUTS = ("masks", "iou_predictions", "single_mask", "single_iou")
-OBJECT_OUTPUTS = ("object_score_logits", "object_pointers")
-# The inputs that are whole numbers.
-INTEGERS = ("memory_age",)
-
-# The shape of each input, and letters for its first dimensions, which are free.
-Inputs = Mapping[str, tuple[tuple[int, ...], str]]
 
 
 def export(
@@ -90,8 +59,8 @@ def export(
     are off by up to 0.5 % of their spread, masks by one pixel in a thousand.
 
     `precision="w8a8"` computes in 8 bits, for processors: most of the encoder, and of the memory
-    attention. `quantize` does that, and takes an
-    exported float bundle too; `recipe` is its recipe and `calibration` its `images`.
+    attention. `quantize` does that, and takes an exported float bundle too; `recipe` is its recipe
+    and `calibration` its `images`.
 
     >>> import tempfile
     >>> nano = zoo.load("nano", weights="random")
@@ -127,12 +96,12 @@ def export(
     with appearing(folder) as unfinished, torch.no_grad():
         graphs = {}
         with tqdm(total=3 * len(names), desc=f"export {info.name}") as progress:
-            for name, traced, metadata in _traced(copy.deepcopy(model.module), info, names):
+            for name, raw, metadata in traced(copy.deepcopy(model.module), info, names):
                 progress.update()
-                graph = onnxslim.slim(traced, size_threshold=_COMPUTED.get(name))
+                graph = onnxslim.slim(raw, size_threshold=_COMPUTED.get(name))
                 # onnxslim takes a batch of 1 or of L for one of L.
                 del graph.graph.input[:]
-                graph.graph.input.extend(traced.graph.input)
+                graph.graph.input.extend(raw.graph.input)
                 _forget_false_sizes(graph.graph)
                 onnx.helper.set_model_props(graph, metadata)
                 progress.update()
@@ -176,21 +145,6 @@ def check_export(
     return folder
 
 
-def _traced(
-    module: SAM2Base, info: ModelInfo, names: Sequence[str]
-) -> Iterator[tuple[str, onnx.ModelProto, dict[str, str]]]:
-    """Trace one graph after the other, to save memory: its name, raw graph and metadata."""
-    module = module.cpu().float().eval()
-    inputs = _inputs(module, info)
-    for name in names:
-        build, outputs, batch = _GRAPHS[name]
-        graph = build(module, info.input_size).eval()
-        metadata = {}
-        if isinstance(graph, Encoder):
-            metadata[MAP_STEPS] = json.dumps(graph.map_steps())
-        yield name, _trace(graph, inputs[name], outputs, batch), metadata
-
-
 def _forget_false_sizes(graph: onnx.GraphProto) -> None:
     """Delete the shapes of slices of inputs, and of what is computed of them alone.
 
@@ -206,81 +160,3 @@ def _forget_false_sizes(graph: onnx.GraphProto) -> None:
     kept = [value for value in graph.value_info if value.name not in false]
     del graph.value_info[:]
     graph.value_info.extend(kept)
-
-
-# What builds each graph, its outputs, and the letter of their first dimension.
-_GRAPHS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...], str]] = {
-    "encoder": (Encoder, ENCODER_OUTPUTS, "B"),
-    "decoder": (Decoder, DECODER_OUTPUTS + OBJECT_OUTPUTS, "L"),
-    "memory_attention": (MemoryAttention, ("conditioned_embed",), "L"),
-    "memory_encoder": (MemoryEncoder, ("memory",), "L"),
-}
-
-
-def _inputs(module: SAM2Base, info: ModelInfo) -> dict[str, Inputs]:
-    """Each graph's inputs."""
-    channels, narrow = module.hidden_dim, module.mem_dim
-    height, width = info.embed_size
-    objects, points, memories, pointers = 3, 2, 2, 5
-    return {
-        "encoder": {"image": ((1, 3, *info.input_size), "B")},
-        "decoder": {
-            "image_embed": ((1, channels, height, width), "E"),
-            "high_res_feats_0": ((1, channels // 8, 4 * height, 4 * width), "I"),
-            "high_res_feats_1": ((1, channels // 4, 2 * height, 2 * width), "I"),
-            "point_coords": ((objects, points, 2), "LP"),
-            "point_labels": ((objects, points), "LP"),
-            "mask_input": ((1, 1, *info.mask_size), "M"),
-            "has_mask_input": ((1,), "N"),
-        },
-        "memory_attention": {
-            "image_embed": ((1, channels, height, width), "I"),
-            "memory": ((objects, memories, height * width, narrow), "LM"),
-            "memory_age": ((objects, memories), "LM"),
-            "object_pointers": ((objects, pointers, channels), "LP"),
-            "pointer_time": ((objects, pointers), "LP"),
-        },
-        "memory_encoder": {
-            "image_embed": ((1, channels, height, width), "I"),
-            "mask_logits": ((objects, 1, *info.mask_size), "L"),
-            "object_score_logits": ((objects, 1), "L"),
-            "binarize": ((1,), "N"),
-        },
-    }
-
-
-def _trace(
-    module: nn.Module,
-    inputs: Inputs,
-    outputs: Sequence[str],
-    batch: str,
-) -> onnx.ModelProto:
-    """Trace `module` on zeros.
-
-    `batch` is the letter of the outputs' first dimension, which is free too.
-    """
-    examples = (
-        torch.zeros(shape, dtype=torch.int64 if name in INTEGERS else torch.float32)
-        for name, (shape, _) in inputs.items()
-    )
-    free = {name: dict(enumerate(letters)) for name, (_, letters) in inputs.items()}
-    free |= {name: {0: batch} for name in outputs}
-    written = io.BytesIO()
-    with warnings.catch_warnings():
-        # The module's docstring says why the exporter is the old one. onnxslim folds what it leaves
-        # unfolded.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Constant folding - Only steps=1")
-        # The rows to choose are a constant, as intended.
-        warnings.filterwarnings("ignore", message="torch.from_numpy results are registered as")
-        torch.onnx.export(
-            module,
-            tuple(examples),
-            written,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamic_axes=free,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    return onnx.load_from_string(written.getvalue())

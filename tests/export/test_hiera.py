@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 from sam2.modeling.backbones.hieradet import MultiScaleBlock
 from torch import nn
 
 import sam2lab.export.hiera as hiera
-from sam2lab.export.hiera import HieraBlock, bands, in_bands
-from sam2lab.export.onnx import _trace
+from sam2lab.export.hiera import HieraBlock
 from sam2lab.export.token_order import Order
 
 # name: grid, width in, width out, heads, window, pools, order's window, order's poolings
@@ -61,31 +58,3 @@ def test_a_block_in_bands_is_upstreams(
     monkeypatch.setattr(hiera, "SCORE_BYTES", 10_000)
     found, wanted = both(*kind)
     torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-11)
-
-
-def test_bands_are_split_at_run_time_whatever_the_batch() -> None:
-    """The number of rows is free in the graph: a batch of 3 is cut into as many parts as of 1."""
-
-    class Sums(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return in_bands(lambda part: part + part.abs(), (x,), 3)
-
-    graph = _trace(Sums(), {"x": ((6, 2), "N")}, ["y"], "N")
-    session = ort.InferenceSession(graph.SerializeToString())
-    for rows in (6, 9, 21):
-        x = np.random.default_rng(0).standard_normal((rows, 2)).astype(np.float32)
-        (found,) = session.run(None, {"x": x})
-        np.testing.assert_allclose(found, x + np.abs(x), rtol=1e-6)
-
-
-def test_bands_are_equal_and_none_is_too_large() -> None:
-    for length in range(1, 150):
-        for limit in range(1, 150):
-            count = bands(length, size=length, limit=limit)
-            assert length % count == 0
-            assert length // count <= limit or count == 1
-
-
-def test_a_map_is_cut_into_hardly_more_bands_than_needed_or_not_at_all() -> None:
-    # 23 is prime: all its rows by themselves would be slower than all at once.
-    assert [bands(n, size=n, limit=5) for n in (20, 21, 22, 23)] == [4, 7, 11, 1]

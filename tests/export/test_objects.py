@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from sam2lab.export.onnx import DECODER_OUTPUTS, OBJECT_OUTPUTS
+from sam2lab.export.tracing import DECODER_OUTPUTS, OBJECT_OUTPUTS
 from tests.exporting import Export
 
 SIZE = (64, 96)

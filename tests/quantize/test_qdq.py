@@ -277,7 +277,7 @@ class TestRefusals:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         nano = zoo.load("nano", weights="random", input_size=(64, 96))
-        monkeypatch.setattr("sam2lab.export.onnx._trace", None)
+        monkeypatch.setattr("sam2lab.export.tracing.trace", None)
         for part in ("encoder.blocks.8", "decoder.layers.2"):
             with pytest.raises(ValueError, match=rf"keeps {part} in float, which is no part"):
                 export(nano, tmp_path / "nano", precision="w8a8", recipe=Recipe((part,)))
@@ -317,7 +317,7 @@ class TestRefusals:
         self, tmp_path: Path, wrong: dict, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         nano = zoo.load("nano", weights="random", input_size=(64, 96))
-        monkeypatch.setattr("sam2lab.export.onnx._trace", None)
+        monkeypatch.setattr("sam2lab.export.tracing.trace", None)
         with pytest.raises(ValueError, match=rf"^{next(iter(wrong))} is .*; wanted a"):
             export(**{"model": nano, "folder": tmp_path / "nano", "precision": "w8a8"} | wrong)
 
