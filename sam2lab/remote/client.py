@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from sam2lab.remote.connection import Connection, ForgottenError, Trip
+from sam2lab.remote.connection import Connection, ForgottenError
 from sam2lab.remote.features import RemoteFeatures, joined
 from sam2lab.remote.network import SimulatedNetwork
 from sam2lab.remote.service import Arrays, Bytes
@@ -28,6 +28,7 @@ from sam2lab.runtime.engines.protocol import (
     ModelInfo,
     PromptBatch,
 )
+from sam2lab.runtime.typed_json import get
 from sam2lab.runtime.video.protocol import DecodedObjects, Memories, VideoSettings
 
 # How many memories a client knows to be on the server, in about 10 MB.
@@ -45,7 +46,7 @@ class Segmented(NamedTuple):
     scores: Float32
 
 
-class RemoteEngine:
+class RemoteEngine(Connection):
     """The engine that `serve(engine)` serves, with the same interface.
 
     Features stay on the server, which keeps those used last, and cross the line only when their
@@ -71,29 +72,22 @@ class RemoteEngine:
         network: SimulatedNetwork | None = None,
         timeout_s: float = 120.0,
     ) -> None:
-        self._connection = Connection(url, token, network, timeout_s)
-        self._ask = self._connection.ask
-        greeting = self._connection.greeting
-        self.key = f"remote:{greeting['key']}"
-        self.info = ModelInfo(**_tuples(greeting["info"]))
+        super().__init__(url, token, network, timeout_s)
+        self.key = f"remote:{self.greeting['key']}"
+        self.info: ModelInfo = get(ModelInfo, self.greeting, "info")
         if network is not None:
             self.key += f":{network}, seed {network.seed}"
             self.info = replace(self.info, name=f"{self.info.name}, simulated {network.name}")
-        video = greeting["video"]
-        self.video = None if video is None else VideoSettings(**_tuples(video))
+        video = self.greeting["video"]
+        self.video: VideoSettings | None = video and get(VideoSettings, self.greeting, "video")
         # Where the server keeps features, and how it makes those that were made there.
         self._handles: WeakKeyDictionary[Features, Bytes] = WeakKeyDictionary()
         self._makers: WeakKeyDictionary[Features, Callable[[], Bytes]] = WeakKeyDictionary()
         self._sent: set[str] = set()
 
-    @property
-    def last_trip(self) -> Trip | None:
-        """The last request of any thread, None before the first."""
-        return self._connection.last_trip
-
     def encode(self, pixels: Float32) -> RemoteFeatures:
         """Encode normalised pixels (B, 3, H, W) in RGB order; the features stay there."""
-        handles = self._ask("/encode", pixels=np.asarray(pixels, np.float32))["handles"]
+        handles = self.ask("/encode", pixels=np.asarray(pixels, np.float32))["handles"]
         images = [self._encoded(*one) for one in zip(pixels, handles, strict=True)]
         return images[0] if len(images) == 1 else joined(images)
 
@@ -144,7 +138,7 @@ class RemoteEngine:
             photo = existing_file("photo", photo, wanted).read_bytes()
         prompts = {"point_coordinates": point_coordinates, "point_labels": point_labels}
         prompts |= {"boxes": boxes, "mask_input": mask_input}
-        answer = self._ask(
+        answer = self.ask(
             "/segment",
             photo=np.frombuffer(photo, np.uint8),
             multi_mask_output=np.array(bool(multi_mask_output)),
@@ -154,24 +148,14 @@ class RemoteEngine:
         masks = np.unpackbits(np.frombuffer(bits, np.uint8), count=math.prod(shape))
         return Segmented(masks.view(bool).reshape(shape), answer["scores"])
 
-    def close(self) -> None:
-        """Close the connections; asking again opens new ones."""
-        self._connection.close()
-
-    def __enter__(self) -> RemoteEngine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     def __repr__(self) -> str:
-        line = self._connection.network or "the line as it is"
-        return f"<RemoteEngine: {self.info.name} at {self._connection.url} over {line}>"
+        line = self.network or "the line as it is"
+        return f"<RemoteEngine: {self.info.name} at {self.url} over {line}>"
 
     def _encoded(self, pixels: Float32, handle: Bytes) -> RemoteFeatures:
         pixels = np.array(pixels[None], np.float32)
         return self._remote(
-            pixels.nbytes, lambda: self._ask("/encode", pixels=pixels)["handles"][0], handle
+            pixels.nbytes, lambda: self.ask("/encode", pixels=pixels)["handles"][0], handle
         )
 
     def _remote(self, nbytes: int, make: Callable[[], Bytes], handle: Bytes) -> RemoteFeatures:
@@ -183,18 +167,18 @@ class RemoteEngine:
     def _about(self, route: str, features: Features, **arrays: npt.NDArray[Any]) -> Arrays:
         """Ask about features, and once more where the server has forgotten what is named."""
         try:
-            return self._ask(route, handle=self._handle(features), **self._named(**arrays))
+            return self.ask(route, handle=self._handle(features), **self._named(**arrays))
         except ForgottenError:
             self._handles.pop(features, None)
             self._sent.clear()
-            return self._ask(route, handle=self._handle(features), **self._named(**arrays))
+            return self.ask(route, handle=self._handle(features), **self._named(**arrays))
 
     def _handle(self, features: Features) -> Bytes:
         """The handle of features on the server, which makes them or is sent them first."""
         if features not in self._handles:
             make = self._makers.get(features)
             given = {} if make else {name: getattr(features, name) for name in FEATURES}
-            self._handles[features] = make() if make else self._ask("/keep", **given)["handle"]
+            self._handles[features] = make() if make else self.ask("/keep", **given)["handle"]
         return self._handles[features]
 
     def _named(self, memory: Float32 | None = None, **arrays: npt.NDArray[Any]) -> Arrays:
@@ -215,11 +199,6 @@ class RemoteEngine:
 
 def _arrays(prompts: PromptBatch) -> Arrays:
     return {name: array for name, array in vars(prompts).items() if array is not None}
-
-
-def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """Make tuples of lists, because JSON has no tuples."""
-    return {name: tuple(it) if isinstance(it, list) else it for name, it in fields.items()}
 
 
 def _numbers(name: str, prompt: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -6,7 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass
 from time import perf_counter, sleep
-from typing import Any
+from typing import Any, Self
 
 import numpy.typing as npt
 import urllib3
@@ -58,7 +58,8 @@ class Trip:
 class Connection:
     """Asks the server at `url` from any number of threads.
 
-    `greeting` is what the server said of itself, `last_trip` the last request of any thread.
+    `greeting` is what the server said of itself, `last_trip` the last request of any thread, None
+    before the first.
     """
 
     def __init__(
@@ -112,8 +113,14 @@ class Connection:
         return load(reply.data)
 
     def close(self) -> None:
-        """Close the sockets; asking again opens new ones."""
+        """Close the connections; asking again opens new ones."""
         self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def _exchange(
         self, method: str, route: str, body: bytes | None = None

@@ -15,20 +15,17 @@ class RemoteFeatures(Features):
     `nbytes` is what they hold here: that from which the server can make them again.
     """
 
+    nbytes = 0
+
     def __init__(
         self,
         nbytes: int,
         fetch: Callable[[RemoteFeatures], Mapping[str, Float32]],
         images: Sequence[RemoteFeatures] = (),
     ) -> None:
-        self._nbytes = nbytes
+        self.nbytes = nbytes
         self._fetch = fetch
         self._images = images
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held here."""
-        return self._nbytes
 
     def split(self) -> list[Features]:
         """One `RemoteFeatures` per image."""

@@ -13,7 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 
-from sam2lab.remote.service import Forgotten, Service
+from sam2lab.remote.service import QUICK, SLOW, Forgotten, Service
 from sam2lab.runtime.arguments import whole
 from sam2lab.runtime.engines.protocol import Engine
 
@@ -55,16 +55,12 @@ def serve(
 
 
 class Server:
-    """A running server, as `serve` starts it, at `url`; a client must show its `token`.
-
-    `greeting` is what it says of its model to a client that comes.
-    """
+    """A running server, as `serve` starts it, at `url`; a client must show its `token`."""
 
     def __init__(self, service: Service, port: int, body_bytes: int) -> None:
         self.token = secrets.token_urlsafe(32)
         self._service = service
         self._body_bytes = body_bytes
-        self.greeting = service.greeting() | {"body_bytes": body_bytes}
         (self._socket,) = bind_sockets(port, HOST)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self._loop, self._stopping = asyncio.new_event_loop(), asyncio.Event()
@@ -84,23 +80,26 @@ class Server:
         self.stop()
 
     def _run(self) -> None:
-        # What is slow has a worker of its own, so that clicks need not wait for photos. An engine
-        # uses every core, so that more workers would only take more memory.
+        # An engine uses every core, so that more workers would only take more memory.
         with (
             asyncio.Runner(loop_factory=lambda: self._loop) as runner,
             ThreadPoolExecutor(1) as slow,
             ThreadPoolExecutor(1) as quick,
         ):
-            workers = dict.fromkeys(self._service.slow, slow)
-            workers |= dict.fromkeys(self._service.quick, quick)
-            runner.run(self._serve(workers))
+            runner.run(self._serve(dict.fromkeys(SLOW, slow) | dict.fromkeys(QUICK, quick)))
 
     async def _serve(self, workers: dict[str, ThreadPoolExecutor]) -> None:
-        given = {"server": self, "service": self._service, "workers": workers}
-        routes = [(f"({'|'.join(['/info', *workers])})", Handler, given)]
-        http = HTTPServer(
+        application = Application(
+            [(f"/(info|{'|'.join(workers)})", Handler)],
             # Requests are not logged: a refused one would show in the notebook of the server.
-            Application(routes, log_function=lambda handler: None),
+            log_function=lambda handler: None,
+            bearer=f"Bearer {self.token}".encode(),
+            greeting=self._service.greeting() | {"body_bytes": self._body_bytes},
+            service=self._service,
+            workers=workers,
+        )
+        http = HTTPServer(
+            application,
             max_body_size=self._body_bytes,
             body_timeout=REQUEST_S,
             idle_connection_timeout=IDLE_S,
@@ -115,16 +114,10 @@ class Server:
 class Handler(RequestHandler):
     """Checks a request's token before anything is kept of it, and lets a worker answer."""
 
-    def initialize(
-        self, server: Server, service: Service, workers: dict[str, ThreadPoolExecutor]
-    ) -> None:
-        """Take what all requests share; tornado calls this in place of a constructor."""
-        self._server, self._service, self._workers = server, service, workers
-
     def prepare(self) -> None:
         """Look at the token, before the body arrives."""
         shown = self.request.headers.get("Authorization", "").encode()
-        self._may_ask = hmac.compare_digest(shown, f"Bearer {self._server.token}".encode())
+        self._may_ask = hmac.compare_digest(shown, self.settings["bearer"])
         self._body: list[bytes] = []
 
     def data_received(self, chunk: bytes) -> None:
@@ -132,21 +125,22 @@ class Handler(RequestHandler):
         if self._may_ask:
             self._body.append(chunk)
 
-    def get(self, route: str) -> None:
+    def get(self, verb: str) -> None:
         """Greet a client."""
         if self._may_ask:
-            self.finish(self._server.greeting)
+            self.finish(self.settings["greeting"])
         else:
             self._refuse(401, "wanted the header Authorization: Bearer server.token")
 
-    async def post(self, route: str) -> None:
-        """Answer a request in the worker of its route."""
-        if route not in self._workers or not self._may_ask:
-            return self.get(route)
+    async def post(self, verb: str) -> None:
+        """Answer a request in the worker of its kind."""
+        workers, service = self.settings["workers"], self.settings["service"]
+        if verb not in workers or not self._may_ask:
+            return self.get(verb)
         started = perf_counter()
         try:
             reply = await asyncio.get_running_loop().run_in_executor(
-                self._workers[route], self._service.answer, route, b"".join(self._body)
+                workers[verb], service.answer, verb, b"".join(self._body)
             )
         except ValueError as error:
             self._refuse(400, str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +26,10 @@ Bytes = npt.NDArray[np.uint8]
 # How JPEG and PNG files begin: they tell their size before anything is unpacked, and run no code.
 PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
+# Photos take seconds and clicks do not, so each kind has a worker of its own.
+SLOW = ("encode", "segment", "condition", "remember")
+QUICK = ("keep", "fetch", "decode", "decode_objects")
+
 # What one point adds to a layer of the decoder at 1024 x 1024, at most: weights of 8 heads for 4096
 # places in float32, from the point and back, before and after the softmax.
 POINT_BYTES = 2**19
@@ -41,7 +45,7 @@ class Service:
     Features and memories of at most `kept_bytes` stay here under handles of 32 bytes; what was used
     longest ago leaves first. A request that needs more than `answer_bytes` is refused.
 
-    `slow` routes and `quick` ones take the arguments of their functions as arrays.
+    The verbs in `SLOW` and `QUICK` take arrays and return arrays.
     """
 
     def __init__(self, engine: Engine, kept_bytes: int, answer_bytes: int) -> None:
@@ -49,18 +53,6 @@ class Service:
         self.video = engine.video if isinstance(engine, VideoEngine) else None
         self.kept: BoundedMap[str, Any] = BoundedMap(2**20, kept_bytes)
         self.answer_bytes = answer_bytes
-        self.slow: dict[str, Callable[..., Arrays]] = {
-            "/encode": self.encode,
-            "/segment": self.segment,
-            "/condition": self.condition,
-            "/remember": self.remember,
-        }
-        self.quick: dict[str, Callable[..., Arrays]] = {
-            "/keep": self.keep,
-            "/fetch": self.fetch,
-            "/decode": self.decode,
-            "/decode_objects": self.decode_objects,
-        }
         self._segmenter = Segmenter(engine)
 
     def greeting(self) -> dict[str, Any]:
@@ -68,10 +60,9 @@ class Service:
         video = self.video and asdict(self.video)
         return {"key": self.engine.key, "info": asdict(self.engine.info), "video": video}
 
-    def answer(self, route: str, body: bytes) -> bytes:
+    def answer(self, verb: str, body: bytes) -> bytes:
         """Answer one request."""
-        function = self.slow.get(route) or self.quick[route]
-        return pack(function(**load(body)))
+        return pack(getattr(self, verb)(**load(body)))
 
     def encode(self, pixels: Float32) -> Arrays:
         """Encode pixels (B, 3, H, W); return the handles (B, 32) of features kept here.
@@ -115,16 +106,10 @@ class Service:
         made = self._follower().condition(self._kept(handle), memories)
         return {"handle": self._keep(made, secrets.token_hex(32))}
 
-    def remember(
-        self,
-        handle: Bytes,
-        mask_logits: Float32,
-        object_scores: Float32,
-        binarize: npt.NDArray[np.bool_],
-    ) -> Arrays:
+    def remember(self, handle: Bytes, binarize: npt.NDArray[np.bool_], **masks: Float32) -> Arrays:
         """Make the memories of masks on one frame."""
-        masks = mask_logits, object_scores, bool(binarize)
-        return {"memory": self._follower().remember(self._kept(handle), *masks)}
+        features = self._kept(handle)
+        return {"memory": self._follower().remember(features, binarize=bool(binarize), **masks)}
 
     def segment(
         self, photo: Bytes, multi_mask_output: npt.NDArray[np.bool_], **prompts: Any

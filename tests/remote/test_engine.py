@@ -219,8 +219,8 @@ def test_one_thread_asks_over_one_connection_that_sends_at_once(remote: RemoteEn
     features = remote.encode(pixels())
     for _ in range(10):
         remote.decode(features, ONE_CLICK)
-    assert remote._connection._pool.num_connections == 1
-    connection = remote._connection._pool._get_conn()
+    assert remote._pool.num_connections == 1
+    connection = remote._pool._get_conn()
     assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
