@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pycocotools import mask as rle
 
 from sam2lab import settings
 from sam2lab.runtime import images as photos
 from sam2lab.runtime.files import replacing
-from sam2lab.runtime.masks import Mask
+from sam2lab.runtime.masks import Mask, bounding_box
+from sam2lab.runtime.rle import RleDict, encode
 from sam2lab.scenes import augment, cutouts, synthetic
 from sam2lab.scenes.coco import decode
 from sam2lab.scenes.scene import LEAST_PIXELS, RGB, Scene
@@ -72,6 +72,7 @@ def make(folder: Path) -> Path:
             mask = mask_of(each, picture.objects, size)
             if np.count_nonzero(mask) < LEAST_PIXELS:
                 continue
+            left, top, right, bottom = bounding_box(mask)
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -79,7 +80,7 @@ def make(folder: Path) -> Path:
                     "category_id": categories.setdefault(each.category, len(categories) + 1),
                     "iscrowd": int(each.crowd),
                     "area": int(np.count_nonzero(mask)),
-                    "bbox": [int(edge) for edge in rle.toBbox(_runs(mask))],
+                    "bbox": [left, top, right - left, bottom - top],
                     "segmentation": _segmentation(each, mask),
                 }
             )
@@ -186,25 +187,13 @@ def _masked(name: str, scene: Scene) -> OutlinedPicture:
     )
 
 
-def _segmentation(each: OutlinedObject, mask: Mask) -> list[list[float]] | dict[str, Any]:
+def _segmentation(each: OutlinedObject, mask: Mask) -> list[list[float]] | RleDict:
     """Polygons where they suffice, plain run lengths for crowds as in COCO, else packed ones."""
     if each.crowd:
-        down_columns = mask.ravel(order="F")
-        changes = np.flatnonzero(np.diff(down_columns)) + 1
-        # The first run is of zeros; it has length 0 if the first pixel is the object's.
-        starts = [0, 0, *changes] if down_columns[0] else [0, *changes]
-        return {
-            "size": list(mask.shape),
-            "counts": np.diff([*starts, down_columns.size]).tolist(),
-        }
+        return encode(mask).uncompressed()
     if each.mask is not None or each.behind:
-        packed = _runs(mask)
-        return {"size": list(mask.shape), "counts": packed["counts"].decode("ascii")}
+        return encode(mask).compressed()
     return [polygon.ravel().tolist() for polygon in each.polygons]
-
-
-def _runs(mask: Mask) -> dict[str, Any]:
-    return rle.encode(np.asfortranarray(mask.astype(np.uint8)))
 
 
 def _write_jpeg(image: RGB, target: Path) -> None:
