@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,10 @@ PromptLike = npt.ArrayLike | Sequence[npt.ArrayLike | None] | None
 class Prediction:
     """Masks for one image; `best` is the one to use.
 
-    With C candidates (3, or 1 where `multi_mask_output=False`): `masks` (C, H, W) at the
-    photo's size, boolean unless logits were asked for; `scores` (C,) predicted IoU;
-    `logits` (C, 4h, 4w) low-resolution, within ±32, fit to be the next `mask_input`. Where
-    prompts for L > 1 objects were given, each has a first axis of L.
+    With C candidates (3, or 1 where `multi_mask_output=False`): `masks` (C, H, W) at the photo's
+    size, boolean unless logits were asked for; `scores` (C,) predicted IoU; `logits` (C, 4h, 4w)
+    low-resolution, within ±32, fit to be the next `mask_input`. Where prompts for L > 1 objects
+    were given, each has a first axis of L.
     """
 
     masks: Masks | Float32
@@ -92,8 +93,7 @@ class Segmenter:
         """Encode one image or a list of them.
 
         An image is a path, encoded bytes, a PIL image or a numpy array (see `images.read`).
-        Equal images are encoded once; `use_embeddings_cache=False` neither reads nor fills
-        the cache.
+        Equal images are encoded once; with `use_embeddings_cache=False` no cache takes part.
         """
         listed = images if isinstance(images, list) else [images]
         if not listed:
@@ -105,9 +105,7 @@ class Segmenter:
             by_key[keys[-1]] = photo
 
         cache = self.embeddings_cache if use_embeddings_cache else EmbeddingCache(max_entries=0)
-        return cache.get_or_compute(
-            keys, lambda missing: self._encode({key: by_key[key] for key in missing})
-        )
+        return cache.get_or_compute(keys, partial(self._encode, by_key))
 
     def segment_images(
         self,
@@ -128,12 +126,11 @@ class Segmenter:
     ) -> list[Prediction]:
         """Segment one image or many, from pictures or from their embeddings.
 
-        Coordinates are (x, y) in pixels of the photo, origin top left. For one image:
-        points (P, 2) with labels (P,), 1 positive and 0 negative; a box (4,) as
-        x0, y0, x1, y1; `mask_input` (1, 4h, 4w), earlier logits. For L objects on it: points
-        (L, P, 2), labels (L, P), boxes (L, 4), masks (L, 1, 4h, 4w). For a list of images,
-        each prompt is a list with one entry an image (None where it has none); an array, or
-        a list of one, goes to every image.
+        Coordinates are (x, y) in pixels of the photo, origin top left. For one image: points (P, 2)
+        with labels (P,), 1 positive and 0 negative; a box (4,) as x0, y0, x1, y1; `mask_input`
+        (1, 4h, 4w), earlier logits. For L objects on it: points (L, P, 2), labels (L, P), boxes
+        (L, 4), masks (L, 1, 4h, 4w). For a list of images, each prompt is a list with one entry an
+        image (None where it has none); an array, or a list of one, goes to every image.
 
         `save_to_mask_input_cache` keeps the best low-resolution logits of a single object.
         `load_from_mask_input_cache` gives those of the largest subset of the prompt on the same
@@ -212,17 +209,15 @@ class Segmenter:
             return Prediction(masks[0], chosen.scores[0], logits[0])
         return Prediction(masks, chosen.scores, logits)
 
-    def _encode(self, by_key: dict[str, RGB]) -> Iterator[ImageEmbedding]:
+    def _encode(self, by_key: dict[str, RGB], missing: list[str]) -> Iterator[ImageEmbedding]:
         """Encode RGB photos in batches, in order, with the pixels of one batch in memory."""
         info = self.engine.info
-        items = list(by_key.items())
-        for start in range(0, len(items), self.max_batch_size):
-            batch = items[start : start + self.max_batch_size]
-            look = (info.input_size, info.mean, info.std)
-            pixels = np.stack([photos.preprocess(photo, *look) for _, photo in batch])
-            made = self.engine.encode(pixels).split()
-            for (key, photo), features in zip(batch, made, strict=True):
-                yield ImageEmbedding(key, photo.shape[:2], self.engine.key, features)
+        look = (info.input_size, info.mean, info.std)
+        for start in range(0, len(missing), self.max_batch_size):
+            batch = missing[start : start + self.max_batch_size]
+            pixels = np.stack([photos.preprocess(by_key[key], *look) for key in batch])
+            for key, features in zip(batch, self.engine.encode(pixels).split(), strict=True):
+                yield ImageEmbedding(key, by_key[key].shape[:2], self.engine.key, features)
 
     def _checked(self, embeddings: object) -> list[ImageEmbedding]:
         listed: list[Any] = embeddings if isinstance(embeddings, list) else [embeddings]

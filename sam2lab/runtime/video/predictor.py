@@ -27,9 +27,8 @@ FrameMasks = tuple[int, list[ObjectId], Float32]
 class VideoPredictor:
     """Prompt objects on any frame, then follow them through the video.
 
-    `model` is a Segmenter or an engine that has a memory. Verbs, arguments and results are those of
-    `SAM2VideoPredictor`, with float32 arrays instead of tensors, so code written for it runs on any
-    engine.
+    `model` is a Segmenter or an engine with a memory. Verbs, arguments and results are those of
+    `SAM2VideoPredictor`, with float32 arrays for tensors, so code for it runs on any engine.
 
     `fill_hole_area` fills holes of at most so many low-resolution pixels; `non_overlap_masks`
     gives each pixel of an answer to one object at most; `clear_non_cond_mem_around_input` forgets
@@ -171,9 +170,8 @@ class VideoPredictor:
             )
         if start_frame_idx is not None:
             start_frame_idx = whole("start_frame_idx", start_frame_idx, 0, num_frames - 1)
-        steps = num_frames
-        if max_frame_num_to_track is not None:
-            steps = whole("max_frame_num_to_track", max_frame_num_to_track, 0)
+        most = num_frames if max_frame_num_to_track is None else max_frame_num_to_track
+        steps = whole("max_frame_num_to_track", most, 0)
         return self._propagate(inference_state, start_frame_idx, steps, reverse, progress)
 
     def track_frame(self, inference_state: VideoState, frame_idx: int) -> None:
