@@ -226,8 +226,7 @@ class Segmenter:
         for embedding in listed:
             if not isinstance(embedding, ImageEmbedding):
                 raise ValueError(
-                    f"embeddings holds a {type(embedding).__name__}; wanted what "
-                    "embed_images returns"
+                    f"embeddings holds a {type(embedding).__name__}; wanted those of embed_images"
                 )
             if embedding.model_key != self.engine.key:
                 raise ValueError(
