@@ -51,8 +51,8 @@ class RemoteEngine(Connection):
 
     Features stay on the server, which keeps those used last, and cross the line only when their
     arrays are read. What the server has let go is sent again, or made again from what was sent: a
-    decode costs an encode then. Connections are kept open and reused; any number of threads may
-    ask.
+    decode costs an encode then. Any number of threads may ask: connections stay open until
+    `close()`, and asking again opens new ones. `last_trip` is the last request of any thread.
 
     With a `network` each request also waits for that simulated line. `key` and `info.name` say
     so, and so does what is made with this engine.

@@ -6,13 +6,13 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
 import numpy as np
 
 from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.engines.protocol import Float32, PromptBatch
-from sam2lab.runtime.lru import BoundedMap, CacheInfo
+from sam2lab.runtime.lru import BoundedMap, CacheInfo, K, V
 
 if TYPE_CHECKING:
     from sam2lab.runtime.store import EmbeddingStore
@@ -20,7 +20,25 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
-class EmbeddingCache:
+class _Cache(Generic[K, V]):
+    """What both caches say of the map that they keep things in."""
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self._map: BoundedMap[K, V] = BoundedMap(max_entries, max_bytes)
+
+    def clear(self) -> None:
+        """Forget what is in memory and the counts; files in a store stay."""
+        self._map.clear()
+
+    def info(self) -> CacheInfo:
+        """Hits, misses, entries and bytes in memory, and the bounds."""
+        return self._map.info()
+
+    def __len__(self) -> int:
+        return self.info().entries
+
+
+class EmbeddingCache(_Cache[str, ImageEmbedding]):
     """Keeps `ImageEmbedding`s by their keys, in memory and, with a `store`, on disk as well.
 
     An embedding takes 16 MiB at 1024x1024, of tiny as of large, so the default bounds hold 32 of
@@ -44,7 +62,7 @@ class EmbeddingCache:
         max_bytes: int = 512 * MIB,
         store: EmbeddingStore | None = None,
     ) -> None:
-        self._map: BoundedMap[str, ImageEmbedding] = BoundedMap(max_entries, max_bytes)
+        super().__init__(max_entries, max_bytes)
         self._store = store
         self._computing = Lock()
 
@@ -91,17 +109,6 @@ class EmbeddingCache:
                         found[key] = embedding
         return [found[key] for key in keys]
 
-    def clear(self) -> None:
-        """Forget what is in memory and the counts; files in the store stay."""
-        self._map.clear()
-
-    def info(self) -> CacheInfo:
-        """Hits, misses, entries and bytes in memory, and the bounds."""
-        return self._map.info()
-
-    def __len__(self) -> int:
-        return self.info().entries
-
     def _find(self, key: str) -> ImageEmbedding | None:
         found = self._map.get(key)
         if found is None and self._store is not None:
@@ -126,7 +133,7 @@ class MaskKey(NamedTuple):
     points: Points
 
 
-class LowResMaskCache:
+class LowResMaskCache(_Cache[MaskKey, Float32]):
     """Keeps the best low-resolution logits for a prompt on an image, to refine the next prompt.
 
     An image is named by its embedding's key. A prompt is a box or none, and points in any order;
@@ -148,7 +155,7 @@ class LowResMaskCache:
     """
 
     def __init__(self, max_entries: int = 256, max_bytes: int = 64 * MIB) -> None:
-        self._map: BoundedMap[MaskKey, Float32] = BoundedMap(max_entries, max_bytes)
+        super().__init__(max_entries, max_bytes)
 
     def save(self, embedding_key: str, prompts: PromptBatch, logits: Float32) -> None:
         """Remember `logits` (1, h, w), the mask chosen for `prompts` on this image."""
@@ -174,17 +181,6 @@ class LowResMaskCache:
         logits = None if subset is None else self._map.get(subset)
         self._map.count(hits=logits is not None, misses=logits is None)
         return None if logits is None else logits.copy()
-
-    def clear(self) -> None:
-        """Forget every mask and the counts."""
-        self._map.clear()
-
-    def info(self) -> CacheInfo:
-        """Hits and misses of `best_subset`, entries and bytes kept, and the bounds."""
-        return self._map.info()
-
-    def __len__(self) -> int:
-        return self.info().entries
 
     def _largest_subset(self, key: MaskKey) -> MaskKey | None:
         wanted = Counter(key.points)

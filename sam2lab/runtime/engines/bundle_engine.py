@@ -121,13 +121,7 @@ class BundleEngine(ABC):
 
     def memory_inputs(self, features: Features, memories: Memories) -> dict[str, npt.NDArray[Any]]:
         """The arrays that the graph of the memory attention takes, by name, the frame's first."""
-        return {
-            "image_embed": features.image_embed,
-            "memory": memories.memory,
-            "memory_age": memories.memory_age,
-            "object_pointers": memories.object_pointers,
-            "pointer_time": memories.pointer_time,
-        }
+        return {"image_embed": features.image_embed, **vars(memories)}
 
     def condition(self, features: Features, memories: Memories) -> Features:
         """Let one frame's features look at the memories of L objects.
