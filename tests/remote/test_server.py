@@ -31,12 +31,6 @@ def server() -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
-def remote(server: Server) -> Iterator[RemoteEngine]:
-    with RemoteEngine(server.url, server.token) as opened:
-        yield opened
-
-
 def post(server: Server, body: bytes, route: str = "/decode", token: str | None = None) -> tuple:
     shown = {"Authorization": f"Bearer {server.token if token is None else token}"}
     reply = urllib3.request("POST", server.url + route, body=body, headers=shown, timeout=30)

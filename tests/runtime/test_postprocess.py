@@ -8,23 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sam2lab.reference  # noqa: F401  (makes sam2 importable)
 from sam2lab.runtime.engines.protocol import Decoded
 from sam2lab.runtime.postprocess import choose, clean
-
-
-def noisy(*shape: int, seed: int = 0, scale: float = 8.0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32) * np.float32(scale)
-
-
-def smooth(*shape: int, seed: int = 0) -> np.ndarray:
-    """Logits with outlines, as a decoder makes them."""
-    coarse = torch.from_numpy(noisy(*shape[:-2], 9, 9, seed=seed))
-    return F.interpolate(coarse, shape[-2:], mode="bicubic").numpy()
+from tests.runtime.test_enlarge import noisy
 
 
 class TestChoose:
