@@ -48,10 +48,8 @@ class Prediction:
         >>> Prediction(masks, np.array([0.2, 0.9]), np.zeros((2, 1, 1))).best
         array([[False]])
         """
-        chosen = np.argmax(self.scores, axis=-1)
-        if self.scores.ndim == 1:
-            return self.masks[chosen]
-        return self.masks[np.arange(len(chosen)), chosen]
+        best = np.argmax(self.scores, axis=-1)
+        return self.masks[best] if self.scores.ndim == 1 else self.masks[np.arange(len(best)), best]
 
 
 class Segmenter:

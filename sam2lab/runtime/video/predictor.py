@@ -177,9 +177,8 @@ class VideoPredictor:
     def track_frame(self, inference_state: VideoState, frame_idx: int) -> None:
         """Follow all objects on to one frame; `propagate_in_video` does this for many."""
         frame_idx = checks.check_frame(frame_idx, inference_state, self.engine.info)
-        self._follower.track(
-            inference_state, frame_idx, inference_state.objects.values(), reverse=False
-        )
+        objects = inference_state.objects.values()
+        self._follower.track(inference_state, frame_idx, objects, reverse=False)
 
     def frame_masks(
         self, inference_state: VideoState, frame_idx: int, obj_ids: Sequence[ObjectId] | None = None
