@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 from sam2lab.runtime.engines.bundle_engine import BundleEngine, Inputs, check_threads
 from sam2lab.runtime.engines.onnx import ProviderReport
+from sam2lab.runtime.engines.openvino_attention import join_bands
 from sam2lab.runtime.engines.protocol import Float32
 from sam2lab.runtime.engines.table import ENGINES
 from sam2lab.runtime.requirements import MissingExtra
@@ -83,7 +84,13 @@ class OpenVinoEngine(BundleEngine):
 
     def _open(self, graph: str) -> Any:
         options = self._rounding if graph in ROUNDING else self._exact
-        return self._core.compile_model(self.bundle.path(graph), DEVICE, options)
+        model = self._core.read_model(self.bundle.path(graph))
+        joined = join_bands(model, openvino.opset13)
+        compiled = self._core.compile_model(model, DEVICE, options)
+        if joined and "Softmax" in _kinds(compiled):
+            # Here OpenVINO has no kernel for attention, and would store all of its scores at once.
+            return self._core.compile_model(self.bundle.path(graph), DEVICE, options)
+        return compiled
 
     def _compute(self, opened: Any, outputs: Sequence[str], inputs: Inputs) -> list[Float32]:
         # A new request for each call costs microseconds, and its arrays are not used again.
@@ -100,6 +107,12 @@ def check_options(threads: int | None = None, encoder_precision: str = "preferre
     if encoder_precision not in ("preferred", "f32"):
         raise ValueError(f"encoder_precision is {encoder_precision!r}; wanted 'preferred' or 'f32'")
     check_threads(threads)
+
+
+def _kinds(compiled: Any) -> set[str]:
+    """The kinds of nodes that OpenVINO made of a graph."""
+    nodes = compiled.get_runtime_model().get_ops()
+    return {node.get_rt_info()["layerType"].astype(str) for node in nodes}
 
 
 def _formats(compiled: Any) -> dict[str, int]:
