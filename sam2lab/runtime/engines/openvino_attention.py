@@ -5,6 +5,11 @@ and repeat some keys where rows of scores would be whole memory pages long. Open
 kernel of a product, a softmax and a product, which holds the scores of some queries at a time, so
 that bands only make it prepare the same keys and values again. Where keys are repeated it makes no
 such kernel, and stores all scores.
+
+Measured with 7 memories, in bfloat16, by processor time of one thread: the memory attention takes
+0.74 of the time with tiny at 1024x1024 and 0.85 with nano, the encoder 0.86 and 0.90. tiny's memory
+attention opens in a third of the time and its peak of memory is 0.6 of what it was. In float32 it
+gains a twentieth with nano.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sam2lab.runtime.engines.openvino import openvino
+from sam2lab.runtime.engines.openvino import openvino as installed
 from sam2lab.runtime.engines.openvino_attention import join_bands
 from tests.exporting import ATTENTIONS
 
+openvino: Any = installed
 if openvino is None:
     pytest.skip(
         "openvino is not installed: pip install 'sam2lab[openvino]'", allow_module_level=True
