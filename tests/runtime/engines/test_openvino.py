@@ -118,8 +118,8 @@ def test_it_remembers_as_onnxruntime_does(
     wanted = onnx.remember(features, masks, scores, True)
     assert_same(exact.remember(features, masks, scores, True), wanted)
     rounded = preferred.remember(features, masks, scores, True)
-    # bfloat16 has 8 significant bits: an error of 2 ** -9 in each of many products. Of these masks of
-    # noise, a few pixels are so near to 0 that it changes their side.
+    # bfloat16 has 8 significant bits: an error of 2 ** -9 in each of many products. A few pixels of
+    # these masks of noise are so near to 0 that it changes their side.
     assert ((rounded - wanted) ** 2).mean() < (0.03 * wanted.std()) ** 2
     memories = Memories(
         np.stack([wanted, draw(*wanted.shape)], axis=1),
