@@ -121,6 +121,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture
+def unsimplified() -> Iterator[None]:
+    """Leave what is exported as it was traced, where a test is about something else."""
+    from tests.exporting import unsimplified
+
+    with unsimplified():
+        yield
+
+
 @pytest.fixture(scope="session")
 def nano_bundle(exported: Callable[..., Any]) -> Path:
     """A folder with nano as exported, its weights random."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import onnxslim
 import pytest
 
 from sam2lab.export.onnx import export
@@ -86,6 +88,14 @@ def without_memory() -> Iterator[None]:
     """Leave out the graphs of the memory, half of an export's time, where photos are all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sam2_memory, "settings", lambda *_, **__: None)
+        yield
+
+
+@contextmanager
+def unsimplified() -> Iterator[None]:
+    """Leave graphs as they were traced, which takes a third of the time, where all else counts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnxslim, "slim", lambda traced, **_: copy.deepcopy(traced))
         yield
 
 

@@ -28,6 +28,7 @@ from sam2lab.graphs.writing import write_graph
 from sam2lab.reference import fetch, zoo
 from sam2lab.runtime.bundle import Bundle, Graph
 from tests.blocking import TORCH, run_without
+from tests.exporting import without_memory
 
 SMALL = ("--weights", "random", "--input-size", "64x96")
 PROG = "python -m sam2lab"
@@ -58,7 +59,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle as the command line writes it."""
     folder = tmp_path_factory.mktemp("cli") / "exported"
-    assert run("export", "nano", *SMALL, "--out", str(folder)) == 0
+    with without_memory():
+        assert run("export", "nano", *SMALL, "--out", str(folder)) == 0
     return folder
 
 
@@ -71,7 +73,8 @@ def copied(exported: Path, models: Path) -> Path:
 def test_export_writes_what_was_asked_for_and_prints_where(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("export", "nano", *SMALL, "--precision", "fp16") == 0
+    with without_memory():
+        assert run("export", "nano", *SMALL, "--precision", "fp16") == 0
 
     folder = models / "nano-random-64x96-fp16"
     assert capsys.readouterr().out == f"{folder}\n"
@@ -80,6 +83,7 @@ def test_export_writes_what_was_asked_for_and_prints_where(
     assert info.has_random_weights
 
 
+@pytest.mark.usefixtures("unsimplified")
 def test_export_takes_the_weights_that_ship(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,7 @@ def test_an_input_size_in_a_list_is_the_same(exports: list[Path]) -> None:
     assert len(exports) == 1
 
 
+@pytest.mark.usefixtures("exports")
 def test_both_engines_give_the_same_mask() -> None:
     masks = [
         open_segmenter("nano", engine=engine, weights="random", input_size=SMALL)

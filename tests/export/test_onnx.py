@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +27,6 @@ SMALL = (64, 96)
 @pytest.fixture(scope="module")
 def small() -> ZooModel:
     return zoo.load("nano", weights="random", input_size=SMALL)
-
-
-@pytest.fixture
-def unsimplified(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave graphs as they were traced, where a test is about something else.
-
-    To simplify them takes two thirds of an export.
-    """
-    monkeypatch.setattr(exporting.onnxslim, "slim", lambda traced, **_: copy.deepcopy(traced))
 
 
 @pytest.fixture(params=["float", "fp16"])
@@ -203,50 +194,45 @@ def numbers(model: ZooModel) -> dict:
     return {"weights": weights, "features": features, "random": torch.get_rng_state()}
 
 
+@dataclass(frozen=True)
+class Again:
+    """A second export, and the model's settings and numbers before and after it."""
+
+    bundle: Bundle
+    before: tuple[dict, dict]
+    after: tuple[dict, dict]
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Again:
+    model = zoo.load("nano", weights="random", input_size=SMALL)
+    # Neither all in training nor all in evaluation: each module's flag is its own.
+    model.module.sam_mask_decoder.train()
+    folder = tmp_path_factory.mktemp("second") / "nano"
+    folder.mkdir()
+    (folder / "weights.safetensors").write_bytes(b"precious")
+    before = settings(model), numbers(model)
+    bundle = export(model, folder)
+    return Again(bundle, before, (settings(model), numbers(model)))
+
+
 class TestASecondExport:
     """Of a model that is partly in training, into a folder that holds something."""
 
-    @pytest.fixture(scope="class")
-    def model(self) -> ZooModel:
-        model = zoo.load("nano", weights="random", input_size=SMALL)
-        # Neither all in training nor all in evaluation: each module's flag is its own.
-        model.module.sam_mask_decoder.train()
-        return model
-
-    @pytest.fixture(scope="class")
-    def states(self) -> list[tuple[dict, dict]]:
-        """The model's settings and numbers, before and after."""
-        return []
-
-    @pytest.fixture(scope="class", autouse=True)
-    def second(
-        self,
-        model: ZooModel,
-        states: list[tuple[dict, dict]],
-        tmp_path_factory: pytest.TempPathFactory,
-    ) -> Bundle:
-        folder = tmp_path_factory.mktemp("second") / "nano"
-        folder.mkdir()
-        (folder / "weights.safetensors").write_bytes(b"precious")
-        states.append((settings(model), numbers(model)))
-        bundle = export(model, folder)
-        states.append((settings(model), numbers(model)))
-        return bundle
-
-    def test_has_the_bytes_of_the_first(self, exported: Export, second: Bundle) -> None:
+    def test_has_the_bytes_of_the_first(self, exported: Export, second: Again) -> None:
         first = exported("nano", SMALL).bundle
-        assert first.graphs == second.graphs
-        assert first.key == second.key
+        assert first.graphs == second.bundle.graphs
+        assert first.key == second.bundle.key
 
-    def test_leaves_the_model_as_it_was(self, states: list[tuple[dict, dict]]) -> None:
-        before, after = states
-        assert after[0] == before[0]
-        torch.testing.assert_close(after[1], before[1], rtol=0, atol=0)
+    def test_leaves_the_model_as_it_was(self, second: Again) -> None:
+        assert second.after[0] == second.before[0]
+        torch.testing.assert_close(second.after[1], second.before[1], rtol=0, atol=0)
 
-    def test_goes_beside_what_its_folder_holds_already(self, second: Bundle) -> None:
-        assert Bundle.open(second.folder).key == second.key
-        assert (second.folder / "weights.safetensors").read_bytes() == b"precious"
-        assert [path.name for path in second.folder.parent.iterdir()] == ["nano"]
+    def test_goes_beside_what_its_folder_holds_already(self, second: Again) -> None:
+        folder = second.bundle.folder
+        assert Bundle.open(folder).key == second.bundle.key
+        assert (folder / "weights.safetensors").read_bytes() == b"precious"
+        assert [path.name for path in folder.parent.iterdir()] == ["nano"]
 
 
 @pytest.mark.usefixtures("unsimplified")

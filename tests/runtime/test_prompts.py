@@ -272,7 +272,7 @@ def numbers(*shapes: tuple[int, ...]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     point_coordinates=st.none() | junk | numbers((1, 2), (3, 2), (2, 3, 2), (0, 2), (2,)),
     point_labels=st.none()

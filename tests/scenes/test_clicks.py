@@ -132,13 +132,13 @@ def test_a_jittered_box_is_distributed_as_upstreams() -> None:
     mask[80:200, 100:300] = True
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
-    upstream, _ = sample_box_points(torch.from_numpy(mask)[None, None].repeat(4000, 1, 1, 1))
+    upstream, _ = sample_box_points(torch.from_numpy(mask)[None, None].repeat(2000, 1, 1, 1))
     theirs = upstream.reshape(-1, 4).numpy()
-    ours = np.array([clicks.jittered_box(rng, mask) for _ in range(4000)])
+    ours = np.array([clicks.jittered_box(rng, mask) for _ in range(2000)])
     # Upstream's right and lower sides are the last pixel, ours lie a pixel further, as COCO's do.
     theirs += [0, 0, 1, 1]
     quantiles = [np.quantile(boxes, np.linspace(0, 1, 11), axis=0) for boxes in (ours, theirs)]
-    # Sides vary over up to 40 px: a quantile of 4,000 has a standard error of at most 0.3 px.
+    # Sides vary over up to 40 px: a quantile of 2,000 has a standard error of at most 0.5 px.
     np.testing.assert_allclose(*quantiles, atol=1.5)
 
 

@@ -130,6 +130,7 @@ def test_calls_are_counted_where_the_object_is_there_and_where_it_is_not(
     assert presence(model, SCENES, 64, 3, 2) == dict.fromkeys(FIRST, shares)
 
 
+@pytest.mark.usefixtures("unsimplified")
 def test_the_command_writes_a_bundle_whose_memory_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
