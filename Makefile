@@ -30,7 +30,7 @@ test: $(READY) ## set up, then check everything: style, types, tests, doctests, 
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 docs: $(READY) $(EXECUTED) ## build the site in build/site; runs only notebooks that changed since the tests
 	@rm -rf build/site

@@ -7,8 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests import side_by_side
 
 REPOSITORY = Path(__file__).resolve().parent
 # What a fresh checkout holds of all that a notebook uses.
@@ -28,6 +31,33 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         # As sam2lab does, before some test imports onnxruntime by itself.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        if side_by_side.is_one_of_several(config):
+            side_by_side.keep_to_own_cores(config)
+        return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what measures, and let several processes begin with that and with what takes long."""
+    for item in items:
+        if item.path.stem in side_by_side.MEASURING:
+            item.add_marker("alone")
+    if side_by_side.is_one_of_several(config):
+        items.sort(key=side_by_side.in_turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the tests among processes as their fixtures ask for."""
+    return side_by_side.scheduler(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test wait for its turn where several processes run tests."""
+    if not side_by_side.is_one_of_several(item.config):
+        return (yield)
+    with side_by_side.place(item):
         return (yield)
 
 

@@ -275,11 +275,12 @@ def test_threads_must_be_a_number_from_one_on(nano_bundle: Path, threads: object
         OnnxEngine(nano_bundle, threads=threads)
 
 
-def test_one_thread_gives_the_same_features(
-    nano_bundle: Path, pixels: np.ndarray, features: Features
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_number_of_threads_gives_the_same_features(
+    nano_bundle: Path, pixels: np.ndarray, features: Features, threads: int
 ) -> None:
-    single = OnnxEngine(nano_bundle, threads=1).encode(pixels)
-    for found, wanted in zip(arrays_of(single), arrays_of(features), strict=True):
+    others = OnnxEngine(nano_bundle, threads=threads).encode(pixels)
+    for found, wanted in zip(arrays_of(others), arrays_of(features), strict=True):
         # Sums are divided between threads: float32 rounding.
         np.testing.assert_allclose(found, wanted, atol=1e-4 * wanted.std())
 
