@@ -1,4 +1,4 @@
-"""`sam2lab train` trains the classroom model, from nothing."""
+"""`sam2lab train` trains the classroom model, from nothing or from weights."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from argparse import ArgumentParser, Namespace
 from sam2lab import settings
 from sam2lab.cli.arguments import add_cutouts, add_training
 
-SUMMARY = "train nano, the classroom model, from nothing"
+SUMMARY = "train nano, the classroom model"
 TEXT = """\
 Train SAM 2.1's own classes with a small encoder, on scenes that are drawn and
 on what is given with --coco and --cutouts, and write weights, log and an ONNX
 bundle. One photo and one picture in five are kept out of training, to measure
-on.
+on. Training begins from nothing, or goes on from --weights.
 
 The run saves itself every few minutes and when it is interrupted; the same
 command takes it up again. Two cores need about two hours, a GPU minutes; --toy
@@ -22,11 +22,17 @@ examples:
   {prog} train --toy --out toy
   {prog} train --coco my_photos --cutouts emoji --out models/my-nano
   {prog} train --coco my_photos --device cuda --workers 8
+  {prog} train --weights auto --coco my_photos
 """
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `train`."""
+    parser.add_argument(
+        "--weights",
+        metavar="WHICH",
+        help="go on from these: 'auto', those that ship, or a path to nano's .safetensors",
+    )
     add_training(parser, "my-nano")
     add_cutouts(parser)
     parser.add_argument("--device", default="cpu", help="'cpu' (the default) or 'cuda'")
@@ -39,9 +45,14 @@ def run(arguments: Namespace) -> None:
     """Train to the end and write the files; prints their folder."""
     from sam2lab.runtime.bundle_folder import check_free
     from sam2lab.scenes import CocoFolder, Mixture
-    from sam2lab.train import FULL, TOY, Trainer, save_model
+    from sam2lab.train import FULL, MORE, TOY, Trainer, save_model
 
     name, place = ("toy", "toy") if arguments.toy else ("nano", "my-nano")
+    schedule = TOY if arguments.toy else FULL
+    if arguments.weights is not None:
+        if arguments.toy:
+            raise ValueError("--toy begins from nothing; leave it or --weights out")
+        name, schedule = "more", MORE
     out = arguments.out or settings.models_folder() / place
     # Now, not in two hours.
     check_free(out)
@@ -51,9 +62,10 @@ def run(arguments: Namespace) -> None:
     )
     trainer = Trainer(
         scenes,
-        TOY if arguments.toy else FULL,
+        schedule,
         arguments.folder or settings.cache_folder() / "runs" / f"{name}-{arguments.seed}",
         unseen=unseen,
+        weights=arguments.weights,
         seed=arguments.seed,
         device=arguments.device,
         workers=arguments.workers,

@@ -79,6 +79,10 @@ class CocoFolder:
         """The photo's name as the file has it, relative to the folder of photos."""
         return self._record(image_id)["file_name"]
 
+    def set_of(self, image_id: int) -> str | None:
+        """The name of the set that a photo comes from, where the file is put together from some."""
+        return self._record(image_id).get("set")
+
     def size(self, image_id: int) -> tuple[int, int]:
         """(height, width) of a photo in pixels, without opening it."""
         record = self._record(image_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from sam2lab.scenes import augment
 from sam2lab.scenes.coco import CocoFolder
 from sam2lab.scenes.cutouts import CutoutFolder
 from sam2lab.scenes.layers import RGBA
+from sam2lab.scenes.photo_sets import FirstPrompt, weight_of
 from sam2lab.scenes.scene import RGB, Scene
 from sam2lab.scenes.split import held_out
 
@@ -42,24 +43,38 @@ V = TypeVar("V", bound=HasBytes)
 class Shelf(Generic[V]):
     """Draws what `read` gives for a name, and keeps those used last in memory, up to a bound.
 
-    `families` groups the names: a family is drawn first, then one of its names. A broken
+    `families` groups the names: a family is drawn first, then one of its names. `weights` say how
+    often each family is drawn for a first prompt; without either, all are drawn alike. A broken
     one is noted once in `problems`, and another is drawn in its place. A copy in another process
     starts with nothing in memory.
     """
 
-    def __init__(self, families: Sequence[Sequence[Name]], read: Callable[[Name], V]) -> None:
+    def __init__(
+        self,
+        families: Sequence[Sequence[Name]],
+        read: Callable[[Name], V],
+        weights: Mapping[FirstPrompt, Sequence[float]] | None = None,
+    ) -> None:
         self.families = families
         self.problems: dict[Name, str] = {}
         self._read = read
+        self._upto = {
+            first: np.cumsum(each) for first, each in (weights or {}).items() if len(set(each)) > 1
+        }
         self._kept: BoundedMap[Name, V] = BoundedMap(2**20, KEPT_BYTES)
 
     def __len__(self) -> int:
         return len(self.families)
 
-    def draw(self, rng: np.random.Generator) -> V:
+    def draw(self, rng: np.random.Generator, first: FirstPrompt | None = None) -> V:
         """Draw one of the values; the same random numbers give the same one."""
+        upto = None if first is None else self._upto.get(first)
         for _ in range(TRIES):
-            family = self.families[int(rng.integers(len(self.families)))]
+            if upto is None:
+                family = self.families[int(rng.integers(len(self.families)))]
+            else:
+                place = np.searchsorted(upto, rng.random() * upto[-1], side="right")
+                family = self.families[int(place)]
             name = family[int(rng.integers(len(family)))]
             value = self._kept.get(name)
             if value is None and name not in self.problems:
@@ -114,7 +129,10 @@ class KeptScene:
 
 
 class CocoShelf(Shelf[KeptScene]):
-    """Photos with objects from COCO-format folders, of one side of the split."""
+    """Photos with objects from COCO-format folders, of one side of the split.
+
+    Those of a known set are drawn as often as its weights say (see `photo_sets`).
+    """
 
     def __init__(self, folders: Sequence[CocoFolder], held: bool) -> None:
         self.folders = folders
@@ -124,7 +142,12 @@ class CocoShelf(Shelf[KeptScene]):
             for image_id in folder.images
             if held_out(image_id) == held
         ]
-        super().__init__([[name] for name in names], self._scene)
+        kinds: tuple[FirstPrompt, ...] = ("click", "box")
+        weights: dict[FirstPrompt, list[float]] = {
+            first: [weight_of(folders[n].set_of(int(i)), first) for n, i in names]
+            for first in kinds
+        }
+        super().__init__([[name] for name in names], self._scene, weights)
 
     def _scene(self, name: Name) -> KeptScene:
         return KeptScene.of(_small(self.folders[name[0]].scene(int(name[1]))))

@@ -14,6 +14,7 @@ from sam2lab.scenes.coco import CocoFolder
 from sam2lab.scenes.cutouts import CutoutFolder
 from sam2lab.scenes.layers import RGBA
 from sam2lab.scenes.library import CocoShelf, CutoutShelf, KeptScene, PhotoShelf, Shelf
+from sam2lab.scenes.photo_sets import FirstPrompt
 from sam2lab.scenes.scene import RGB, Scene
 
 # How often each kind of scene is drawn; without annotated photos, the other two.
@@ -75,8 +76,12 @@ class Mixture:
             found += self._photos.problems.values()
         return found
 
-    def scene(self, index: int, size: tuple[int, int]) -> Scene:
-        """Draw scene number `index`, of `size` (height, width); some have no object."""
+    def scene(self, index: int, size: tuple[int, int], first: FirstPrompt = "click") -> Scene:
+        """Draw scene number `index`, of `size` (height, width); some have no object.
+
+        `first` says what its objects will be asked for by: other photos are good for clicks than
+        for boxes.
+        """
         rng = np.random.default_rng([self.seed, int(self.held_out), index])
         draw = _choice(
             rng,
@@ -86,15 +91,15 @@ class Mixture:
                 (PASTED, self._pasted),
             ],
         )
-        return draw(rng, size)
+        return draw(rng, size, first)
 
-    def _photo(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
-        return augment.crop(rng, self._annotated.draw(rng).scene(), size)
+    def _photo(self, rng: np.random.Generator, size: tuple[int, int], first: FirstPrompt) -> Scene:
+        return augment.crop(rng, self._annotated.draw(rng, first).scene(), size)
 
-    def _drawn(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+    def _drawn(self, rng: np.random.Generator, size: tuple[int, int], _: FirstPrompt) -> Scene:
         return synthetic.draw(rng, size, self._texture)
 
-    def _pasted(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+    def _pasted(self, rng: np.random.Generator, size: tuple[int, int], first: FirstPrompt) -> Scene:
         objects: list[RGBA] = []
         for _ in range(int(rng.integers(1, MOST_PASTED + 1))):
             if objects and rng.random() < 0.2:
@@ -103,7 +108,7 @@ class Mixture:
             cutout = self.cutout(rng, size)
             if cutout is not None:
                 objects.append(cutout)
-        return cutouts.compose(rng, size, self.ground(rng, size), objects)
+        return cutouts.compose(rng, size, self.ground(rng, size, first), objects)
 
     def cutout(self, rng: np.random.Generator, size: tuple[int, int]) -> RGBA | None:
         """Draw something to paste; None where the photo that was drawn has nothing large enough."""
@@ -117,10 +122,12 @@ class Mixture:
         )
         return make(rng, size)
 
-    def ground(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+    def ground(
+        self, rng: np.random.Generator, size: tuple[int, int], first: FirstPrompt | None = None
+    ) -> Scene:
         """Draw something to paste on: a part of a photo, or a surface."""
         if len(self._photos) and rng.random() < 0.75:
-            return augment.part(rng, self._photos.draw(rng).scene(), size)
+            return augment.part(rng, self._photos.draw(rng, first).scene(), size)
         return Scene(textures.draw(rng, size), np.zeros((0, *size), bool))
 
     def _instance(self, rng: np.random.Generator, size: tuple[int, int]) -> RGBA | None:

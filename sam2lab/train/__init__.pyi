@@ -7,6 +7,7 @@ from .memory_validation import examine as examine
 from .memory_validation import presence as presence
 from .saving import save_model as save_model
 from .schedule import FULL as FULL
+from .schedule import MORE as MORE
 from .schedule import TOY as TOY
 from .schedule import Phase as Phase
 from .schedule import Schedule as Schedule

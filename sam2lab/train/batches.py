@@ -8,7 +8,7 @@ share of its 4 x 4 pixels that belong to the object.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from sam2lab.runtime.masks import Mask, bounding_box
 from sam2lab.scenes.clicks import jittered_box
+from sam2lab.scenes.photo_sets import FirstPrompt
 from sam2lab.scenes.scene import Scene
 
 CELL = 4
@@ -25,15 +26,11 @@ CELL = 4
 BOX_CORNERS = (2, 3)
 NOT_A_POINT = -1
 
-Kind = Literal["click", "box", "pair", "several"]
-
 Floats = npt.NDArray[np.float32]
-
-_SLOTS = {"click": 1, "box": 2, "pair": 2, "several": 4}
 
 
 class Scenes(Protocol):
-    """A source of scenes: the same index gives the same scene.
+    """A source of scenes: the same index and first prompt give the same scene.
 
     `contents` describes the source, so that a run is not resumed with another.
     """
@@ -41,7 +38,7 @@ class Scenes(Protocol):
     @property
     def contents(self) -> str: ...
 
-    def scene(self, index: int, size: tuple[int, int]) -> Scene: ...
+    def scene(self, index: int, size: tuple[int, int], first: FirstPrompt = ...) -> Scene: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +60,8 @@ class Sample:
 class SampleDataset(Dataset[list[npt.NDArray[np.generic]]]):
     """The samples of one phase by number; each depends on its number only.
 
-    All samples of a step have the same kind of prompts, because their prompts are one array.
+    All prompts of a step have the same number of slots, because they are one array. All prompts
+    of a picture begin alike, with a click or with a box, and the picture is drawn for that.
     """
 
     scenes: Scenes
@@ -79,37 +77,45 @@ class SampleDataset(Dataset[list[npt.NDArray[np.generic]]]):
     def __getitem__(self, number: int) -> list[npt.NDArray[np.generic]]:
         index = self.first_step * self.batch + number
         rng = np.random.default_rng([index, self.side])
-        scene = self._scene_with_objects(index, rng)
-        sample = draw_sample(rng, scene, self.prompts, kind_of(index // self.batch))
+        slots = slots_at(index // self.batch)
+        first: FirstPrompt = "box" if slots > 1 and rng.random() < 0.6 else "click"
+        scene = self._scene_with_objects(index, rng, first)
+        sample = draw_sample(rng, scene, self.prompts, first, slots)
         return [sample.image, sample.targets, sample.points, sample.labels]
 
-    def _scene_with_objects(self, index: int, rng: np.random.Generator) -> Scene:
-        scene = self.scenes.scene(index, (self.side, self.side))
+    def _scene_with_objects(
+        self, index: int, rng: np.random.Generator, first: FirstPrompt
+    ) -> Scene:
+        size = self.side, self.side
+        scene = self.scenes.scene(index, size, first)
         while not len(scene.masks):
-            scene = self.scenes.scene(int(rng.integers(2**40, 2**41)), (self.side, self.side))
+            scene = self.scenes.scene(int(rng.integers(2**40, 2**41)), size, first)
         return scene
 
 
-def kind_of(step: int) -> Kind:
-    """The kind of all prompts of a step."""
+def slots_at(step: int) -> int:
+    """How many points there is room for in each prompt of a step: 1, 2 or 4."""
     rng = np.random.default_rng([step, 1])
-    kinds: tuple[Kind, ...] = ("click", "pair", "several")
-    return kinds[rng.choice(3, p=[0.35, 0.4, 0.25])]
+    return int(rng.choice([1, 2, 4], p=[0.35, 0.4, 0.25]))
 
 
-def draw_sample(rng: np.random.Generator, scene: Scene, prompts: int, kind: Kind) -> Sample:
+def draw_sample(
+    rng: np.random.Generator, scene: Scene, prompts: int, first: FirstPrompt, slots: int
+) -> Sample:
     """Choose objects of a scene, small ones as often as large ones, and draw a prompt for each.
 
     In a scene with fewer objects than prompts, each is chosen several times, with other prompts.
+    A prompt begins with one click, or with a box, which takes two of its `slots`; further clicks
+    fill the others, or nothing does.
     """
     order = rng.permutation(len(scene.masks))
     chosen = np.resize(order, prompts)
     shares = {int(i): _shares(scene.masks[i]) for i in order[:prompts]}
     targets = np.stack([shares[int(i)] for i in chosen])
-    points = np.zeros((prompts, _SLOTS[kind], 2), np.float32)
-    labels = np.full((prompts, _SLOTS[kind]), NOT_A_POINT, np.int32)
+    points = np.zeros((prompts, slots, 2), np.float32)
+    labels = np.full((prompts, slots), NOT_A_POINT, np.int32)
     for row, i in enumerate(chosen):
-        given, kinds = _prompt(rng, scene.masks[i], targets[row], kind)
+        given, kinds = _prompt(rng, scene.masks[i], targets[row], first, slots)
         points[row, : len(given)] = given
         labels[row, : len(kinds)] = kinds
     image = np.ascontiguousarray(scene.image.transpose(2, 0, 1))
@@ -117,11 +123,10 @@ def draw_sample(rng: np.random.Generator, scene: Scene, prompts: int, kind: Kind
 
 
 def _prompt(
-    rng: np.random.Generator, mask: Mask, shares: Floats, kind: Kind
+    rng: np.random.Generator, mask: Mask, shares: Floats, first: FirstPrompt, slots: int
 ) -> tuple[Floats, list[int]]:
-    """Draw a click, or a box in 6 of 10 cases if there is room; then perhaps further clicks."""
-    slots = _SLOTS[kind]
-    if kind == "box" or (slots > 1 and rng.random() < 0.6):
+    """Draw a click or a box; then perhaps further clicks."""
+    if first == "box":
         given, labels = [jittered_box(rng, mask).reshape(2, 2)], list(BOX_CORNERS)
     else:
         given, labels = [_click(rng, _inside(rng, shares))], [1]

@@ -28,7 +28,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A whole run: the decoder's geometry warm-up, then the phases, small pictures first."""
+    """A whole run: the decoder's geometry warm-up, then the phases, small pictures first.
+
+    The rate stays until the share `fall_from` of the phases' cost is done, and falls from there.
+    """
 
     geometry_steps: int
     phases: tuple[Phase, ...]
@@ -36,6 +39,7 @@ class Schedule:
     rate: float = 8e-4
     warm_up: int = 100
     weight_decay: float = 0.05
+    fall_from: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -59,7 +63,7 @@ class Schedule:
         raise ValueError(f"step is {step}, but the schedule ends at {first}")
 
     def rate_at(self, step: int) -> float:
-        """The learning rate: a short climb, then half a cosine over the *cost* of the phases.
+        """The learning rate: a short climb, then a fall of half a cosine over the phases' *cost*.
 
         The geometry warm-up has a climb of its own and then a constant rate.
         """
@@ -73,7 +77,8 @@ class Schedule:
             done += other.cost * min(max(step - first, 0), other.steps)
             first += other.steps
         share = done / sum(other.cost * other.steps for other in self.phases)
-        return self.rate * climb * (1 + math.cos(math.pi * share)) / 2
+        fallen = max(0.0, (share - self.fall_from) / (1 - self.fall_from))
+        return self.rate * climb * (1 + math.cos(math.pi * fallen)) / 2
 
 
 TOY = Schedule(
@@ -84,6 +89,14 @@ TOY = Schedule(
     warm_up=30,
 )
 """A minute on two cores: enough to see the loss fall and unseen scenes improve."""
+
+MORE = Schedule(
+    geometry_steps=0,
+    phases=(Phase(256, 8, 6, 12_000), Phase(512, 4, 6, 3_000)),
+    rate=3e-4,
+    fall_from=0.5,
+)
+"""What carries a trained model on: many steps at a steady rate, and a long fall."""
 
 FULL = Schedule(
     geometry_steps=1500,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -44,6 +45,7 @@ _FURTHER_ROUND = 0.5
 class Trainer:
     """One run: the model, its running average, and its step.
 
+    It begins from nothing, or from `weights`: "auto", those that ship, or a file of nano's.
     The result is the average of the last thousand steps' weights, which predicts better than
     the weights of any single step.
     """
@@ -52,6 +54,7 @@ class Trainer:
     schedule: Schedule
     folder: Path | None = None
     unseen: Scenes | None = None
+    weights: str | os.PathLike[str] | None = None
     seed: int = 0
     device: str = "cpu"
     workers: int = 0
@@ -67,7 +70,11 @@ class Trainer:
         if self.folder is not None:
             self.folder = path("folder", self.folder)
             check_place("folder", self.folder)
-        self.model = zoo.untrained("nano", self.seed)
+        self.model = (
+            zoo.untrained("nano", self.seed)
+            if self.weights is None
+            else zoo.load("nano", weights=self.weights)
+        )
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             self.trainable = TrainableModel(self.model).to(self.device).train()
@@ -130,7 +137,13 @@ class Trainer:
 
     def _begun_with(self) -> dict[str, Any]:
         """List what a run must have in common with the run that it resumes."""
-        return {"seed": self.seed, "scenes of": self.scenes.contents, **asdict(self.schedule)}
+        weights = None if self.weights is None else self.model.info.weights
+        return {
+            "seed": self.seed,
+            "weights": weights,
+            "scenes of": self.scenes.contents,
+            **asdict(self.schedule),
+        }
 
     def _load(self, file: Path) -> None:
         state = load_run(file, self._begun_with(), self.device)

@@ -29,8 +29,8 @@ def validate(model: zoo.ZooModel, scenes: Scenes, side: int) -> dict[str, float]
         if not len(scene.masks):
             continue
         rng = np.random.default_rng([index, side])
-        click = draw_sample(rng, scene, PROMPTS, "click")
-        box = draw_sample(rng, scene, PROMPTS, "box")
+        click = draw_sample(rng, scene, PROMPTS, "click", slots=1)
+        box = draw_sample(rng, scene, PROMPTS, "box", slots=2)
         with torch.no_grad():
             maps = trainable.encode(torch.from_numpy(click.image)[None]).repeat(PROMPTS)
             for name, sample in (("click", click), ("box", box)):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from sam2lab.reference import zoo
 from sam2lab.scenes.mixture import Mixture
 from sam2lab.scenes.scene import Scene
 from sam2lab.train.schedule import Phase, Schedule
@@ -20,7 +21,7 @@ class Squares:
 
     contents = "squares"
 
-    def scene(self, index: int, size: tuple[int, int]) -> Scene:
+    def scene(self, index: int, size: tuple[int, int], first: str = "click") -> Scene:
         rng = np.random.default_rng(index)
         mask = np.zeros(size, np.bool_)
         row, column = rng.integers(0, size[0] // 2, 2)
@@ -36,7 +37,7 @@ class Stops(Squares):
     def __init__(self, at: int) -> None:
         self.at = at
 
-    def scene(self, index: int, size: tuple[int, int]) -> Scene:
+    def scene(self, index: int, size: tuple[int, int], first: str = "click") -> Scene:
         if index == self.at:
             raise KeyboardInterrupt
         return super().scene(index, size)
@@ -143,6 +144,12 @@ def test_the_same_seed_begins_with_the_same_weights() -> None:
     assert any(not torch.equal(v, other.average[k]) for k, v in first.average.items())
 
 
+def test_a_run_can_go_on_from_the_weights_that_ship() -> None:
+    average = Trainer(Squares(), Schedule(0, SCHEDULE.phases), weights="auto").average
+    for key, value in zoo.load("nano").module.state_dict().items():
+        assert torch.equal(average[f"sam.{key}"], value), key
+
+
 def test_the_log_has_a_row_for_the_end(whole: Trainer) -> None:
     assert whole.folder is not None
     header, *rows = (whole.folder / LOG).read_text().splitlines()
@@ -175,7 +182,7 @@ def test_one_scene_can_be_overfitted() -> None:
     """The whole chain, prompts to gradients: a model that cannot do this learns nothing."""
 
     class One(Squares):
-        def scene(self, index: int, size: tuple[int, int]) -> Scene:
+        def scene(self, index: int, size: tuple[int, int], first: str = "click") -> Scene:
             return super().scene(7, size)
 
     trainer = Trainer(One(), Schedule(0, (Phase(64, 1, 8, 100),), rate=2e-3, warm_up=10))
