@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Their figures are times: nothing runs beside them, and they have all cores.
 MEASURING = ("03_latency", "07_devices")
 
+TOGETHER = ("tests/browser/", "tests/peers/")
+
 # Only Linux keeps a process to some cores.
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
@@ -28,14 +30,15 @@ def is_one_of_several(config: pytest.Config) -> bool:
 def scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """Give whole files to a process, because their tests share fixtures.
 
-    The browser's tests share a server, and go to one process like a single file.
+    The tests of some folders share a server, or a run of half a minute: such a folder goes to one
+    process like a single file.
     """
     from xdist.scheduler import LoadFileScheduling
 
     class InTheirOrder(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return "browser" if file.startswith("tests/browser/") else file
+            return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
     config.option.loadscopereorder = False
     return InTheirOrder(config, log)
