@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 
 from sam2lab import settings
 from sam2lab.cli.arguments import add_training
-from sam2lab.runtime.arguments import WEIGHTS
 
 SUMMARY = "teach nano, the classroom model, to follow objects through videos"
 TEXT = """\
@@ -32,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--weights",
         default="auto",
         metavar="WHICH",
-        help=f"of the nano to teach: 'auto', the one that ships, or a {WEIGHTS} file",
+        help="of the nano to teach: 'auto' (the one that ships), 'random', or the path of a file",
     )
     add_training(parser, "my-memory")
 
