@@ -147,8 +147,7 @@ class Trainer:
 
     def _load(self, file: Path) -> None:
         state = load_run(file, self._begun_with(), self.device)
-        # Older checkpoints have the weights under "pupil".
-        self.trainable.load_state_dict(state.get("trainable") or state["pupil"])
+        self.trainable.load_state_dict(state["trainable"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.log = state["step"], state["log"]
