@@ -14,8 +14,7 @@ step memories say truly whether the object was there, in the rest what the model
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,13 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tqdm.auto import tqdm
 
 from sam2lab.reference import zoo
 from sam2lab.reference.memory import settings
 from sam2lab.scenes.moving import Clip, MovingScenes
 from sam2lab.train.checkpoint import load_run, save_run
 from sam2lab.train.following import FIRST, Tracker
+from sam2lab.train.loop import mean_row, run_to_end
 from sam2lab.train.losses import mask_iou, mask_loss
 from sam2lab.train.memory_start import begin
 
@@ -51,7 +50,6 @@ PARTS = (
 _SCORE_WEIGHT = 1.0
 # With less of it than this share of the first frame's, an object is called neither there nor gone.
 _LEAST_REST = 0.1
-_SAVE_EVERY_S, _LOG_EVERY = 180.0, 25
 
 
 class MemoryPhase(NamedTuple):
@@ -120,26 +118,17 @@ class MemoryTrainer:
 
     def run(self) -> zoo.ZooModel:
         """Train from the current step to the end; Ctrl-C saves and stops."""
-        saved, recent = time.monotonic(), []
-        bar = tqdm(total=self.steps, initial=self.step, desc="train memory", unit="step")
-        try:
-            while self.step < self.steps:
-                began = time.perf_counter()
-                row = self._update()
-                recent.append(row | {"seconds": time.perf_counter() - began})
-                bar.update()
-                if self.step % _LOG_EVERY == 0 or self.step == self.steps:
-                    mean = {k: float(np.mean([each[k] for each in recent])) for k in recent[0]}
-                    self.log.append(mean | {"step": self.step})
-                    bar.set_postfix(loss=f"{mean['loss']:.2f}", j=f"{mean['j']:.2f}")
-                    recent.clear()
-                if time.monotonic() - saved > _SAVE_EVERY_S:
-                    self.save()
-                    saved = time.monotonic()
-        finally:
-            bar.close()
-            self.save()
+        run_to_end(self, "train memory", "j")
         return self.model
+
+    def rows(self) -> Iterator[dict[str, float]]:
+        """Do the steps that are left; yield the figures of each."""
+        while self.step < self.steps:
+            yield self._update()
+
+    def summary(self, rows: Sequence[dict[str, float]]) -> dict[str, float]:
+        """The row of the log for the steps since the last one."""
+        return mean_row(rows, self.step)
 
     def save(self) -> None:
         """Write the checkpoint and the log, each beside its place first."""

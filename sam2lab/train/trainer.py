@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import checked_device
@@ -22,6 +20,7 @@ from sam2lab.runtime.files import check_place
 from sam2lab.train.batches import SampleDataset, Scenes
 from sam2lab.train.checkpoint import load_run, save_run
 from sam2lab.train.geometry import draw_noise, draw_shapes
+from sam2lab.train.loop import mean_row, run_to_end
 from sam2lab.train.losses import affinity_loss, prediction_loss, user_ious
 from sam2lab.train.rounds import add_correction, shown_mask
 from sam2lab.train.schedule import Phase, Schedule
@@ -34,8 +33,6 @@ AFFINITY = "likeness"
 
 _GEOMETRY_PICTURES, _GEOMETRY_PROMPTS = 8, 6
 _AVERAGE = 0.999
-_SAVE_EVERY_S = 180.0
-_LOG_EVERY = 25
 _VALIDATE_EVERY = 250
 # The chance of another round: a prompt's first mask needs most practice.
 _FURTHER_ROUND = 0.5
@@ -84,31 +81,23 @@ class Trainer:
         if self.folder is not None and (self.folder / CHECKPOINT).is_file():
             self._load(self.folder / CHECKPOINT)
 
+    @property
+    def steps(self) -> int:
+        """All steps of the schedule."""
+        return self.schedule.steps
+
     def run(self) -> None:
         """Train from the current step to the end of the schedule; Ctrl-C saves and stops."""
-        saved = time.monotonic()
-        bar = tqdm(total=self.schedule.steps, initial=self.step, desc="train", unit="step")
-        recent: list[dict[str, float]] = []
-        began = time.perf_counter()
-        try:
-            while self.step < self.schedule.steps:
-                for row in self._phase_rows():
-                    now = time.perf_counter()
-                    recent.append(row | {"seconds": now - began})
-                    began = now
-                    bar.update()
-                    if self.step % _LOG_EVERY == 0 or self.step == self.schedule.steps:
-                        self.log.append(_mean(recent) | self._validate())
-                        bar.set_postfix(
-                            loss=f"{self.log[-1]['loss']:.2f}", iou=f"{self.log[-1]['iou']:.2f}"
-                        )
-                        recent.clear()
-                    if time.monotonic() - saved > _SAVE_EVERY_S:
-                        self.save()
-                        saved = time.monotonic()
-        finally:
-            bar.close()
-            self.save()
+        run_to_end(self, "train", "iou")
+
+    def rows(self) -> Iterator[dict[str, float]]:
+        """Do the steps that are left; yield the figures of each."""
+        while self.step < self.steps:
+            yield from self._phase_rows()
+
+    def summary(self, rows: Sequence[dict[str, float]]) -> dict[str, float]:
+        """The row of the log for the steps since the last one; now and then with unseen scenes."""
+        return mean_row(rows, self.step) | {"side": rows[-1]["side"]} | self._validate()
 
     def averaged(self) -> zoo.ZooModel:
         """The model with the averaged weights, in evaluation mode, on the CPU."""
@@ -241,9 +230,3 @@ def _groups(model: TrainableModel, decay: float) -> list[dict[str, Any]]:
 def _figures(scores: Tensor, ious: Tensor) -> dict[str, float]:
     names = "iou", "iou_best", "iou_lone"
     return {n: float(x.mean()) for n, x in zip(names, user_ious(scores, ious), strict=True)}
-
-
-def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
-    """One row for several steps: the means of their figures, the last one's number and side."""
-    mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
-    return mean | {"step": rows[-1]["step"], "side": rows[-1]["side"]}
