@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from sam2lab._version import __version__
 from sam2lab.export.tracing import OPSET, traced
-from sam2lab.graphs.compress import factor_constants
+from sam2lab.graphs.compress import factor_constants, halve_exact_constants
 from sam2lab.graphs.half import to_half
 from sam2lab.graphs.writing import write_graph
 from sam2lab.quantize.calibration import ImageSource, calibration_images
@@ -106,7 +106,10 @@ def export(
                 onnx.helper.set_model_props(graph, metadata)
                 progress.update()
                 # onnxruntime multiplies factors once, when it opens the file, but not in float16.
-                graph = to_half(graph) if precision == "fp16" else factor_constants(graph)
+                if precision == "fp16":
+                    graph = to_half(graph)
+                else:
+                    graph = halve_exact_constants(factor_constants(graph))
                 graphs[name] = write_graph(graph, unfinished / f"{name}.onnx")
                 progress.update()
         Bundle(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from sam2lab.graphs.compress import restore_constants
 from sam2lab.runtime.bundle import GRAPHS, Bundle
 
 # The graph of the memory that can be quantised. The memory encoder cannot.
@@ -84,12 +85,13 @@ def quantisable(model: onnx.ModelProto, graph: str) -> list[Quantisable]:
 
 def parts(bundle: Bundle) -> list[str]:
     """The parts of a float bundle that a recipe can name, in the order they are computed."""
-    return parts_in({name: onnx.load(bundle.path(name)) for name in graphs_of(bundle)})
+    return parts_in(load_graphs(bundle))
 
 
-def graphs_of(bundle: Bundle) -> tuple[str, ...]:
-    """The graphs of a bundle that can be quantised."""
-    return GRAPHS if bundle.video is None else (*GRAPHS, MEMORY)
+def load_graphs(bundle: Bundle) -> dict[str, onnx.ModelProto]:
+    """The graphs of a float bundle that can be quantised, with all their weights in float32."""
+    names = GRAPHS if bundle.video is None else (*GRAPHS, MEMORY)
+    return {name: restore_constants(onnx.load(bundle.path(name))) for name in names}
 
 
 def parts_in(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:

@@ -45,7 +45,7 @@ from sam2lab.quantize.model_parts import (
     MEMORY,
     OPERATORS,
     Quantisable,
-    graphs_of,
+    load_graphs,
     parts_in,
     quantisable,
 )
@@ -152,7 +152,7 @@ def calibrate(
     """Run a float bundle on images and observe the tensors that the recipe quantises."""
     recipe = checked(recipe)
     readers = calibration_images(images, count)
-    graphs = {name: onnx.load(bundle.path(name)) for name in graphs_of(bundle)}
+    graphs = load_graphs(bundle)
     recipe.check_parts(parts_in(graphs))
     spreads: dict[str, Mapping[str, Spread]] = {}
     for name, exact in graphs.items():

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
-from sam2lab.graphs.compress import halve_constants
+from sam2lab.graphs.compress import halve_constants, halve_exact_constants, restore_constants
 from tests.exporting import Export, Exported
 
 SIZE = (208, 336)
@@ -54,14 +54,43 @@ def test_position_encodings_are_stored_as_factors_that_lose_nothing(
     assert np.abs(found - wanted).max() < 1e-5 * wanted.std()
 
 
-def test_what_half_precision_cannot_hold_stays_as_it_is() -> None:
-    values = np.full((64, 64), 1e6, np.float32)
+def product(values: np.ndarray) -> onnx.ModelProto:
+    """A graph that multiplies (1, 64) by these values (64, 64)."""
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
-        "large",
+        "product",
         [onnx.helper.make_tensor_value_info("x", 1, [1, 64])],
         [onnx.helper.make_tensor_value_info("y", 1, [1, 64])],
         [numpy_helper.from_array(values, "w")],
     )
-    (kept,) = halve_constants(onnx.helper.make_model(graph)).graph.initializer
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
+
+
+def test_what_half_precision_cannot_hold_stays_as_it_is() -> None:
+    values = np.full((64, 64), 1e6, np.float32)
+    (kept,) = halve_constants(product(values)).graph.initializer
     assert np.array_equal(numpy_helper.to_array(kept), values)
+
+
+def test_what_half_precision_holds_exactly_is_stored_so_and_answers_the_same_bits() -> None:
+    rng = np.random.default_rng(0)
+    model = product(rng.standard_normal((64, 64)).astype(np.float16).astype(np.float32))
+    halved = halve_exact_constants(model)
+    onnx.checker.check_model(halved, full_check=True)
+    (stored,) = halved.graph.initializer
+    assert numpy_helper.to_array(stored).dtype == np.float16
+    feeds = {"x": rng.standard_normal((1, 64)).astype(np.float32)}
+    found, wanted = (
+        ort.InferenceSession(one.SerializeToString()).run(None, feeds) for one in (halved, model)
+    )
+    assert np.array_equal(found, wanted)
+    assert restore_constants(halved) == model
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6, 1e-9])
+def test_a_single_value_that_half_precision_rounds_keeps_its_constant_as_it_is(
+    value: float,
+) -> None:
+    values = np.ones((64, 64), np.float32)
+    values[3, 4] = value
+    assert halve_exact_constants(product(values)) == product(values)

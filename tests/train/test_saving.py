@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 from sam2lab import open_segmenter
 from sam2lab.cli import main
+from sam2lab.quantize.model_parts import expected_parts, load_graphs, parts
 from sam2lab.reference import zoo
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.train.schedule import Phase, Schedule
@@ -53,6 +54,16 @@ def test_weights_are_kept_in_half_precision(trained: Path) -> None:
     assert {v.dtype for v in load_file(trained / "weights.safetensors").values()} == {
         np.dtype(np.float16)
     }
+
+
+def test_the_bundle_stores_them_in_half_precision_too_and_quantisation_finds_them(
+    trained: Path,
+) -> None:
+    bundle = Bundle.open(trained)
+    for name, graph in load_graphs(bundle).items():
+        # Some are products of weights, which have more digits.
+        assert bundle.graphs[name].bytes < 0.7 * graph.ByteSize()
+    assert set(parts(bundle)) == set(expected_parts(blocks=8, layers=2, memory_layers=4))
 
 
 def test_the_config_is_the_one_that_was_trained(trained: Path) -> None:
