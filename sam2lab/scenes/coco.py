@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as rle
 
 from sam2lab.runtime import images as photos
 from sam2lab.runtime.masks import Mask, bounding_box
+from sam2lab.scenes import segmentation
 from sam2lab.scenes.scene import RGB, Scene
 
 
@@ -111,7 +111,7 @@ class CocoFolder:
         return photo.astype(np.uint8, copy=False)
 
     def objects(self, image_id: int) -> list[CocoObject]:
-        """The objects of a photo, crowds included, decoded by pycocotools.
+        """The objects of a photo, crowds included.
 
         An object that it cannot decode, or that has no pixel, is skipped and noted.
         """
@@ -123,7 +123,7 @@ class CocoFolder:
                 if lacks:
                     raise ValueError(f"it has no {' and no '.join(lacks)}")
                 found.append(self._object(record, size))
-            # pycocotools may raise any error on a damaged segmentation.
+            # Decoding may raise any error on a damaged segmentation.
             except Exception as error:
                 self._problems["annotation", (image_id, number)] = (
                     f"annotation {record.get('id')} of image {image_id} is skipped: {error}"
@@ -177,7 +177,7 @@ class CocoFolder:
             )
 
     def _object(self, record: dict[str, Any], size: tuple[int, int]) -> CocoObject:
-        mask = decode(record["segmentation"], size)
+        mask = segmentation.decode(record["segmentation"], size)
         if not mask.any():
             raise ValueError("its mask has no pixel")
         category, area = record.get("category_id"), record.get("area")
@@ -191,45 +191,6 @@ class CocoFolder:
             iscrowd=bool(record.get("iscrowd", 0)),
             category=self._categories.get(category, str(category)),
         )
-
-
-def decode(segmentation: list[Any] | dict[str, Any], size: tuple[int, int]) -> Mask:
-    """A mask (H, W) from what COCO calls a segmentation; `size` is (height, width).
-
-    Polygons [[x0, y0, x1, y1, ...], ...], or run lengths {"size": [H, W], "counts": ...}, a
-    list or compressed text.
-
-    >>> decode([[1, 1, 4, 1, 4, 3, 1, 3]], (4, 6)).astype(int)
-    array([[0, 0, 0, 0, 0, 0],
-           [0, 1, 1, 1, 0, 0],
-           [0, 1, 1, 1, 0, 0],
-           [0, 0, 0, 0, 0, 0]])
-    """
-    height, width = size
-    if isinstance(segmentation, list):
-        runs = rle.merge(rle.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        runs = rle.frPyObjects(segmentation, height, width)
-    else:
-        runs = segmentation
-    if list(runs["size"]) != [height, width]:
-        raise ValueError(f"its mask is of size {runs['size']}, the photo of {[height, width]}")
-    if not isinstance(segmentation, list) and _ends_before(runs, height * width):
-        raise ValueError("its run lengths end before the photo does")
-    return rle.decode(runs).astype(bool)
-
-
-def _ends_before(runs: dict[str, Any], pixels: int) -> bool:
-    """Whether run lengths leave pixels out, which `decode` would leave uninitialised.
-
-    pycocotools refuses run lengths that are too long, so those that fit a picture of one pixel
-    less are too short.
-    """
-    try:
-        rle.decode({**runs, "size": [1, pixels - 1]})
-    except ValueError:
-        return False
-    return True
 
 
 def _content(file: Path) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from sam2lab.runtime.files import replacing
 from sam2lab.runtime.masks import Mask, bounding_box
 from sam2lab.runtime.rle import RleDict, encode
 from sam2lab.scenes import augment, cutouts, synthetic
-from sam2lab.scenes.coco import decode
 from sam2lab.scenes.scene import LEAST_PIXELS, RGB, Scene
+from sam2lab.scenes.segmentation import decode
 
 SIZES = ((240, 320), (320, 240), (256, 256))
 """(height, width) of the pictures, in turn."""

@@ -15,7 +15,8 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
 from sam2lab.runtime.images import ImageError
-from sam2lab.scenes.coco import CocoFolder, decode
+from sam2lab.scenes.coco import CocoFolder
+from sam2lab.scenes.segmentation import decode
 
 WriteCoco = Callable[..., Path]
 SIZE = (24, 32)
@@ -252,3 +253,11 @@ def test_no_photo_stays_in_memory(write_coco: WriteCoco) -> None:
         seen += [weakref.ref(scene.image), weakref.ref(scene.masks)]
         del scene
     assert all(reference() is None for reference in seen)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_compressed_run_lengths_of_any_mask_are_read(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((rng.integers(1, 200), rng.integers(1, 200))) < rng.choice([0.001, 0.1, 0.5])
+    mask[: rng.integers(len(mask) + 1)] ^= True
+    assert np.array_equal(decode(packed(mask), mask.shape), mask)
