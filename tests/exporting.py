@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 import onnxslim
 import pytest
+import torch
 
 from sam2lab.export.onnx import export
 from sam2lab.reference import memory as sam2_memory
@@ -115,3 +116,14 @@ def export_anew(
         for graph in ("encoder", "decoder")
     ]
     return Exported(model, bundle, *sessions)
+
+
+def double_precision(size: str, input_size: tuple[int, int]) -> torch.nn.Module:
+    """A model of random weights whose arithmetic is float64, where only wiring can differ."""
+    module = copy.deepcopy(zoo.load(size, weights="random", input_size=input_size).module)
+    module = module.double().eval()
+    # Upstream rounds coordinates to float32; those that are asked for here lose nothing by it.
+    positions = module.sam_prompt_encoder.pe_layer
+    encode = positions._pe_encoding
+    positions._pe_encoding = lambda coords: encode(coords.double())
+    return module

@@ -94,14 +94,19 @@ def _inputs(module: SAM2Base, info: ModelInfo) -> dict[str, Inputs]:
     }
 
 
-def trace(module: nn.Module, inputs: Inputs, outputs: Sequence[str], batch: str) -> onnx.ModelProto:
-    """Trace a module on zeros; `batch` is the letter of the outputs' first dimension, also free."""
+def trace(
+    module: nn.Module, inputs: Inputs, outputs: Sequence[str], batch: str = ""
+) -> onnx.ModelProto:
+    """Trace a module on zeros; `batch` is the letter of the outputs' first dimension, also free.
+
+    Without a letter, their sizes are fixed.
+    """
     examples = (
         torch.zeros(shape, dtype=torch.int64 if name == "memory_age" else torch.float32)
         for name, (shape, _) in inputs.items()
     )
     free = {name: dict(enumerate(letters)) for name, (_, letters) in inputs.items()}
-    free |= {name: {0: batch} for name in outputs}
+    free |= {name: dict(enumerate(batch)) for name in outputs}
     written = io.BytesIO()
     with warnings.catch_warnings():
         # The module's docstring says why the exporter is the old one. onnxslim folds what it leaves

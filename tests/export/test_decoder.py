@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from torch import Tensor
 
 from sam2lab.export.decoder import Decoder
-from sam2lab.reference import memory, zoo
+from sam2lab.reference import memory
+from tests.exporting import double_precision
 
 # Float64 rounds to 1e-16; the logits, of about 1, are some thirty layers of sums away.
 CLOSE = 1e-10
-
-
-def double_precision(size: str, input_size: tuple[int, int]) -> torch.nn.Module:
-    module = copy.deepcopy(zoo.load(size, weights="random", input_size=input_size).module)
-    module = module.double().eval()
-    # Upstream rounds coordinates to float32; those that are asked for here lose nothing by it.
-    positions = module.sam_prompt_encoder.pe_layer
-    encode = positions._pe_encoding
-    positions._pe_encoding = lambda coords: encode(coords.double())
-    return module
 
 
 @torch.no_grad()

@@ -1,0 +1,1 @@
+"""The same model rewired for accelerators: static shapes, one photo, one prompt, channels last."""
