@@ -17,6 +17,7 @@ ROOMS = {
     "peers": "our export beside others'",
     "train": "the classroom model",
     "export": "torch to files",
+    "hub": "Qualcomm's cloud",
     "quantize": "files to 8 bits",
     "measure": "engines to tables",
     "widgets": "the clicker",

@@ -25,12 +25,13 @@ BELOW = {
     "widgets": GROUND,
     "quantize": GROUND | {"scenes", "measure", "graphs"},
     "export": GROUND | {"graphs", "quantize", "reference"},
+    "hub": GROUND | {"measure", "graphs", "quantize"},
     "opening": GROUND | {"reference", "graphs", "quantize", "export"},
     "train": GROUND | {"scenes", "reference", "graphs", "export"},
     "peers": GROUND | {"scenes", "measure", "reference", "quantize", "export"},
     "cli": GROUND
     | {"scenes", "measure", "reference", "graphs", "quantize", "export", "train", "peers"}
-    | {"opening"},
+    | {"opening", "hub"},
     "__main__": {"cli"},
     "__init__": GROUND | {"opening", "widgets"},
 }

@@ -1,0 +1,105 @@
+"""Ask a device about photos, and compare its masks with those that are computed here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sam2lab.hub.sources import KINDS, Arrays, Source
+from sam2lab.measure.cases import draw_cases
+from sam2lab.measure.parity import compare_masks
+from sam2lab.runtime import images
+from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.engines.protocol import (
+    Decoded,
+    Engine,
+    Features,
+    Float32,
+    ModelInfo,
+    PromptBatch,
+)
+
+
+def encoder_samples(source: Source, photos: Sequence[images.RGB]) -> list[Arrays]:
+    """What the encoder is asked: one sample a photo."""
+    return [source.encoder_inputs(pixels(photo, source.info)) for photo in photos]
+
+
+def decoder_samples(
+    source: Source, photos: Sequence[images.RGB], encoded: Sequence[Arrays]
+) -> list[Arrays]:
+    """What the decoder is asked, on the features that the device's encoder gave."""
+    return [
+        source.decoder_inputs(source.features(encoded[photo]), prompt)
+        for photo, prompt in _prompts(source.info, photos)
+    ]
+
+
+def compare(
+    source: Source,
+    ours: Engine,
+    photos: Sequence[images.RGB],
+    encoded: Sequence[Arrays],
+    decoded: Sequence[Arrays],
+) -> pd.DataFrame:
+    """The table of `measure.compare_masks`: our engine's masks, and those of the device.
+
+    `encoded` and `decoded` are the device's outputs for the samples of the two functions above.
+    """
+    features = [source.features(outputs) for outputs in encoded]
+    device = Recorded(
+        source.info,
+        _key(*(each.image_embed for each in features)),
+        {
+            _key(pixels(photo, source.info)): given
+            for photo, given in zip(photos, features, strict=True)
+        },
+        {
+            _key(features[photo].image_embed, prompt.point_coords): source.decoded(outputs)
+            for (photo, prompt), outputs in zip(_prompts(source.info, photos), decoded, strict=True)
+        },
+    )
+    return compare_masks(ours, device, list(photos), KINDS)
+
+
+def pixels(photo: images.RGB, info: ModelInfo) -> Float32:
+    """What a model's encoder sees of a photo, (1, 3, H, W)."""
+    return images.preprocess(photo, info.input_size, info.mean, info.std)[None]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An engine that knows its answers from a record, by the digests of what is asked."""
+
+    info: ModelInfo
+    key: str
+    encoded: Mapping[str, Features]
+    answered: Mapping[str, Decoded]
+
+    def encode(self, pixels: Float32) -> Features:
+        """The features that were recorded for these photos."""
+        found = [vars(self.encoded[_key(each[None])]) for each in pixels]
+        return Features(**{name: np.concatenate([f[name] for f in found]) for name in found[0]})
+
+    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
+        """The answer that was recorded for this prompt."""
+        return self.answered[_key(features.image_embed, prompts.point_coords)]
+
+
+def _prompts(info: ModelInfo, photos: Sequence[images.RGB]) -> list[tuple[int, PromptBatch]]:
+    """Each photo's number with a prompt, the same ones that `compare_masks` draws."""
+    return [
+        (
+            case.image,
+            prompting.encode(photos[case.image].shape[:2], info, **case.prompt),
+        )
+        for case in draw_cases(photos, KINDS)
+    ]
+
+
+def _key(*arrays: Float32) -> str:
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
