@@ -25,9 +25,9 @@ examples:
   {prog} hub setup
   {prog} hub devices galaxy
   {prog} hub submit models/tiny --device "Samsung Galaxy S24"
-  {prog} hub submit models/tiny --device "XR2 Gen 2 (Proxy)" --precision w8a8
+  {prog} hub submit models/nano --device "SA8775P ADP" --runtime onnx
   {prog} hub status
-  {prog} hub fetch models/hub/tiny-samsung-galaxy-s24-tflite-float
+  {prog} hub fetch models/hub/tiny-on-s24
 """
 
 

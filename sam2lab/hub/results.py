@@ -14,7 +14,7 @@ from sam2lab.hub.following import Report, check_failures, follow
 from sam2lab.hub.sources import GRAPHS
 from sam2lab.hub.steps import Steps
 from sam2lab.hub.work import Work
-from sam2lab.measure.devices import PARTS
+from sam2lab.measure import devices
 from sam2lab.measure.profiles import profile_row
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.files import replacing
@@ -46,6 +46,8 @@ def fetch(work: Work, report: Report, wait: bool = True) -> bool:
 def profiles(*folders: str | os.PathLike[str]) -> pd.DataFrame:
     """Rows of the device table from folders that were fetched: all of `models/hub` by default.
 
+    It has the columns of `devices.published` where there are none.
+
     ```python
     table = pd.concat([devices.published(), profiles()], ignore_index=True)
     ```
@@ -59,7 +61,8 @@ def profiles(*folders: str | os.PathLike[str]) -> pd.DataFrame:
         raise ValueError(
             f"{missing[0]} has no {PROFILES}; fetch it: python -m sam2lab hub fetch {missing[0]}"
         )
-    return pd.concat([pd.read_csv(f) for f in files if f.is_file()], ignore_index=True)
+    tables = [pd.read_csv(file) for file in files if file.is_file()]
+    return pd.concat(tables, ignore_index=True) if tables else devices.published()[:0]
 
 
 def masks(folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -84,7 +87,7 @@ def _write_profiles(steps: Steps) -> None:
     asked, info = steps.work.asked, steps.source.info
     weights = "random weights: for time only" if info.has_random_weights else "trained weights"
     rows = []
-    for part, verb in PARTS.items():
+    for part, verb in devices.PARTS.items():
         graph = f"{verb}r"
         profile = steps.client.ask("download_profile", job=steps.work.steps[f"{graph}/run"].id)
         precision = asked.precision if graph == "encoder" else "float"
