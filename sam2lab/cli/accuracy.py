@@ -6,6 +6,7 @@ import math
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ Ask a model for every object of pictures whose truth is known, and print the
 mean IoU (Jaccard index) of its masks with 95 % intervals, as a table in
 Markdown: for one click in the centre, the mask that it scores best and the
 best of its three; for a box; and for two more clicks, each on the larger
-mistake. Random weights are refused.
+mistake. Beside it, how well outlines agree for a box (F, within 2 pixels), and
+how the score of the mask after one click goes with its IoU (correlation).
+Random weights are refused.
 
 Figures are honest where training never saw the pictures: scenes are drawn from
 numbers, photos and cut-outs that it is kept from, and --held-out does the same
@@ -35,12 +38,13 @@ examples:
   {prog} accuracy nano
   {prog} accuracy nano --coco data/tiny_coco --scenes 0
   {prog} accuracy nano --coco my_photos --held-out --cutouts emoji
+  {prog} accuracy nano --coco photos --coco more --held-out --pictures 200
 """
 
-SCENES, COCO = "synthetic scenes and cut-outs", "COCO photos, objects > 32² px"
+SCENES = "synthetic scenes and cut-outs"
 
-# The widths of the table's columns: two counts, four means with their intervals.
-WIDTHS = (7, 8, *[24] * 4)
+# The widths of the table's columns: two counts, six figures with their intervals.
+WIDTHS = (7, 8, *[24] * 6)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,9 +54,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--coco",
         type=Path,
+        action="append",
+        default=[],
         metavar="PATH",
         help="an instances.json, or a folder that holds one; its photos lie beside it, or in "
-        "images/ there",
+        "images/ there; may be given again, for a row of its own",
     )
     parser.add_argument(
         "--images", type=Path, metavar="FOLDER", help="where the photos of --coco lie, if elsewhere"
@@ -61,6 +67,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--held-out",
         action="store_true",
         help="only the photos of --coco that training keeps away from, one in five",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=count,
+        metavar="N",
+        help="about so many photos of each --coco, evenly along its list; all by default",
     )
     parser.add_argument(
         "--scenes",
@@ -75,10 +87,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Measure, and print the table."""
-    if arguments.coco is None and not arguments.scenes:
+    if not arguments.coco and not arguments.scenes:
         raise ValueError("nothing to measure on: give --coco PATH, or --scenes above 0")
-    if arguments.coco is None and (arguments.held_out or arguments.images):
-        raise ValueError("--held-out and --images are about --coco PATH, which is missing")
+    if not arguments.coco and (arguments.held_out or arguments.images or arguments.pictures):
+        raise ValueError(
+            "--held-out, --images and --pictures are about --coco PATH, which is missing"
+        )
+    if arguments.images and len(arguments.coco) > 1:
+        raise ValueError("--images is about a single --coco PATH; give the others in a run each")
     from sam2lab.measure.accuracy import evaluate
     from sam2lab.measure.accuracy_summaries import headline_accuracy
     from sam2lab.opening import open_segmenter
@@ -91,7 +107,7 @@ def run(arguments: Namespace) -> None:
     left_out = []
     for name, samples_for, above_px in parts:
         samples = samples_for(engine.info.input_size)
-        file = arguments.keep_in and arguments.keep_in / f"{name.split()[0].lower()}.jsonl"
+        file = arguments.keep_in and arguments.keep_in / f"{name.split(',')[0]}.jsonl"
         result = evaluate(
             {str(arguments.model): engine}, samples, ("clicks", "box"), clicks=3, keep_in=file
         )
@@ -99,10 +115,10 @@ def run(arguments: Namespace) -> None:
             raise KeyboardInterrupt
         rows = headline_accuracy(result.table, above_px)
         if name == parts[0][0]:
-            _print_row("mean IoU (95 % interval)", ["objects", "pictures", *rows["question"]])
+            _print_row("mean (95 % interval)", ["objects", "pictures", *rows["question"]])
             _print_row("---", ["---:"] * len(WIDTHS))
         counts = [f"{rows[column].max():,}" for column in ("objects", "photos")]
-        means = [with_interval(row.mean, row.low, row.high) for row in rows.itertuples()]
+        means = [with_interval(row.value, row.low, row.high) for row in rows.itertuples()]
         _print_row(name, [*counts, *means])
         left_out.append(_left_out(name, result.skipped))
     print("", *filter(None, left_out), sep="\n")
@@ -120,14 +136,20 @@ def _parts(arguments: Namespace) -> Iterator[tuple[str, Drawer, int]]:
     if arguments.scenes:
         mixture = Mixture(cutouts=arguments.cutouts, held_out=True)
         yield SCENES, lambda size: ground_truth.drawn(mixture, arguments.scenes, size), 0
-    if arguments.coco is not None:
-        photos = ground_truth.coco(arguments.coco, arguments.images, arguments.held_out)
-        yield COCO, lambda _: photos, SMALL_PX
+    for path in arguments.coco:
+        photos = ground_truth.coco(path, arguments.images, arguments.held_out)
+        step = max(1, round(len(photos) / (arguments.pictures or len(photos) or 1)))
+        name = (path.parent if path.suffix else path).resolve().name
+        yield f"{name}, objects > 32² px", partial(_of_any_size, photos[::step]), SMALL_PX
+
+
+def _of_any_size(photos: Samples, _: tuple[int, int]) -> Samples:
+    return photos
 
 
 def _print_row(name: str, cells: Sequence[str]) -> None:
     padded = [f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True)]
-    print("|", " | ".join([f"{name:<{len(COCO)}}", *padded]), "|", flush=True)
+    print("|", " | ".join([f"{name:<{len(SCENES)}}", *padded]), "|", flush=True)
 
 
 def with_interval(mean: float, low: float, high: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from sam2lab._version import __version__
 from sam2lab.cli import (
     accuracy,
+    clips,
     export,
     fetch,
     hub,
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Any] = {
     "track": track,
     "accuracy": accuracy,
     "tracking": tracking,
+    "clips": clips,
     "peers": peers,
     "video-bench": video_bench,
     "train": train,

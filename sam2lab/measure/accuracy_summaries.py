@@ -5,7 +5,7 @@ Objects of one photo resemble each other, so an interval comes from drawing whol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,9 @@ HEADLINES = {
     "1 click, best of 3": ("clicks", 1, "best_of_three"),
     "box": ("box", 0, "iou"),
     "3 clicks with correction": ("clicks", 3, "iou"),
+    "boundary F, box": ("box", 0, "boundary_f"),
 }
+CORRELATION = "score's correlation with IoU, 1 click"
 
 
 def mean_interval(
@@ -42,23 +44,30 @@ def mean_interval(
     Interval(value=0.5, low=nan, high=nan)
     """
     numbers = np.asarray(values, np.float64)
-    names, photo = np.unique(np.asarray(photos), return_inverse=True)
     if not len(numbers):
         return Interval(np.nan, np.nan, np.nan)
-    mean = float(numbers.mean())
-    if len(names) < 4:
-        return Interval(mean, np.nan, np.nan)
-    ends = stats.bootstrap(
-        (np.bincount(photo, numbers), np.bincount(photo)),
-        lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
-        paired=True,
-        n_resamples=resamples,
-        batch=RESAMPLES_AT_ONCE,
-        confidence_level=1 - 2 * tail_share(len(names)),
-        method="percentile",
-        rng=seed,
-    ).confidence_interval
-    return Interval(mean, float(ends.low), float(ends.high))
+    columns = [numbers, np.ones_like(numbers)]
+    return _interval(columns, photos, lambda total, count: total / count, resamples, seed)
+
+
+def correlation_interval(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    photos: npt.ArrayLike,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Pearson's correlation of two series, with an interval as that of `mean_interval`.
+
+    >>> correlation_interval([0.1, 0.2, 0.3], [0.3, 0.5, 0.7], ["a", "a", "b"])
+    Interval(value=1.0, low=nan, high=nan)
+    """
+    # Of centred and scaled values, so that the sums below lose no digits.
+    x, y = (_standard(np.asarray(each, np.float64)) for each in (a, b))
+    if not len(x) or np.isnan([x, y]).any():
+        return Interval(np.nan, np.nan, np.nan)
+    columns = [x, y, x * x, y * y, x * y, np.ones_like(x)]
+    return _interval(columns, photos, _pearson, resamples, seed)
 
 
 def summarise_accuracy(
@@ -153,27 +162,35 @@ def number_of_clicks(
 
 
 def headline_accuracy(table: pd.DataFrame, above_px: int = 0, seed: int = 0) -> pd.DataFrame:
-    """The four figures that sum up how good a model is, for each engine.
+    """The figures that sum up how good a model is, for each engine.
 
-    Columns: `engine`, `question` (a name in `HEADLINES`), `objects` and `photos`, `mean` IoU
-    with its 95 % interval `low` to `high`. Objects of at most `above_px` pixels are left out.
+    Columns: `engine`, `question` (a name in `HEADLINES`, whose means they are, or `CORRELATION`),
+    `objects` and `photos`, `value` with its 95 % interval `low` to `high`. Objects of at most
+    `above_px` pixels are left out.
     """
     counted = table[table["area_px"] > above_px]
     rows = []
     for engine in table["engine"].unique():
         for question, (kind, clicks, column) in HEADLINES.items():
-            asked = (counted["kind"] == kind) & (counted["clicks"] == clicks)
-            answers = counted[asked & (counted["engine"] == engine)]
-            rows.append(
-                {
-                    "engine": engine,
-                    "question": question,
-                    "objects": len(answers),
-                    "photos": answers["image"].nunique(),
-                    **_mean(answers, column, "mean", seed),
-                }
-            )
+            answers = _asked(counted, engine, kind, clicks)
+            figure = _mean(answers, column, "value", seed)
+            rows.append({"engine": engine, "question": question, **_counts(answers), **figure})
+        answers = _asked(counted, engine, "clicks", 1)
+        value, low, high = correlation_interval(
+            answers["score"], answers["iou"], answers["image"], seed=seed
+        )
+        figure = {"value": value, "low": low, "high": high}
+        rows.append({"engine": engine, "question": CORRELATION, **_counts(answers), **figure})
     return pd.DataFrame(rows)
+
+
+def _asked(table: pd.DataFrame, engine: str, kind: str, clicks: int) -> pd.DataFrame:
+    is_asked = (table["kind"] == kind) & (table["clicks"] == clicks)
+    return table[is_asked & (table["engine"] == engine)]
+
+
+def _counts(answers: pd.DataFrame) -> dict[str, int]:
+    return {"objects": len(answers), "photos": answers["image"].nunique()}
 
 
 def _groups(table: pd.DataFrame, by: Sequence[str]) -> list[tuple[dict[str, Any], pd.DataFrame]]:
@@ -188,3 +205,38 @@ def _mean(answers: pd.DataFrame, column: str, name: str, seed: int) -> dict[str,
     """The mean of a column under a name, and its interval."""
     value, low, high = mean_interval(answers[column], answers["image"], seed=seed)
     return {name: value, "low": low, "high": high}
+
+
+def _interval(
+    columns: Sequence[npt.NDArray[np.float64]],
+    photos: npt.ArrayLike,
+    statistic: Callable[..., Any],
+    resamples: int,
+    seed: int,
+) -> Interval:
+    """A statistic of the columns' sums, with a 95 % bootstrap interval from drawing photos."""
+    names, photo = np.unique(np.asarray(photos), return_inverse=True)
+    sums = [np.bincount(photo, column) for column in columns]
+    value = float(statistic(*(column.sum() for column in columns)))
+    if len(names) < 4:
+        return Interval(value, np.nan, np.nan)
+    ends = stats.bootstrap(
+        sums,
+        lambda *drawn, axis: statistic(*(each.sum(axis) for each in drawn)),
+        paired=True,
+        n_resamples=resamples,
+        batch=RESAMPLES_AT_ONCE,
+        confidence_level=1 - 2 * tail_share(len(names)),
+        method="percentile",
+        rng=seed,
+    ).confidence_interval
+    return Interval(value, float(ends.low), float(ends.high))
+
+
+def _standard(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        return (values - values.mean()) / values.std() if len(values) else values
+
+
+def _pearson(x: Any, y: Any, xx: Any, yy: Any, xy: Any, n: Any) -> Any:
+    return (n * xy - x * y) / np.sqrt((n * xx - x * x) * (n * yy - y * y))

@@ -15,6 +15,9 @@ from sam2lab.scenes.clips import Actor, Path, film, through
 from sam2lab.scenes.layers import RGBA
 from sam2lab.scenes.mixture import Mixture
 
+EXAM_PACE = 0.4
+"""The pace of the clips that memories are measured on, as of most that nano's learnt from."""
+
 # The ground is larger than what the camera sees, so that things and the camera can move.
 _GROUND = 1.5
 _LEAST_OBJECTS, _MOST_OBJECTS = 2, 4

@@ -10,11 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sam2lab.reference import zoo
-from sam2lab.scenes.moving import MovingScenes
+from sam2lab.scenes.moving import EXAM_PACE, MovingScenes
 from sam2lab.train.following import FIRST, Tracker
-
-# Of the clips, as in most of training.
-_PACE = 0.4
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -73,7 +70,7 @@ def presence(
 def _clips(
     scenes: MovingScenes, numbers: Sequence[int], frames: int, side: int, hides: bool
 ) -> tuple[Tensor, Tensor]:
-    drawn = [scenes.clip(number, frames, side, _PACE, hides) for number in numbers]
+    drawn = [scenes.clip(number, frames, side, EXAM_PACE, hides) for number in numbers]
     images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
     return images, masks
 

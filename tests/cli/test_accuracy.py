@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from sam2lab.cli import main
+from sam2lab.cli.accuracy import with_interval
 from sam2lab.measure.accuracy import evaluate
 from sam2lab.measure.accuracy_summaries import headline_accuracy
 from sam2lab.measure.ground_truth import drawn
@@ -74,7 +76,7 @@ def table(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_scenes_get_a_row_with_the_four_means_and_their_intervals(
+def test_scenes_get_a_row_with_the_figures_and_their_intervals(
     opened: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["accuracy", "nano", "--scenes", "9"]) == 0
@@ -87,7 +89,7 @@ def test_scenes_get_a_row_with_the_four_means_and_their_intervals(
     assert row[0] == "synthetic scenes and cut-outs"
     assert row[1:3] == [str(expected["objects"].max()), str(expected["photos"].max())]
     assert row[3:] == [
-        f"{mean.mean:.3f} ({mean.low:.3f} to {mean.high:.3f})" for mean in expected.itertuples()
+        with_interval(mean.value, mean.low, mean.high) for mean in expected.itertuples()
     ]
     assert opened == [("nano", {"engine": "onnx"})]
 
@@ -103,16 +105,22 @@ def test_photos_count_their_larger_objects_and_tell_of_crowds(
     assert main(["accuracy", "nano", "--coco", str(coco), "--scenes", "0", *flags]) == 0
     out = capsys.readouterr().out
     (*_, row) = table(out)
-    assert row[:3] == ["COCO photos, objects > 32² px", pictures, pictures]
-    assert f"skipped of COCO photos, objects > 32² px: {pictures} crowd" in out
+    named = f"{coco.name}, objects > 32² px"
+    assert row[:3] == [named, pictures, pictures]
+    assert f"skipped of {named}: {pictures} crowd" in out
 
 
-def test_both_make_one_table(
+def test_all_sources_make_one_table(
     opened: list[Any], coco: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["accuracy", "nano", "--coco", str(coco), "--scenes", "2"]) == 0
-    names = [row[0] for row in table(capsys.readouterr().out)]
-    assert names[2:] == ["synthetic scenes and cut-outs", "COCO photos, objects > 32² px"]
+    more = coco.parent / "more"
+    shutil.copytree(coco, more)
+    given = ["--coco", str(coco), "--coco", str(more / "instances.json"), "--pictures", "1"]
+    assert main(["accuracy", "nano", *given, "--scenes", "2"]) == 0
+    rows = table(capsys.readouterr().out)[2:]
+    photos = [f"{folder.name}, objects > 32² px" for folder in (coco, more)]
+    assert [row[0] for row in rows] == ["synthetic scenes and cut-outs", *photos]
+    assert [row[2] for row in rows[1:]] == ["1", "1"]
 
 
 def test_what_is_kept_is_not_measured_again(
@@ -135,7 +143,7 @@ def test_what_is_kept_is_not_measured_again(
     ("argv", "message"),
     [
         (["nano", "--scenes", "0"], "nothing to measure on: give --coco PATH, or --scenes above 0"),
-        (["nano", "--held-out"], "--held-out and --images are about --coco PATH"),
+        (["nano", "--held-out"], "--held-out, --images and --pictures are about --coco PATH"),
         (["random", "--scenes", "1"], "has random weights (random:0): its masks mean nothing"),
         (["nano", "--coco", "nowhere"], "there is no file"),
         (["nano", "--cutouts", "nowhere"], "there is no folder"),
@@ -167,4 +175,4 @@ def test_a_few_pictures_give_a_mean_without_an_interval(
 ) -> None:
     assert main(["accuracy", "nano", "--coco", str(coco), "--scenes", "0"]) == 0
     (*_, row) = table(capsys.readouterr().out)
-    assert all(0 <= float(cell) <= 1 for cell in row[3:])
+    assert all(0 <= float(cell) <= 1 for cell in row[3:-1])

@@ -17,7 +17,7 @@ from sam2lab.measure import (
     number_of_clicks,
     summarise_accuracy,
 )
-from sam2lab.measure.accuracy_summaries import mean_interval
+from sam2lab.measure.accuracy_summaries import CORRELATION, correlation_interval, mean_interval
 from tests.measure.known import AFTER_CLICKS, BOX, CANDIDATES, KnownEngine, scenes
 
 KNOWN = evaluate({"known": KnownEngine(), "worse": KnownEngine(worse=0.1)}, scenes(6), clicks=5)
@@ -168,12 +168,27 @@ def test_clicks_cannot_be_counted_in_a_table_without() -> None:
         clicks_needed(KNOWN.table[KNOWN.table["kind"] == "box"], 0.85)
 
 
-def test_quality_is_four_figures_of_each_engine() -> None:
+def test_quality_is_five_means_and_a_correlation_for_each_engine() -> None:
     rows = headline_accuracy(KNOWN.table)
-    known = rows[rows["engine"] == "known"]
+    known = rows[rows["engine"] == "known"].set_index("question")["value"]
     expected = [CANDIDATES[1], CANDIDATES[2], BOX, AFTER_CLICKS[3]]
-    assert known["mean"].tolist() == pytest.approx(expected)
-    assert rows["objects"].tolist() == [12] * 8
+    assert known.tolist()[:4] == pytest.approx(expected)
+    boxes = KNOWN.table.query("engine == 'known' and kind == 'box'")
+    assert known["boundary F, box"] == pytest.approx(boxes["boundary_f"].mean())
+    # The engine gives every object the same score, which tells nothing.
+    assert np.isnan(known[CORRELATION])
+    assert rows["objects"].tolist() == [12] * 12
+
+
+def test_a_correlation_is_pearsons_and_its_interval_covers_it() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(0.5, 0.1, 300)
+    b = a + rng.normal(0, 0.1, 300)
+    found = correlation_interval(a, b, np.arange(300))
+    assert found.value == pytest.approx(np.corrcoef(a, b)[0, 1])
+    # Fisher's interval, for values that are as normal as these: ends differ by chance of draws.
+    ends = np.tanh(np.arctanh(found.value) + np.array([-1, 1]) * 1.96 / np.sqrt(297))
+    assert found[1:] == pytest.approx(ends, abs=0.02)
 
 
 def test_quality_leaves_small_objects_out() -> None:
