@@ -12,6 +12,10 @@ from sam2lab.train.batches import CELL
 # decoder then learns no masks within the steps of TOY.
 _SCORES = 0.1
 _AFFINITY_SHARPNESS = 8.0
+# How many cells on each side of an outline count as near it, and the weight of these.
+_NEAR, _OUTLINE = 2, 1.0
+# The weight of the scores' order.
+_ORDER = 0.5
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -35,6 +39,25 @@ def balanced_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     inside = (loss * targets).sum((-2, -1)) / targets.sum((-2, -1)).clamp(min=1)
     outside = (loss * (1 - targets)).sum((-2, -1)) / (1 - targets).sum((-2, -1)).clamp(min=1)
     return (inside + outside) / 2
+
+
+def outline_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy near the object's outline, (..., H, W) twice -> (...).
+
+    What is ragged about a mask is a small share of its cells, and nearly nothing of the means
+    over all cells. The logits of dimensions before H and W may be more than the targets': these
+    are repeated.
+    """
+    loss = functional.binary_cross_entropy_with_logits(
+        logits, targets.expand_as(logits), reduction="none"
+    )
+    side = 2 * _NEAR + 1
+    high, low = (
+        sign * functional.max_pool2d(sign * targets, side, stride=1, padding=_NEAR)
+        for sign in (1, -1)
+    )
+    near = high - low
+    return (loss * near).sum((-2, -1)) / near.sum((-2, -1)).clamp(min=1)
 
 
 def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -63,7 +86,9 @@ def user_ious(scores: Tensor, ious: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return ious[:, 1:].gather(1, chosen)[:, 0], ious[:, 1:].max(1).values, ious[:, 0]
 
 
-def prediction_loss(logits: Tensor, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def prediction_loss(
+    logits: Tensor, scores: Tensor, targets: Tensor, alone: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The loss of a batch of predictions, and the IoU of each of their masks, (K, 4).
 
     logits are (K, 4, h, w), scores (K, 4) before their sigmoid, targets (K, h, w). The first
@@ -74,10 +99,25 @@ def prediction_loss(logits: Tensor, scores: Tensor, targets: Tensor) -> tuple[Te
     sigmoid, it pulls as hard on a score that is stuck at zero as on any other.
     """
     wanted = targets[:, None].expand_as(logits)
-    losses = mask_loss(logits, wanted)
+    losses = mask_loss(logits, wanted) + _OUTLINE * outline_loss(logits, targets[:, None])
     ious = mask_iou(logits, wanted)
-    of_scores = _SCORES * functional.binary_cross_entropy_with_logits(scores, ious)
-    return losses[:, 0].mean() + losses[:, 1:].min(1).values.mean() + of_scores, ious
+    of_scores = functional.binary_cross_entropy_with_logits(scores, ious)
+    of_scores = _SCORES * of_scores + _ORDER * order_loss(scores[:, 1:], ious[:, 1:]).mean()
+    best = losses[:, 1:].min(1).values
+    if alone is not None:
+        best = best * alone
+    return losses[:, 0].mean() + best.mean() + of_scores, ious
+
+
+def order_loss(scores: Tensor, ious: Tensor) -> Tensor:
+    """Punish scores that put a worse mask before a better one: (K, N) twice -> (K,).
+
+    Only their order decides which mask a user sees. Each pair counts by how much better the one
+    is, with a logistic loss on how far it is ahead.
+    """
+    better = (ious[:, :, None] - ious[:, None]).clamp(min=0)
+    ahead = scores[:, :, None] - scores[:, None]
+    return (better * functional.softplus(-ahead)).sum((1, 2))
 
 
 def affinity_loss(embeddings: Tensor, targets: Tensor, points: Tensor, labels: Tensor) -> Tensor:

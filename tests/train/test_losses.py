@@ -9,6 +9,8 @@ from sam2lab.train.losses import (
     dice_loss,
     mask_iou,
     mask_loss,
+    order_loss,
+    outline_loss,
     prediction_loss,
 )
 
@@ -40,6 +42,37 @@ def test_balance_gives_both_sides_the_same_weight() -> None:
     missed, spilled = torch.full((10, 10), -20.0), torch.full((10, 10), 20.0)
     loss = balanced_cross_entropy(torch.stack([missed, spilled]), target.expand(2, 10, 10))
     assert loss.tolist() == pytest.approx([10, 10], rel=1e-4)
+
+
+def test_only_cells_near_the_outline_count_for_it() -> None:
+    target = torch.zeros(20, 20)
+    target[:, :10] = 1
+    right = (target[None] - 0.5) * 40
+    far, near = right.clone(), right.clone()
+    far[:, :, [0, 19]] *= -1
+    near[:, :, 10] *= -1
+    losses = [float(outline_loss(each, target[None])) for each in (right, far, near)]
+    # One of the four columns that are within two cells of the outline is wrong by 20.
+    assert losses == pytest.approx([0, 0, 20 / 4], abs=1e-4)
+
+
+def test_the_outline_of_a_soft_target_is_learnt_as_soft() -> None:
+    """The best logit of a cell that the object covers by 30 % is that of 0.3."""
+    target = torch.zeros(1, 8, 8)
+    target[..., :4], target[..., 4] = 1, 0.3
+    logits = torch.special.logit(target.clamp(1e-6, 1 - 1e-6)).requires_grad_()
+    outline_loss(logits, target).sum().backward()
+    assert logits.grad.abs().max() < 1e-5
+
+
+def test_order_counts_each_pair_by_how_much_better_one_is() -> None:
+    rng = np.random.default_rng(1)
+    scores, ious = rng.normal(size=(4, 3)), rng.random((4, 3))
+    found = order_loss(torch.from_numpy(scores), torch.from_numpy(ious)).numpy()
+    for value, score, iou in zip(found, scores, ious, strict=True):
+        pairs = [(i, j) for i in range(3) for j in range(3) if iou[i] > iou[j]]
+        expected = sum((iou[i] - iou[j]) * np.log1p(np.exp(score[j] - score[i])) for i, j in pairs)
+        assert value == pytest.approx(expected)
 
 
 def test_dice_of_a_perfect_answer_is_nothing() -> None:
