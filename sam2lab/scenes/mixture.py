@@ -18,7 +18,7 @@ from sam2lab.scenes.photo_sets import FirstPrompt
 from sam2lab.scenes.scene import RGB, Scene
 
 # How often each kind of scene is drawn; without annotated photos, the other two.
-PHOTO, DRAWN, PASTED = 0.35, 0.2, 0.45
+PHOTO, DRAWN, PASTED = 0.5, 0.12, 0.38
 # How often each kind of object is pasted, where there is any of it.
 INSTANCE, PICTURE, SHAPE = 0.45, 0.35, 0.2
 

@@ -8,13 +8,10 @@ from torch.nn import functional
 
 from sam2lab.train.batches import CELL
 
-# Scores are easier to learn than masks. With equal weight they are learnt first: on noise, the
-# decoder then learns no masks within the steps of TOY.
-_SCORES = 0.1
 _AFFINITY_SHARPNESS = 8.0
-# How many cells on each side of an outline count as near it, and the weight of these.
-_NEAR, _OUTLINE = 2, 1.0
-# The weight of the scores' order.
+# How many cells on each side of an outline count as near it.
+_NEAR = 2
+# The weight of the scores' order beside their values.
 _ORDER = 0.5
 
 
@@ -87,7 +84,7 @@ def user_ious(scores: Tensor, ious: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def prediction_loss(
-    logits: Tensor, scores: Tensor, targets: Tensor, alone: Tensor | None = None
+    logits: Tensor, scores: Tensor, targets: Tensor, score_weight: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """The loss of a batch of predictions, and the IoU of each of their masks, (K, 4).
 
@@ -96,17 +93,16 @@ def prediction_loss(
     that they can come to mean different things (a part, the whole). All four scores learn by
     cross-entropy, which is smallest at the mean IoU of a mask: an absolute difference would be
     smallest at the median, which is near zero for a candidate that is seldom best. Before the
-    sigmoid, it pulls as hard on a score that is stuck at zero as on any other.
+    sigmoid, it pulls as hard on a score that is stuck at zero as on any other. The scores of the
+    three candidates learn their order besides.
     """
     wanted = targets[:, None].expand_as(logits)
-    losses = mask_loss(logits, wanted) + _OUTLINE * outline_loss(logits, targets[:, None])
+    losses = mask_loss(logits, wanted) + outline_loss(logits, targets[:, None])
     ious = mask_iou(logits, wanted)
     of_scores = functional.binary_cross_entropy_with_logits(scores, ious)
-    of_scores = _SCORES * of_scores + _ORDER * order_loss(scores[:, 1:], ious[:, 1:]).mean()
-    best = losses[:, 1:].min(1).values
-    if alone is not None:
-        best = best * alone
-    return losses[:, 0].mean() + best.mean() + of_scores, ious
+    of_scores = of_scores + _ORDER * order_loss(scores[:, 1:], ious[:, 1:]).mean()
+    of_masks = losses[:, 0].mean() + losses[:, 1:].min(1).values.mean()
+    return of_masks + score_weight * of_scores, ious
 
 
 def order_loss(scores: Tensor, ious: Tensor) -> Tensor:

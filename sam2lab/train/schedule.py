@@ -31,6 +31,9 @@ class Schedule:
     """A whole run: the decoder's geometry warm-up, then the phases, small pictures first.
 
     The rate stays until the share `fall_from` of the phases' cost is done, and falls from there.
+
+    Scores are easier to learn than masks. With the full `score_weight` a fresh model learns them
+    first: on noise, the decoder then learns no masks within the steps of TOY.
     """
 
     geometry_steps: int
@@ -40,6 +43,7 @@ class Schedule:
     warm_up: int = 100
     weight_decay: float = 0.05
     fall_from: float = 0.0
+    score_weight: float = 0.1
 
     @property
     def steps(self) -> int:

@@ -17,7 +17,7 @@ from sam2lab.reference import zoo
 from sam2lab.reference.engine import checked_device
 from sam2lab.runtime.arguments import path, whole
 from sam2lab.runtime.files import check_place
-from sam2lab.train.batches import NOT_A_POINT, SampleDataset, Scenes
+from sam2lab.train.batches import SampleDataset, Scenes
 from sam2lab.train.checkpoint import load_run, save_run
 from sam2lab.train.geometry import draw_noise, draw_shapes
 from sam2lab.train.loop import mean_row, run_to_end
@@ -36,8 +36,6 @@ _AVERAGE = 0.999
 _VALIDATE_EVERY = 250
 # The chance of another round: a prompt's first mask needs most practice.
 _FURTHER_ROUND = 0.5
-# To be tried: only lone clicks teach the three candidates, as in upstream's training.
-_LONE = False
 
 
 @dataclass(eq=False)
@@ -177,7 +175,7 @@ class Trainer:
         noise = draw_noise(generator, self.trainable, _GEOMETRY_PICTURES, side)
         maps = FeatureMaps(*(x.to(self.device) for x in noise)).repeat(_GEOMETRY_PROMPTS)
         logits, scores = self.trainable.decode(maps, side, points, labels, None)
-        loss, ious = prediction_loss(logits, scores, targets)
+        loss, ious = prediction_loss(logits, scores, targets, self.schedule.score_weight)
         return loss, {"side": 0, **_figures(scores, ious), AFFINITY: 0.0}
 
     def _picture_losses(
@@ -192,8 +190,7 @@ class Trainer:
         previous, total, rounds = None, affinity, 0
         while True:
             logits, scores = self.trainable.decode(maps, phase.side, points, labels, previous)
-            alone = (labels != NOT_A_POINT).sum(1) == 1 if _LONE else None
-            loss, ious = prediction_loss(logits, scores, targets, alone)
+            loss, ious = prediction_loss(logits, scores, targets, self.schedule.score_weight)
             total, rounds = total + loss, rounds + 1
             if rounds == 1:
                 figures = _figures(scores, ious)
