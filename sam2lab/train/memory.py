@@ -75,8 +75,10 @@ class MemoryPhase(NamedTuple):
 MEMORY_TOY = (MemoryPhase(64, 3, 4, 40, 0.3, clips=24),)
 MEMORY_FULL = (
     MemoryPhase(128, 3, 8, 400, 0.3),
-    MemoryPhase(256, 4, 4, 250, 0.4),
-    MemoryPhase(256, 8, 2, 100, 0.5),
+    MemoryPhase(256, 4, 4, 300, 0.4),
+    MemoryPhase(256, 8, 2, 250, 0.4),
+    MemoryPhase(256, 16, 1, 120, 0.4),
+    MemoryPhase(512, 6, 1, 120, 0.5),
 )
 
 

@@ -96,11 +96,16 @@ TOY = Schedule(
 
 MORE = Schedule(
     geometry_steps=0,
-    phases=(Phase(256, 8, 6, 12_000), Phase(512, 4, 6, 3_000)),
-    rate=3e-4,
-    fall_from=0.5,
+    phases=(Phase(256, 8, 6, 1127), Phase(512, 4, 6, 1250)),
+    rate=2.5e-4,
+    warm_up=200,
+    fall_from=0.31,
+    score_weight=1.0,
 )
-"""What carries a trained model on: many steps at a steady rate, and a long fall."""
+"""What carried models/nano on after `FULL`: a steady rate at 256 px, then a long fall at 512 px.
+
+A restart costs a trained model clicks at first. The fall brings them back, and more.
+"""
 
 FULL = Schedule(
     geometry_steps=1500,
@@ -112,7 +117,7 @@ FULL = Schedule(
         Phase(512, 4, 6, 1050),
     ),
 )
-"""The schedule of models/nano: a first run of three phases, and two more to carry it on.
+"""The first schedule of models/nano: a run of three phases, and two more to carry it on.
 
 The log has the rates as they were: the first run was planned without the second, so its rate
 had fallen to nothing before the second began.
