@@ -18,6 +18,7 @@ ROOMS = {
     "train": "the classroom model",
     "export": "torch to files",
     "hub": "Qualcomm's cloud",
+    "qnn": "files for Qualcomm's NPUs",
     "quantize": "files to 8 bits",
     "measure": "engines to tables",
     "widgets": "the clicker",

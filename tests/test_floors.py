@@ -25,6 +25,7 @@ BELOW = {
     "widgets": GROUND,
     "quantize": GROUND | {"scenes", "measure", "graphs"},
     "export": GROUND | {"graphs", "quantize", "reference"},
+    "qnn": GROUND | {"measure", "graphs", "quantize"},
     "hub": GROUND | {"measure", "graphs", "quantize"},
     "opening": GROUND | {"reference", "graphs", "quantize", "export"},
     "train": GROUND | {"scenes", "reference", "graphs", "export"},

@@ -17,6 +17,7 @@ EXTRAS = {
     ),
     "openvino": ("openvino",),
     "video": ("av",),
+    "qnn": ("onnxruntime_qnn",),
 }
 
 
