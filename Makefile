@@ -82,6 +82,6 @@ $(READY): pyproject.toml .ci/constraints.txt
 	  *) pins="torch==$$torch"; echo "Keeping torch $$torch, which $(VENV) brings." ;; \
 	esac; \
 	set -ex; \
-	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,video,peers,docs,test$(MORE)]'; \
+	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,litert,video,peers,docs,test$(MORE)]'; \
 	$(BIN)/python -m pip install --no-deps -c .ci/constraints.txt samexporter vos-benchmark
 	@touch $@

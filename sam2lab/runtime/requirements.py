@@ -16,6 +16,7 @@ EXTRAS = {
         *("matplotlib", "pandas", "psutil", "pycocotools", "tornado", "urllib3"),
     ),
     "openvino": ("openvino",),
+    "litert": ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers"),
     "video": ("av",),
     "qnn": ("onnxruntime_qnn",),
 }
