@@ -4,10 +4,12 @@
 #
 # PYTHON=python3.12   the interpreter that .venv is made with
 # VENV=path           another environment; a torch that is in it stays
+# MORE=,qnn           further extras of pyproject.toml
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+MORE ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.sam2lab-ready
@@ -80,6 +82,6 @@ $(READY): pyproject.toml .ci/constraints.txt
 	  *) pins="torch==$$torch"; echo "Keeping torch $$torch, which $(VENV) brings." ;; \
 	esac; \
 	set -ex; \
-	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,video,peers,docs,test]'; \
+	$(BIN)/python -m pip install $$pins -e '.[torch,lab,openvino,litert,video,peers,docs,test$(MORE)]'; \
 	$(BIN)/python -m pip install --no-deps -c .ci/constraints.txt samexporter vos-benchmark
 	@touch $@

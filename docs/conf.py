@@ -57,7 +57,14 @@ CONTENTS = {
         f"notebooks/{file.stem}" for file in (REPOSITORY / "notebooks").glob("*.ipynb")
     ),
     "docs/README": [
-        *("docs/python", "docs/video", "docs/command_line", "docs/models", "docs/device"),
+        *(
+            "docs/python",
+            "docs/video",
+            "docs/command_line",
+            "docs/models",
+            "docs/device",
+            "docs/litert",
+        ),
         *("docs/benchmarks", "docs/install", "docs/architecture", "data/README", "models/README"),
     ],
     "docs/reference/README": [

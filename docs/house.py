@@ -18,6 +18,8 @@ ROOMS = {
     "train": "the classroom model",
     "export": "torch to files",
     "hub": "Qualcomm's cloud",
+    "qnn": "files for Qualcomm's NPUs",
+    "litert": "files for phones",
     "quantize": "files to 8 bits",
     "measure": "engines to tables",
     "widgets": "the clicker",

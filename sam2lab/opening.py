@@ -10,13 +10,12 @@ from typing import Any
 
 from sam2lab import settings
 from sam2lab.runtime.arguments import WEIGHTS, existing_file, height_and_width, path
-from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle
+from sam2lab.runtime.bundle import BUNDLE_FILE, ONNX, TFLITE, Bundle
 from sam2lab.runtime.digests import noted_sha256
-from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES, Engine
+from sam2lab.runtime.engines.protocol import POINTS, SIZES, TARGETS, Engine
 from sam2lab.runtime.engines.table import (
     CHECKPOINT,
     ENGINES,
-    ONNX,
     EngineRow,
     row_of,
     use_opener,
@@ -25,6 +24,8 @@ from sam2lab.runtime.requirements import require
 from sam2lab.runtime.segmenter import Segmenter
 
 EXPORTED = "open the folder of a bundle that was exported elsewhere"
+# The target that gives the files that an engine reads.
+_TARGETS = {ONNX: "onnx", TFLITE: "litert"}
 
 
 def open_segmenter(
@@ -42,14 +43,13 @@ def open_segmenter(
 ) -> Segmenter:
     """Open a size (`"nano"`, `"tiny"` …) or the folder of an exported bundle.
 
-    `engine` is a name in `sam2lab.runtime.engines.table.ENGINES`: `"onnx"`, `"openvino"` or
-    `"torch"`. A folder needs no torch. A size served from files is exported once, with torch, kept
-    in the models folder and opened from there afterwards; where its float bundle is there, that is
-    quantised for `precision="w8a8"`, without torch. `weights` and `version` are those of
-    `reference.zoo.load`; `input_size` is (height, width). `device` is for the torch
-    engine, `providers` for onnxruntime, `threads` for that and for openvino, which serves the
-    same bundles. Further `options` are those of the engine's row in that table, such as
-    `encoder_precision="f32"` of openvino.
+    `engine` is a name in `sam2lab.runtime.engines.table.ENGINES`: `"onnx"`, `"openvino"`,
+    `"litert"` or `"torch"`. A folder needs no torch. A size served from files is exported once,
+    with torch, kept in the models folder and opened from there afterwards; where its float bundle
+    is there, that is quantised for `precision="w8a8"`, without torch. `weights` and `version` are
+    those of `reference.zoo.load`; `input_size` is (height, width). `device` is for the torch
+    engine, `providers` for onnxruntime, `threads` for all that run files. Further `options` are
+    those of the engine's row in that table, such as `encoder_precision="f32"` of openvino.
 
     ```python
     segmenter = open_segmenter("nano")
@@ -61,7 +61,8 @@ def open_segmenter(
     size = str(model) if str(model) in SIZES else None
     if input_size is not None:
         input_size = height_and_width("input_size", input_size)
-    wanted = _Model(str(model), precision, weights, version, input_size)
+    target = next((_TARGETS[kind] for kind in row.reads if kind in _TARGETS), "onnx")
+    wanted = _Model(str(model), precision, weights, version, input_size, target)
     of_model = _given(
         precision=(precision, "float"),
         weights=(weights, "auto"),
@@ -77,7 +78,7 @@ def open_segmenter(
     without = EXPORTED if CHECKPOINT in row.reads else "use engine='onnx'"
     require(f"engine={row.name!r}", row.needs, without)
     stored = bundle.info.precision if bundle else precision
-    if stored in PRECISIONS and stored not in row.precisions:
+    if stored in {p for each in TARGETS.values() for p in each} and stored not in row.precisions:
         raise ValueError(
             f"precision is {stored!r}, which engine={row.name!r} does not compute; wanted "
             f"{' or '.join(map(repr, row.precisions))}, or engine='onnx'"
@@ -101,6 +102,7 @@ class _Model:
     weights: str | Path
     version: str
     input_size: tuple[int, int] | None
+    target: str
 
     @property
     def folder(self) -> Path:
@@ -130,11 +132,15 @@ def bundle_name(
     weights: str | Path = "auto",
     version: str = "2.1",
     input_size: tuple[int, int] | None = None,
+    target: str = "onnx",
+    points: int = POINTS,
 ) -> str:
     """The name of the folder that an exported size is kept in, without what is usual.
 
     >>> bundle_name("tiny", "fp16", "random", input_size=(720, 1280))
     'tiny-random-720x1280-fp16'
+    >>> bundle_name("nano", "w8a8", target="litert", points=16)
+    'nano-litert-16-points-w8a8'
     >>> bundle_name("tiny", input_size=(1024, 1024)), bundle_name("nano", input_size=(512, 512))
     ('tiny', 'nano')
     """
@@ -150,6 +156,10 @@ def bundle_name(
         own = 512 if size == "nano" else 1024
         if (height, width) != (own, own):
             parts.append(f"{height}x{width}")
+    if target != "onnx":
+        parts.append(target)
+        if points != POINTS:
+            parts.append(f"{points}-points")
     if precision != "float":
         parts.append(precision)
     return "-".join(parts)
@@ -204,7 +214,7 @@ def _loaded(model: _Model) -> Any:
 
 def _exported(model: _Model, row: EngineRow) -> Bundle | Path:
     """The bundle of a model, which is exported or quantised where it is not kept."""
-    if ONNX not in row.reads:
+    if not any(kind in _TARGETS for kind in row.reads):
         raise ValueError(
             f"model is {model.size!r}, but engine={row.name!r} reads {' or '.join(row.reads)} "
             "files, which are not exported here; pass the folder of a bundle that holds them"
@@ -212,16 +222,16 @@ def _exported(model: _Model, row: EngineRow) -> Bundle | Path:
     if model.is_kept():
         return model.folder
     exact = replace(model, precision="float")
-    if model.precision == "w8a8" and exact.is_kept():
+    if (model.target, model.precision) == ("onnx", "w8a8") and exact.is_kept():
         require(f"{model.folder} does not exist yet, and quantising", ["onnx"], EXPORTED)
         from sam2lab.quantize import quantize
 
         return quantize(exact.folder, model.folder)
     require(f"{model.folder} does not exist yet, and exporting", ["torch", "sam2"], EXPORTED)
-    from sam2lab.export.onnx import check_export, export
+    from sam2lab.export import check_export, export
 
-    check_export(model.folder, model.precision)
-    return export(_loaded(model), model.folder, precision=model.precision)
+    check_export(model.folder, model.precision, target=model.target)
+    return export(_loaded(model), model.folder, precision=model.precision, target=model.target)
 
 
 def _open_engine(**arguments: Any) -> Engine:

@@ -38,9 +38,9 @@ def exports(monkeypatch: pytest.MonkeyPatch, exported: Export) -> list[Path]:
     """The folders exported to, in order. What arrives there was exported once for all tests."""
     asked: list[Path] = []
 
-    def copied(model: zoo.ZooModel, folder: Path, **kwargs: object) -> Bundle:
+    def copied(model: zoo.ZooModel, folder: Path, precision: str = "float", **_: object) -> Bundle:
         asked.append(folder)
-        made = exported(model.info.size, model.info.input_size, **kwargs).bundle
+        made = exported(model.info.size, model.info.input_size, precision=precision).bundle
         assert made.info == model.info
         return Bundle.open(shutil.copytree(made.folder, folder))
 

@@ -1,19 +1,23 @@
-"""`sam2lab export` writes a model as ONNX files."""
+"""`sam2lab export` writes a model as files, for computers or for phones."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
 from sam2lab import settings
-from sam2lab.cli.arguments import add_size, add_version, height_and_width
-from sam2lab.runtime.engines.protocol import PRECISIONS, SIZES
+from sam2lab.cli.arguments import add_size, add_version, count, height_and_width
+from sam2lab.runtime.engines.protocol import LITERT_PRECISIONS, POINTS, SIZES, TARGETS
 
-SUMMARY = "write a model as ONNX files"
+SUMMARY = "write a model as files for ONNX Runtime or for phones"
 TEXT = """\
 Write a model as a bundle: a folder with encoder.onnx and decoder.onnx for
 photos, memory_attention.onnx and memory_encoder.onnx for videos, and
 bundle.json, which says what they are. ONNX Runtime serves them without torch,
 and tools that load samexporter's files load them. Prints the folder.
+
+With --target litert the files are encoder.tflite and decoder.tflite, for photos
+on phones: one prompt at a time, with a fixed number of points. Their masks are
+compared with the model's before they appear.
 
 Exporting itself takes torch. An interrupted export leaves nothing behind.
 
@@ -24,6 +28,7 @@ examples:
   {prog} export tiny --precision w8a8 --calibration my/photos
   {prog} export small --weights my.pt --out models/mine
   {prog} export base_plus --weights random
+  {prog} export nano --target litert --precision w8a8
 """
 
 
@@ -49,10 +54,28 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
+        choices=LITERT_PRECISIONS,
         default="float",
         help="'float' (the default), 'fp16' for accelerators: half the bytes, while inputs and "
-        "outputs stay float32, or 'w8a8' for processors: weights and activations in 8 bits",
+        "outputs stay float32, or 'w8a8' for processors: weights and activations in 8 bits; for "
+        "LiteRT also 'w8a8-full', for accelerators that compute in 8 bits only, and 'w8a16'",
+    )
+    parser.add_argument(
+        "--target",
+        choices=TARGETS,
+        default="onnx",
+        help="'onnx' (the default) for computers, 'litert' for phones",
+    )
+    parser.add_argument(
+        "--points",
+        type=count,
+        default=POINTS,
+        help=f"for litert: how many points a prompt may have, {POINTS} by default; a box is two",
+    )
+    parser.add_argument(
+        "--accept-difference",
+        action="store_true",
+        help="for litert: write the files although their masks differ from the model's",
     )
     parser.add_argument(
         "--calibration",
@@ -80,15 +103,25 @@ def run(arguments: Namespace) -> None:
         arguments.weights,
         arguments.version,
         arguments.input_size,
+        arguments.target,
+        arguments.points,
     )
     folder = arguments.out or settings.models_folder() / name
     # Now, not when a checkpoint has been fetched.
-    check_export(folder, arguments.precision, arguments.calibration)
+    how = {"target": arguments.target, "points": arguments.points}
+    check_export(folder, arguments.precision, arguments.calibration, **how)
     model = zoo.load(
         arguments.size,
         weights=arguments.weights,
         version=arguments.version,
         input_size=arguments.input_size,
     )
-    bundle = export(model, folder, precision=arguments.precision, calibration=arguments.calibration)
+    bundle = export(
+        model,
+        folder,
+        precision=arguments.precision,
+        calibration=arguments.calibration,
+        accept_difference=arguments.accept_difference,
+        **how,
+    )
     print(bundle.folder)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sam2lab import settings
-from sam2lab.runtime.bundle import BUNDLE_FILE, Bundle, BundleError
+from sam2lab.runtime.bundle import BUNDLE_FILE, ONNX, Bundle, BundleError
 from sam2lab.runtime.engines.protocol import SIZES, VERSIONS
 
 SUMMARY = "say what a bundle is, or what is here"
@@ -55,13 +55,15 @@ def _weights_here() -> Iterator[tuple[str, str]]:
 def _bundles_here(models: Path) -> Iterator[tuple[str, str]]:
     for folder in sorted(file.parent for file in models.glob(f"*/{BUNDLE_FILE}")):
         try:
-            info = Bundle.open(folder, verify=False).info
+            bundle = Bundle.open(folder, verify=False)
         except BundleError as error:
             yield folder.name, f"broken: {error}"
             continue
+        info = bundle.info
         height, width = info.input_size
+        kind = "" if bundle.kind == ONNX else f", {bundle.kind} files"
         weights = ", random weights" if info.has_random_weights else ""
-        summary = f"{info.size} {info.version}, {info.precision}, {height}x{width}{weights}"
+        summary = f"{info.size} {info.version}, {info.precision}, {height}x{width}{kind}{weights}"
         yield folder.name, summary
 
 

@@ -5,7 +5,10 @@ from sam2lab.export import export
 from sam2lab.reference import zoo
 
 export(zoo.load("tiny"), "models/tiny")
+export(zoo.load("tiny"), "models/tiny-phone", target="litert", precision="w8a8")
 ```
+
+`device_graphs` are the graphs that files for devices are made of.
 """
 
 # Before anything here imports sam2: it makes sam2 importable where torchvision is missing or does

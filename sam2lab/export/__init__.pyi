@@ -1,4 +1,5 @@
 """What `import sam2lab.export` offers."""
 
-from .onnx import check_export as check_export
-from .onnx import export as export
+from .device.graphs import device_graphs as device_graphs
+from .targets import check_export as check_export
+from .targets import export as export

@@ -18,11 +18,12 @@ def write_graph(model: onnx.ModelProto, path: Path) -> Graph:
     """
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    ends = _tensors(model.graph.input), _tensors(model.graph.output)
+    ends = tensors_of(model.graph.input), tensors_of(model.graph.output)
     return Graph(path.name, sha256_of(path), path.stat().st_size, *ends)
 
 
-def _tensors(values: Iterable[onnx.ValueInfoProto]) -> tuple[Tensor, ...]:
+def tensors_of(values: Iterable[onnx.ValueInfoProto]) -> tuple[Tensor, ...]:
+    """Inputs or outputs as bundle.json describes them."""
     return tuple(
         Tensor(
             value.name,

@@ -121,6 +121,8 @@ for _kind in (
     pytorch.Compiled,
     ours.OpenVinoF32,
     ours.OpenVino,
+    ours.LiteRt,
+    ours.LiteRtEightBits,
 ):
     register(_kind)
 

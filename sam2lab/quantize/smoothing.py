@@ -46,7 +46,9 @@ def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -
     by_name = {node.name: node for node in wiring.nodes}
     for output, peak in peaks.items():
         gemms = [by_name[name] for name in readers[output]]
-        weights = np.max([np.abs(wiring.values(gemm.input[1])).max(1) for gemm in gemms], axis=0)
+        weights = np.max(
+            [np.abs(wiring.values(gemm.input[1])).max(1 - _inputs(gemm)) for gemm in gemms], axis=0
+        )
         share = np.maximum(peak, 1e-6) ** alpha / np.maximum(weights, 1e-6) ** (1 - alpha)
         # Only the ratio of one channel to another matters.
         share = np.clip(share / np.exp(np.log(share).mean()), 1 / _LIMIT, _LIMIT)
@@ -56,9 +58,14 @@ def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -
             values = wiring.values(norm.input[place]) / share
             norm.input[place] = wiring.add_weight(f"{norm.input[place]}.smooth", values)
         for gemm in gemms:
-            values = wiring.values(gemm.input[1]) * share[:, None]
+            values = wiring.values(gemm.input[1]) * np.expand_dims(share, 1 - _inputs(gemm))
             gemm.input[1] = wiring.add_weight(f"{gemm.input[1]}.smooth", values)
     return wiring.finish()
+
+
+def _inputs(gemm: onnx.NodeProto) -> int:
+    """The axis of a layer's weights that has its inputs."""
+    return next((int(each.i) for each in gemm.attribute if each.name == "transB"), 0)
 
 
 def _readers(wiring: Wiring, name: str) -> list[onnx.NodeProto]:

@@ -19,6 +19,8 @@ from sam2lab.runtime.video.protocol import VideoSettings
 BUNDLE_FILE = "bundle.json"
 FORMAT = "sam2lab-bundle"
 VERSION = 1
+# The kinds of files that graphs come in, see `Bundle.kind`.
+ONNX, TFLITE = "onnx", "tflite"
 # Every bundle has these graphs.
 GRAPHS = ("encoder", "decoder")
 # Bundles that can follow objects through a video have these too.
@@ -65,7 +67,8 @@ class Graph:
 class Bundle:
     """An exported model on disk. `opset` is that of the standard ONNX operators; `recipe` says
     how a quantised one was made, in the words of `sam2lab.quantize.recipe.Recipe`. `video` says how
-    the model follows objects, and is None where the graphs of the memory are missing.
+    the model follows objects, and is None where the graphs of the memory are missing. `agreement`
+    is how far its masks agree with the model's, which is measured when files for devices are made.
 
     ```python
     bundle = Bundle.open("models/nano")
@@ -80,6 +83,7 @@ class Bundle:
     made_with: Mapping[str, str]
     recipe: Mapping[str, Any] | None = None
     video: VideoSettings | None = None
+    agreement: Mapping[str, Any] | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], verify: bool = True) -> Bundle:
@@ -100,6 +104,7 @@ class Bundle:
                 made_with={k: str(v) for k, v in get(dict, sealed, "made_with").items()},
                 recipe=get(dict, sealed, "recipe") if "recipe" in sealed else None,
                 video=get(VideoSettings, sealed, "video") if "video" in sealed else None,
+                agreement=get(dict, sealed, "agreement") if "agreement" in sealed else None,
             )
             _check_parts(bundle)
         except ValueError as reason:
@@ -130,6 +135,7 @@ class Bundle:
             "made_with": dict(self.made_with),
             "video": self.video,
             "recipe": self.recipe and dict(self.recipe),
+            "agreement": self.agreement and dict(self.agreement),
         }
         there = {name: part for name, part in sealed.items() if part is not None}
         with replacing(self.folder / BUNDLE_FILE) as beside:
@@ -141,7 +147,7 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """The format of its graphs, by the ending of their files: `"onnx"`."""
+        """The format of its graphs, by the ending of their files: `"onnx"` or `"tflite"`."""
         return self.path("encoder").suffix.removeprefix(".")
 
     @property
@@ -165,6 +171,8 @@ class Bundle:
             lines += [f"  out {tensor}" for tensor in graph.outputs]
         if self.recipe is not None:
             lines.append("recipe: " + json.dumps(self.recipe))
+        if self.agreement is not None:
+            lines.append("agreement: " + json.dumps(self.agreement))
         lines.append("made with " + ", ".join(f"{k} {v}" for k, v in self.made_with.items()))
         return "\n".join(lines)
 
@@ -224,8 +232,11 @@ def _check_parts(bundle: Bundle) -> None:
     if len(set(has.values())) > 1:
         missing = " and ".join(repr(name) for name, there in has.items() if not there)
         raise ValueError(f"{missing} is missing, without which no object can be followed")
+    size = bundle.info.input_size
+    # Files for devices have channels last.
+    pixels = (*size, 3) if bundle.kind == TFLITE else (3, *size)
     wanted = {
-        ("encoder", "image"): (3, *bundle.info.input_size),
+        ("encoder", "image"): pixels,
         ("decoder", "mask_input"): (1, *bundle.info.mask_size),
     }
     if bundle.video is not None:
@@ -234,7 +245,7 @@ def _check_parts(bundle: Bundle) -> None:
         found = [tensor.shape[1:] for tensor in bundle.graphs[graph].inputs if tensor.name == name]
         if found != [shape]:
             raise ValueError(
-                f"input_size is {bundle.info.input_size}, so the {graph}'s {name!r} must be "
+                f"input_size is {size}, so the {graph}'s {name!r} must be "
                 f"{('B', *shape)}, but after the batch it is {found[0] if found else 'missing'}"
             )
 

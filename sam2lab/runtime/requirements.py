@@ -16,7 +16,9 @@ EXTRAS = {
         *("matplotlib", "pandas", "psutil", "pycocotools", "tornado", "urllib3"),
     ),
     "openvino": ("openvino",),
+    "litert": ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers"),
     "video": ("av",),
+    "qnn": ("onnxruntime_qnn",),
 }
 
 

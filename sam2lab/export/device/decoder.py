@@ -34,14 +34,14 @@ class DeviceDecoder(nn.Module):
         super().__init__()
         prompts, decoder = model.sam_prompt_encoder, model.sam_mask_decoder
         self.embed_size = input_size[0] // 16, input_size[1] // 16
-        self.points, self.masks = DevicePoints(prompts, input_size), DeviceMasks(prompts)
         image_pe = prompts.get_dense_pe().flatten(2).transpose(1, 2)
         self.image_pe = nn.Buffer(image_pe.detach().contiguous())
         rows = [decoder.obj_score_token] if decoder.pred_obj_scores else []
         rows += [decoder.iou_token, decoder.mask_tokens]
         outputs = torch.cat([row.weight for row in rows]).detach()[None]
         self.output_tokens = nn.Buffer(outputs)
-        self.there = nn.Buffer(torch.ones(1, outputs.shape[1], dtype=outputs.dtype))
+        self.points = DevicePoints(prompts, input_size, outputs.shape[1])
+        self.masks = DeviceMasks(prompts)
         transformer = decoder.transformer
         self.layers = nn.ModuleList(map(DeviceLayer, transformer.layers))
         self.final_attn = DeviceAttention(transformer.final_attn_token_to_image)
@@ -66,7 +66,6 @@ class DeviceDecoder(nn.Module):
         height, width = self.embed_size
         points, there = self.points(point_coords, point_labels)
         prompt = torch.cat([self.output_tokens, points], dim=1)
-        there = torch.cat([self.there, there], dim=1)
         image = image_embed + self.masks(mask_input, has_mask_input)
         image = image.reshape(1, height * width, -1)
         tokens = prompt

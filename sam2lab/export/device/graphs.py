@@ -15,8 +15,8 @@ from sam2lab.export.device.encoder import DeviceEncoder
 from sam2lab.export.tracing import DECODER_OUTPUTS, Inputs, trace
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import whole
+from sam2lab.runtime.engines.protocol import POINTS
 
-POINTS = 8
 MOST_POINTS = 64
 ENCODER_OUTPUTS = ("high_res_feats_0", "high_res_feats_1", "image_embed")
 
@@ -40,7 +40,7 @@ def device_graphs(model: ZooModel, points: int = POINTS) -> Iterator[tuple[str, 
     >>> [dim.dim_value for dim in graphs["encoder"].graph.input[0].type.tensor_type.shape.dim]
     [1, 64, 96, 3]
     """
-    points = whole("points", points, 2, MOST_POINTS)
+    check_points(points)
     module, size = model.module, model.info.input_size
     builders: dict[str, tuple[type[nn.Module], tuple[str, ...]]] = {
         "encoder": (DeviceEncoder, ENCODER_OUTPUTS),
@@ -52,6 +52,11 @@ def device_graphs(model: ZooModel, points: int = POINTS) -> Iterator[tuple[str, 
             warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
             raw = trace(build(module, size).eval(), _inputs(model, points)[name], outputs)
         yield name, onnx.shape_inference.infer_shapes(onnxslim.slim(raw), data_prop=True)
+
+
+def check_points(points: int) -> int:
+    """A number of slots that a box fits into."""
+    return whole("points", points, 2, MOST_POINTS)
 
 
 def _inputs(model: ZooModel, points: int) -> dict[str, Inputs]:

@@ -14,14 +14,15 @@ from sam2lab.export.upscaling import layer_norm
 
 
 class DevicePoints(nn.Module):
-    """Points (1, P, 2) and labels (1, P) → (1, P + 1, C), and which of these are there (1, P + 1).
+    """Points (1, P, 2) and labels (1, P) → (1, P + 1, C), and which tokens are there (1, T).
 
-    The last is upstream's padding point, which is there if any other is. A slot of label -1 is
-    empty; what stands in it must not be looked at. It stays float in every 8-bit recipe, because
-    sines of coordinates need every digit.
+    Tokens are the `outputs` that are always there, then the points, and last upstream's padding
+    point, which is there if any other point is. A slot of label -1 is empty; what stands in it must
+    not be looked at. All here stays float in every 8-bit recipe, because sines of coordinates need
+    every digit.
     """
 
-    def __init__(self, prompts: nn.Module, input_size: Size) -> None:
+    def __init__(self, prompts: nn.Module, input_size: Size, outputs: int) -> None:
         super().__init__()
         frequencies = prompts.pe_layer.positional_encoding_gaussian_matrix
         height, width = input_size
@@ -30,10 +31,11 @@ class DevicePoints(nn.Module):
         rows = torch.cat([e.weight for e in (prompts.not_a_point_embed, *prompts.point_embeddings)])
         self.by_label = linear(rows.t())
         self.labels = nn.Buffer(torch.arange(len(rows), dtype=rows.dtype) - 1)
+        self.always = nn.Buffer(torch.ones(1, outputs, dtype=rows.dtype))
 
     def forward(self, coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         there = 1 - F.relu(-labels)
-        there = torch.cat([there, there.amax(dim=1, keepdim=True)], dim=1)
+        there = torch.cat([self.always, there, there.amax(dim=1, keepdim=True)], dim=1)
         # The padding point's own coordinates do not count.
         coords = torch.cat([coords, coords[:, :1]], dim=1)
         labels = torch.cat([labels, labels[:, :1] * 0 - 1], dim=1).reshape(1, -1, 1)

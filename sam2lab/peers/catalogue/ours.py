@@ -1,4 +1,4 @@
-"""Our own export: on ONNX Runtime, in 8 bits, and on OpenVINO."""
+"""Our own export: on ONNX Runtime, in 8 bits, on OpenVINO, and on LiteRT."""
 
 from __future__ import annotations
 
@@ -88,3 +88,30 @@ class OpenVinoF32(OpenVino):
     name = "OpenVINO f32"
     is_exact = True
     options: ClassVar = OpenVino.options | {"encoder_precision": "f32"}
+
+
+class LiteRt(Ours):
+    """Our files for phones, on LiteRT."""
+
+    name = "LiteRT"
+    needs: tuple[str, ...] = (*Ours.needs, "ai_edge_litert", "ai_edge_quantizer")
+    get = "pip install -e '.[torch,litert]'"
+    distributions: tuple[str, ...] = ("ai-edge-litert", "ai-edge-quantizer", *Ours.distributions)
+    can: ClassVar = Ours.can | {"video": "no"}
+    options: ClassVar[dict[str, Any]] = {"engine": "litert"}
+    precision = "float"
+
+    def make_files(self, job: Job) -> None:
+        from sam2lab.export import export
+        from sam2lab.reference import zoo
+
+        model = zoo.load(job.size, job.checkpoint, job.version, (job.side, job.side))
+        export(model, job.folder, precision=self.precision, target="litert")
+
+
+class LiteRtEightBits(LiteRt):
+    """Our files for phones in 8 bits, on LiteRT."""
+
+    name = "LiteRT w8a8"
+    is_exact = False
+    precision = "w8a8"

@@ -27,8 +27,6 @@ from sam2lab.runtime.video.protocol import DecodedObjects, Memories, VideoSettin
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 
-# The logits of each token, at most: 16 prompts of tiny. 64 at once need three times the memory.
-_PIXELS_AT_ONCE = 2**20
 # The tokens of all memories that frames look at, at most: 7 memories of 4 objects of tiny. What
 # objects have in common is computed once for those.
 _TOKENS_AT_ONCE = 2**17
@@ -51,6 +49,9 @@ class BundleEngine(ABC):
     to. The graphs of the memory are opened when they are first used, so that a photo's first mask
     does not wait for them.
     """
+
+    # The logits of each token, at most: 16 prompts of tiny. 64 at once need three times the memory.
+    pixels_at_once = 2**20
 
     def __init__(self, bundle: Bundle | str | os.PathLike[str], threads: int | None) -> None:
         self.threads = check_threads(threads)
@@ -166,7 +167,7 @@ class BundleEngine(ABC):
         logits = np.empty((count, 4, *self.info.mask_size), np.float32)
         scores = np.empty((count, 4), np.float32)
         further = []
-        step = max(_PIXELS_AT_ONCE // math.prod(self.info.mask_size), 1)
+        step = max(self.pixels_at_once // math.prod(self.info.mask_size), 1)
         for start in range(0, count, step):
             part = slice(start, start + step)
             masks, part_scores, single_mask, single_score, *rest = self._run(

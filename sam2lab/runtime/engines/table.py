@@ -15,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sam2lab.runtime.engines.protocol import Engine
+from sam2lab.runtime.bundle import ONNX as ONNX
+from sam2lab.runtime.bundle import TFLITE
+from sam2lab.runtime.engines.protocol import LITERT_PRECISIONS, PRECISIONS, Engine
 
-CHECKPOINT, ONNX = "checkpoint", "onnx"
+CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ register(
         (ONNX,),
         "exported files on ONNX Runtime",
         options=("providers", "threads"),
-        precisions=("float", "fp16", "w8a8"),
+        precisions=PRECISIONS,
     )
 )
 register(
@@ -80,6 +82,17 @@ register(
         needs=("openvino",),
         options=("threads", "encoder_precision"),
         precisions=("float", "fp16"),
+    )
+)
+register(
+    EngineRow(
+        "litert",
+        "sam2lab.runtime.engines.litert",
+        (TFLITE,),
+        "files for phones on LiteRT, photos only",
+        needs=("ai_edge_litert",),
+        options=("threads",),
+        precisions=LITERT_PRECISIONS,
     )
 )
 register(

@@ -144,7 +144,9 @@ def test_many_prompts_are_answered_in_parts(
     )
     wanted = engine.decode(several, prompts)
     run, asked = engine._run, []
-    monkeypatch.setattr(bundle_engine, "_PIXELS_AT_ONCE", 2 * mask_size[0] * mask_size[1])
+    monkeypatch.setattr(
+        bundle_engine.BundleEngine, "pixels_at_once", 2 * mask_size[0] * mask_size[1]
+    )
     monkeypatch.setattr(
         engine, "_run", lambda *args: asked.append(len(args[2]["point_coords"])) or run(*args)
     )
@@ -305,7 +307,7 @@ class TestMemory:
         whole = engine.decode_objects(features, prompts)
         assert np.array_equal(whole.logits, wanted.logits)
         assert np.array_equal(whole.scores, wanted.scores)
-        monkeypatch.setattr(bundle_engine, "_PIXELS_AT_ONCE", 1)
+        monkeypatch.setattr(bundle_engine.BundleEngine, "pixels_at_once", 1)
         parts = engine.decode_objects(features, prompts)
         assert (parts.object_scores.shape, parts.pointers.shape) == ((3, 1), (3, 4, 128))
         np.testing.assert_allclose(parts.pointers, whole.pointers, atol=1e-5)

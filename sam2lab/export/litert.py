@@ -1,0 +1,180 @@
+"""Turn a model in torch into a bundle of .tflite files, for phones."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+from tqdm.auto import tqdm
+
+from sam2lab._version import __version__
+from sam2lab.export.device.graphs import device_graphs
+from sam2lab.export.tracing import OPSET
+from sam2lab.graphs.writing import tensors_of
+from sam2lab.measure.agreement import Agreement, agreement
+from sam2lab.quantize.calibration import (
+    ImageReader,
+    ImageSource,
+    calibration_images,
+    readable,
+    samples,
+)
+from sam2lab.quantize.tensor_statistics import Feeds
+from sam2lab.reference import zoo
+from sam2lab.reference.engine import TorchEngine
+from sam2lab.reference.zoo import ZooModel
+from sam2lab.runtime.arguments import path
+from sam2lab.runtime.bundle import GRAPHS, TFLITE, Bundle, Graph
+from sam2lab.runtime.bundle_folder import appearing, check_free
+from sam2lab.runtime.digests import sha256_of
+from sam2lab.runtime.engines.litert import LiteRtEngine
+from sam2lab.runtime.engines.protocol import LITERT_PRECISIONS, POINTS
+from sam2lab.runtime.requirements import require
+
+NEEDS = ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")
+CALIBRATED, CHECKED = 16, 4
+# Float files round otherwise than torch, by one pixel in ten thousand of a mask's edge.
+LEAST_IOU = 0.999
+
+
+class Disagreement(ValueError):
+    """The files that were made do not give the model's masks; nothing was written."""
+
+
+def export(
+    model: ZooModel,
+    folder: str | os.PathLike[str],
+    input_size: tuple[int, int] | None = None,
+    precision: str = "float",
+    calibration: ImageSource = None,
+    points: int = POINTS,
+    accept_difference: bool = False,
+) -> Bundle:
+    """Write a model as .tflite files, which answer one prompt of `points` slots on one photo.
+
+    `precision` is `"float"`; `"fp16"`, which stores weights in half the bytes and computes in what
+    the phone chooses; `"w8a8"`, `"w8a8-full"` or `"w8a16"`: `sam2lab.litert.eight_bits` says what
+    these compute in 8 bits. Inputs and outputs stay float32.
+
+    Photos that ship and were not calibrated with are asked about before anything appears.
+    `agreement` in bundle.json says how far the float masks agree with the model's, and those in 8
+    bits with the float ones. A `Disagreement` is raised where a float or fp16 mask has an IoU below
+    0.999 or 0.99, unless `accept_difference`.
+    """
+    folder = check_export(folder, precision, calibration)
+    if input_size is not None:
+        model = zoo.resize(model, input_size)
+    calibrated, checked = _images(calibration)
+    with ExitStack() as stack, tqdm(total=4, desc=f"export {model.info.name}") as progress:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        unfinished = stack.enter_context(appearing(folder))
+        exact, graphs = _float_files(model, scratch, points, half=precision == "fp16")
+        progress.update()
+        photos = [photo for _, photo in readable(checked)]
+        found = agreement(TorchEngine(model), exact, photos)
+        _check(found, precision, accept_difference)
+        progress.update()
+        files = {name: exact.bundle.path(name).read_bytes() for name in GRAPHS}
+        kept: dict[str, Any] = {exact.info.precision: asdict(found)}
+        if precision != exact.info.precision:
+            files = _in_eight_bits(files, precision, exact, calibrated)
+        bundle = _bundle(model, unfinished, precision, files, graphs)
+        progress.update()
+        if precision != exact.info.precision:
+            kept[precision] = asdict(agreement(exact, LiteRtEngine(bundle), photos))
+        replace(bundle, agreement=kept).seal()
+        progress.update()
+    return Bundle.open(folder, verify=False)
+
+
+def check_export(
+    folder: str | os.PathLike[str], precision: str = "float", calibration: ImageSource = None
+) -> Path:
+    """Refuse what `export` would refuse for any model, before a model is fetched or loaded."""
+    if precision not in LITERT_PRECISIONS:
+        wanted = ", ".join(map(repr, LITERT_PRECISIONS))
+        raise ValueError(f"precision is {precision!r}; wanted one of {wanted}")
+    if precision not in ("w8a8-full", "w8a16") and calibration is not None:
+        raise ValueError(
+            f"calibration is for fixed ranges, those of 'w8a8-full' and 'w8a16', not {precision!r}"
+        )
+    require("export for LiteRT", NEEDS)
+    folder = path("folder", folder)
+    check_free(folder)
+    calibration_images(calibration, argument="calibration")
+    return folder
+
+
+def _images(calibration: ImageSource) -> tuple[list[ImageReader], list[ImageReader]]:
+    """Images to calibrate with, and others to check with."""
+    # All that ship, and scenes: every other one is for each purpose.
+    shipped = calibration_images(None, 36)
+    if calibration is not None:
+        return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:CHECKED]
+    return shipped[::2][:CALIBRATED], shipped[1::2][:CHECKED]
+
+
+def _float_files(
+    model: ZooModel, folder: Path, points: int, half: bool
+) -> tuple[LiteRtEngine, dict[str, onnx.ModelProto]]:
+    """An engine on float files in a folder, and the ONNX graphs they were written from."""
+    from sam2lab.litert.convert import to_tflite
+
+    graphs = dict(device_graphs(model, points))
+    files = {name: to_tflite(graph, half) for name, graph in graphs.items()}
+    bundle = _bundle(model, folder, "fp16" if half else "float", files, graphs)
+    bundle.seal()
+    return LiteRtEngine(bundle), graphs
+
+
+def _bundle(
+    model: ZooModel,
+    folder: Path,
+    precision: str,
+    files: Mapping[str, bytes],
+    graphs: Mapping[str, onnx.ModelProto],
+) -> Bundle:
+    """Write files, and describe them as a bundle, which is not sealed yet."""
+    described = {}
+    for name, data in files.items():
+        file = folder / f"{name}.{TFLITE}"
+        file.write_bytes(data)
+        ends = tensors_of(graphs[name].graph.input), tensors_of(graphs[name].graph.output)
+        described[name] = Graph(file.name, sha256_of(file), len(data), *ends)
+    made_with = {
+        name: importlib.metadata.version(name)
+        for name in ("torch", "onnx", "ai-edge-litert", "ai-edge-quantizer")
+    }
+    info = replace(model.info, precision=precision)
+    return Bundle(folder, info, OPSET, described, {**made_with, "sam2lab": __version__})
+
+
+def _in_eight_bits(
+    files: Mapping[str, bytes], precision: str, exact: LiteRtEngine, images: list[ImageReader]
+) -> dict[str, bytes]:
+    from sam2lab.litert.eight_bits import CALIBRATED, in_eight_bits
+
+    feeds: dict[str, list[Feeds]] = {name: [] for name in files}
+    if precision in CALIBRATED:
+        for sample in samples(images, exact):
+            feeds["encoder"].append({"image": sample.pixels.transpose(0, 2, 3, 1)})
+            feeds["decoder"] += [exact.decoder_inputs(sample.features, p) for p in sample.prompts]
+    return {name: in_eight_bits(data, precision, feeds[name]) for name, data in files.items()}
+
+
+def _check(found: Agreement, precision: str, accept_difference: bool) -> None:
+    least = 0.99 if precision == "fp16" else LEAST_IOU
+    if found.least_iou < least and not accept_difference:
+        raise Disagreement(
+            f"the masks of the files differ from the model's: IoU is {found.least_iou} at least, "
+            f"wanted {least}, of {found.masks} masks on {found.photos} photos. Nothing was "
+            "written. Check the model's weights; accept_difference=True, --accept-difference on "
+            "the command line, writes the files nevertheless"
+        )

@@ -1,0 +1,92 @@
+"""`export` turns a model in torch into a bundle, for whatever is to run it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sam2lab.export import litert, onnx
+from sam2lab.export.device.graphs import check_points
+from sam2lab.quantize.calibration import ImageSource
+from sam2lab.quantize.recipe import Recipe
+from sam2lab.reference.zoo import ZooModel
+from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.engines.protocol import POINTS, TARGETS
+
+
+def export(
+    model: ZooModel,
+    folder: str | os.PathLike[str],
+    input_size: tuple[int, int] | None = None,
+    precision: str = "float",
+    calibration: ImageSource = None,
+    recipe: Recipe | None = None,
+    *,
+    target: str = "onnx",
+    points: int = POINTS,
+    accept_difference: bool = False,
+) -> Bundle:
+    """Write a model as a bundle into a folder that does not hold one yet.
+
+    `target="onnx"` is for computers: any number of objects and points, and videos; see
+    `export.onnx.export`. `target="litert"` is for phones: .tflite files for photos, which take one
+    prompt of `points` slots at a time; see `export.litert.export`.
+
+    `input_size` is (height, width) in pixels, multiples of 16 from 64 on; None is the model's own.
+    `precision` is one of the target's, `"float"`, `"fp16"`, `"w8a8"` …; 8 bits are calibrated with
+    the images `calibration`, by default those that ship. `recipe` is for 8 bits of ONNX.
+
+    Files for devices are compared with the model before they appear, and bundle.json keeps the
+    `agreement`. Float files whose masks differ are refused, unless `accept_difference` is true.
+
+    >>> import tempfile
+    >>> from sam2lab.reference import zoo
+    >>> nano = zoo.load("nano", weights="random")
+    >>> with tempfile.TemporaryDirectory() as models:
+    ...     bundle = export(nano, f"{models}/wide-nano", input_size=(64, 96))
+    >>> bundle.folder.name, bundle.graphs["encoder"].inputs[0].shape
+    ('wide-nano', ('B', 3, 64, 96))
+    """
+    if not isinstance(model, ZooModel):
+        raise ValueError(
+            f"model is {model!r:.80}; wanted what "
+            'zoo.load returns, as in export(zoo.load("tiny"), folder)'
+        )
+    folder = check_export(folder, precision, calibration, recipe, target, points)
+    if target == "litert":
+        return litert.export(
+            model, folder, input_size, precision, calibration, points, accept_difference
+        )
+    return onnx.export(
+        model,
+        folder,
+        input_size=input_size,
+        precision=precision,
+        calibration=calibration,
+        recipe=recipe,
+    )
+
+
+def check_export(
+    folder: str | os.PathLike[str],
+    precision: str = "float",
+    calibration: ImageSource = None,
+    recipe: Recipe | None = None,
+    target: str = "onnx",
+    points: int = POINTS,
+) -> Path:
+    """Refuse what `export` would refuse for any model, before a model is fetched or loaded."""
+    if target not in TARGETS:
+        wanted = " or ".join(map(repr, TARGETS))
+        raise ValueError(f"target is {target!r}; wanted {wanted}")
+    check_points(points)
+    if target == "onnx":
+        if points != POINTS:
+            raise ValueError(
+                f"points is {points}, but files for ONNX Runtime take any number of points; leave "
+                "it out, or export for a device: target='litert'"
+            )
+        return onnx.check_export(folder, precision, calibration, recipe)
+    if recipe is not None:
+        raise ValueError("recipe is for target='onnx'; wanted None: a precision says it all")
+    return litert.check_export(folder, precision, calibration)

@@ -1,0 +1,102 @@
+"""Graphs become files for QNN, and what QNN leaves or breaks is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from sam2lab.measure.child import Child
+from sam2lab.qnn import QnnError, chip, compiling, in_eight_bits, to_context, to_dlc
+from sam2lab.qnn._compiler import steps
+from sam2lab.runtime.requirements import missing
+from tests.qnn import ending, toy_graphs
+
+needs_qnn = pytest.mark.skipif(
+    missing(["onnxruntime_qnn"]) != [],
+    reason="pip install 'sam2lab[qnn]', whose wheels are for Linux with glibc 2.35 and Windows",
+)
+# Five tensors are rounded, each by up to half of one of 255 steps that span both signs.
+ROUNDED = 5 / 255
+S24 = chip("Snapdragon 8 Gen 3")
+
+
+def feeds(count: int = 4) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(1)
+    return [{"x": rng.standard_normal((1, 8, 8, 16)).astype(np.float32)} for _ in range(count)]
+
+
+def test_quantised_graphs_leave_nothing_float_and_answer_alike() -> None:
+    graph = toy_graphs.whole()
+    (fed, *_), exact = feeds(), onnxruntime.InferenceSession(graph.SerializeToString())
+    wanted = exact.run(None, fed)[0]
+    errors = {}
+    for precision in ("w8a8", "w8a16"):
+        made = in_eight_bits(graph, precision, feeds())
+        outputs = {value.name for value in made.graph.output}
+        read = {
+            name
+            for node in made.graph.node
+            if node.op_type == "QuantizeLinear"
+            for name in node.input
+        }
+        for node in made.graph.node:
+            if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+                assert set(node.output) <= read | outputs, node.name
+        given = onnxruntime.InferenceSession(made.SerializeToString()).run(None, fed)[0]
+        errors[precision] = np.abs(given - wanted).max() / np.abs(wanted).max()
+    assert errors["w8a16"] < errors["w8a8"] < ROUNDED
+
+
+@needs_qnn
+def test_a_dlc_holds_the_whole_graph(tmp_path: Path) -> None:
+    report = to_dlc(toy_graphs.whole(), tmp_path / "encoder.dlc")
+    assert report.on_qnn >= 5
+    assert not report.on_cpu
+    assert report.bytes == (tmp_path / "encoder.dlc").stat().st_size > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder.dlc"]
+
+
+@needs_qnn
+@pytest.mark.parametrize("precision", ["float", "w8a8"])
+def test_a_context_computes_in_the_emulator_what_the_graph_computes(
+    tmp_path: Path, precision: str
+) -> None:
+    graph = toy_graphs.whole()
+    compiled = graph if precision == "float" else in_eight_bits(graph, precision, feeds())
+    report = to_context(compiled, S24, tmp_path / "encoder.bin")
+    assert not report.on_cpu
+    assert {path.name for path in tmp_path.iterdir()} == {"encoder.bin", "encoder.context.onnx"}
+    files = {name: str(tmp_path / f"{name}.npz") for name in ("inputs", "outputs")}
+    np.savez(files["inputs"], **feeds()[0])
+    with Child(steps) as child:
+        wrapper = str(tmp_path / "encoder.context.onnx")
+        child.ask(graph=wrapper, chip=[S24.soc, S24.arch])
+        child.ask(names=["y"], **files)
+    given = np.load(files["outputs"])["y"]
+    wanted = onnxruntime.InferenceSession(graph.SerializeToString()).run(None, feeds()[0])[0]
+    # Half precision has 11 bits, and a sum of 16 products loses up to 4 of them.
+    most = 2**-7 if precision == "float" else ROUNDED
+    assert np.abs(given - wanted).max() < most * np.abs(wanted).max()
+
+
+@needs_qnn
+def test_an_island_on_the_processor_is_an_error_unless_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(QnnError, match=r"would run on the phone's processor .*Det"):
+        to_dlc(toy_graphs.with_island(), tmp_path / "encoder.dlc")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"), [(ending.crashing, "ended with -11"), (ending.refusing, "1002")]
+)
+def test_a_compiler_that_ends_is_an_error_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: object, said: str
+) -> None:
+    monkeypatch.setattr(compiling, "steps", ends)
+    monkeypatch.setattr(compiling, "require", lambda *_: None)
+    with pytest.raises(QnnError, match=f"failed for Snapdragon 8 Gen 3: .*{said}.*Try another"):
+        to_context(toy_graphs.whole(), S24, tmp_path / "encoder.bin")
+    assert not list(tmp_path.iterdir())
