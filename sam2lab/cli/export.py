@@ -17,8 +17,8 @@ and tools that load samexporter's files load them. Prints the folder.
 
 With --target litert the files are encoder.tflite and decoder.tflite, for photos
 on phones: one prompt at a time, with a fixed number of points. Their masks are
-compared with the model's before they appear. With --target qnn they are for the
-NPUs of Qualcomm's chips, .dlc files, or .bin files for the one that --chip names.
+compared with the model's before they appear. With --target qnn they are for
+the NPUs of Qualcomm's chips: .dlc files, or .bin files for one --chip.
 
 Exporting itself takes torch. An interrupted export leaves nothing behind.
 
