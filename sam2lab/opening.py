@@ -134,6 +134,7 @@ def bundle_name(
     input_size: tuple[int, int] | None = None,
     target: str = "onnx",
     points: int = POINTS,
+    chip: str | None = None,
 ) -> str:
     """The name of the folder that an exported size is kept in, without what is usual.
 
@@ -141,6 +142,8 @@ def bundle_name(
     'tiny-random-720x1280-fp16'
     >>> bundle_name("nano", "w8a8", target="litert", points=16)
     'nano-litert-16-points-w8a8'
+    >>> bundle_name("nano", target="qnn", chip="SM8650")
+    'nano-qnn-sm8650'
     >>> bundle_name("tiny", input_size=(1024, 1024)), bundle_name("nano", input_size=(512, 512))
     ('tiny', 'nano')
     """
@@ -160,6 +163,8 @@ def bundle_name(
         parts.append(target)
         if points != POINTS:
             parts.append(f"{points}-points")
+    if chip is not None:
+        parts.append(chip.lower())
     if precision != "float":
         parts.append(precision)
     return "-".join(parts)

@@ -27,13 +27,13 @@ BELOW = {
     "qnn": GROUND | {"measure", "graphs", "quantize"},
     "hub": GROUND | {"measure", "graphs", "quantize"},
     "litert": {"quantize"},
-    "export": GROUND | {"graphs", "quantize", "reference", "measure", "litert"},
+    "export": GROUND | {"graphs", "quantize", "reference", "measure", "litert", "qnn"},
     "opening": GROUND | {"reference", "graphs", "quantize", "export"},
     "train": GROUND | {"scenes", "reference", "graphs", "export"},
     "peers": GROUND | {"scenes", "measure", "reference", "quantize", "export"},
     "cli": GROUND
     | {"scenes", "measure", "reference", "graphs", "quantize", "export", "train", "peers"}
-    | {"opening", "hub"},
+    | {"opening", "hub", "qnn"},
     "__main__": {"cli"},
     "__init__": GROUND | {"opening", "widgets"},
 }

@@ -17,7 +17,8 @@ and tools that load samexporter's files load them. Prints the folder.
 
 With --target litert the files are encoder.tflite and decoder.tflite, for photos
 on phones: one prompt at a time, with a fixed number of points. Their masks are
-compared with the model's before they appear.
+compared with the model's before they appear. With --target qnn they are for
+the NPUs of Qualcomm's chips: .dlc files, or .bin files for one --chip.
 
 Exporting itself takes torch. An interrupted export leaves nothing behind.
 
@@ -29,6 +30,7 @@ examples:
   {prog} export small --weights my.pt --out models/mine
   {prog} export base_plus --weights random
   {prog} export nano --target litert --precision w8a8
+  {prog} export nano --target qnn --chip "Snapdragon 8 Gen 3"
 """
 
 
@@ -64,18 +66,29 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--target",
         choices=TARGETS,
         default="onnx",
-        help="'onnx' (the default) for computers, 'litert' for phones",
+        help="'onnx' (the default) for computers, 'litert' for phones, 'qnn' for the NPUs of "
+        "Qualcomm's chips",
+    )
+    parser.add_argument(
+        "--chip",
+        metavar="NAME",
+        help="for qnn: compile for this chip, such as 'Snapdragon 8 Gen 3'",
+    )
+    parser.add_argument(
+        "--allow-cpu",
+        action="store_true",
+        help="for qnn: write the files although some nodes would run on the phone's processor",
     )
     parser.add_argument(
         "--points",
         type=count,
         default=POINTS,
-        help=f"for litert: how many points a prompt may have, {POINTS} by default; a box is two",
+        help=f"for phones: how many points a prompt may have, {POINTS} by default; a box is two",
     )
     parser.add_argument(
         "--accept-difference",
         action="store_true",
-        help="for litert: write the files although their masks differ from the model's",
+        help="for phones: write the files although their masks differ from the model's",
     )
     parser.add_argument(
         "--calibration",
@@ -95,6 +108,7 @@ def run(arguments: Namespace) -> None:
     """Write a bundle and print its folder."""
     from sam2lab.export import check_export, export
     from sam2lab.opening import bundle_name
+    from sam2lab.qnn import chip
     from sam2lab.reference import zoo
 
     name = bundle_name(
@@ -105,10 +119,11 @@ def run(arguments: Namespace) -> None:
         arguments.input_size,
         arguments.target,
         arguments.points,
+        chip(arguments.chip).part if arguments.chip else None,
     )
     folder = arguments.out or settings.models_folder() / name
     # Now, not when a checkpoint has been fetched.
-    how = {"target": arguments.target, "points": arguments.points}
+    how = {name: getattr(arguments, name) for name in ("target", "points", "chip", "allow_cpu")}
     check_export(folder, arguments.precision, arguments.calibration, **how)
     model = zoo.load(
         arguments.size,

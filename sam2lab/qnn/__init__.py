@@ -1,7 +1,8 @@
 """Files for the NPUs of Qualcomm's chips, made and checked with what pip brings.
 
-`chip` finds a chip by its name, `in_eight_bits` quantises a graph of
-`sam2lab.export.device`, and `to_dlc` and `to_context` compile it.
+`sam2lab.export.export(model, folder, target="qnn")` writes them: `in_eight_bits` quantises a graph
+of `sam2lab.export.device`, `to_dlc` and `to_context` compile it. `chip` finds a chip by its name,
+and `QnnEmulator` computes what the chip would.
 """
 
 from sam2lab.runtime.facade import facade

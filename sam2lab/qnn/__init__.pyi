@@ -8,3 +8,5 @@ from .compiling import Report as Report
 from .compiling import to_context as to_context
 from .compiling import to_dlc as to_dlc
 from .eight_bits import in_eight_bits as in_eight_bits
+from .engines import ProcessorEngine as ProcessorEngine
+from .engines import QnnEmulator as QnnEmulator

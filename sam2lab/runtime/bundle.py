@@ -147,7 +147,7 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """The format of its graphs, by the ending of their files: `"onnx"` or `"tflite"`."""
+        """The format of its graphs, by the ending of their files: `"onnx"`, `"tflite"` …"""
         return self.path("encoder").suffix.removeprefix(".")
 
     @property
@@ -234,7 +234,7 @@ def _check_parts(bundle: Bundle) -> None:
         raise ValueError(f"{missing} is missing, without which no object can be followed")
     size = bundle.info.input_size
     # Files for devices have channels last.
-    pixels = (*size, 3) if bundle.kind == TFLITE else (3, *size)
+    pixels = (3, *size) if bundle.kind == ONNX else (*size, 3)
     wanted = {
         ("encoder", "image"): pixels,
         ("decoder", "mask_input"): (1, *bundle.info.mask_size),

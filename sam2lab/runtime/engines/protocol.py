@@ -21,8 +21,9 @@ SIZES = ("nano", "tiny", "small", "base_plus", "large")
 VERSIONS = ("2.0", "2.1")
 PRECISIONS = ("float", "fp16", "w8a8")
 LITERT_PRECISIONS = (*PRECISIONS, "w8a8-full", "w8a16")
+QNN_PRECISIONS = ("float", "w8a8", "w8a16")
 # What a model can be exported for, and in which precisions.
-TARGETS = {"onnx": PRECISIONS, "litert": LITERT_PRECISIONS}
+TARGETS = {"onnx": PRECISIONS, "litert": LITERT_PRECISIONS, "qnn": QNN_PRECISIONS}
 # The places for points in files for devices, unless more are asked for.
 POINTS = 8
 
