@@ -62,3 +62,7 @@ def test_objects_of_drawn_clips_are_followed_as_well_as_the_card_says(engine: En
     table = tracking_study({"nano": engine}, clips, ("mask", "click"), baselines=False)
     for row in j_at(table, ASKED).itertuples():
         assert row.j >= SHARE * card()[row.prompt][f"frame {row.frame}"], row
+
+
+def test_all_that_ships_of_it_is_small_enough_for_a_repository() -> None:
+    assert sum(file.stat().st_size for file in settings.nano_folder().iterdir()) <= 30e6
