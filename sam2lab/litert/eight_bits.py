@@ -7,7 +7,7 @@ Weights get a range for each output channel. Three ways:
   needs no calibration. Fixed ranges for the same layers lost twice as much: of nano's masks at
   256x256, 36 prompts on 6 photos, 0.982 was left with the encoder so and 0.963 with the decoder so
   (mean IoU with the float files), where 0.994 and 0.990 are left. They are little faster: an encode
-  of tiny at 512x512 took 0.43 of the float file's time with them, and 0.48 without (processor
+  of tiny at 512x512 took 0.47 of the float file's time with them, and 0.51 without (processor
   seconds of one thread of a busy machine). nano, whose layers are narrow, gains no time either way.
 - `"w8a8-full"` is for accelerators that know 8 bits only. All operators compute in 8 bits with
   fixed ranges, but softmax, which 8 bits ruin.
