@@ -22,6 +22,7 @@ from sam2lab.quantize.tensor_statistics import Feeds, channel_peaks, observe
 
 ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
 SMOOTHING = 0.5
+OPSET = 21
 
 
 def in_eight_bits(
@@ -34,16 +35,25 @@ def in_eight_bits(
     model = copy.deepcopy(graph)
     # The compiler's own passes stumble over long texts.
     del model.metadata_props[:]
+    # The first whose QuantizeLinear takes 16 bits; what else the graph has is the same in both.
+    model.opset_import[0].version = OPSET
     outliers = list(smoothable(model))
     if outliers:
         model = smooth(model, channel_peaks(model, outliers, feeds), SMOOTHING)
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     ranges = _ranges(model, feeds)
     # QNN takes the weights of norms in the activations' kind of bytes only.
-    unsigned = {
+    overrides = {
         node.input[1]: [{"quant_type": QuantType.QUInt8}]
         for node in model.graph.node
         if node.op_type == "LayerNormalization"
+    }
+    # Of a thousand weights that sum to 1, most are less than a 256th: with 8 bits for them, nano's
+    # masks at 512 x 512 have a mean IoU of 0.79 with those in float, with 16 bits 0.985.
+    overrides |= {
+        node.output[0]: [{"quant_type": QuantType.QUInt16}]
+        for node in model.graph.node
+        if node.op_type == "Softmax"
     }
     config = get_qnn_qdq_config(
         model,
@@ -51,7 +61,8 @@ def in_eight_bits(
         activation_type=ACTIVATIONS[precision],
         weight_type=QuantType.QInt8,
         per_channel=True,
-        init_overrides=unsigned,
+        init_overrides=overrides,
+        add_qtype_converts=True,
     )
     quantizer = QDQQuantizer(
         model,
