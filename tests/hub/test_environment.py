@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,7 +67,8 @@ def test_a_python_without_the_client_is_told(nano_float: Path) -> None:
 def test_files_for_devices_are_refused(tmp_path: Path) -> None:
     toy = toy_bundle.write(tmp_path / "toy", "tflite")
     described = toy.folder / "bundle.json"
-    described.write_text(described.read_text().replace('"B", 3, 64, 96', '"B", 64, 96, 3'))
+    last = re.sub(r'"B",\s+3,\s+64,\s+96', '"B", 64, 96, 3', described.read_text())
+    described.write_text(last)
     with pytest.raises(ValueError, match=r"of \.tflite files; wanted one of \.onnx files"):
         hub.submit(toy.folder, "Samsung Galaxy S24")
 
