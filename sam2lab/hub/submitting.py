@@ -14,7 +14,7 @@ from sam2lab.hub.errors import HubError
 from sam2lab.hub.following import Report, start_all
 from sam2lab.hub.steps import PRECISIONS, RUNTIMES, Steps
 from sam2lab.hub.work import Asked, Work
-from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.bundle import ONNX, Bundle
 
 
 def works_folder() -> Path:
@@ -44,6 +44,11 @@ def submit(
         if value not in known:
             raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(known)}")
     opened = Bundle.open(bundle)
+    if opened.kind != ONNX:
+        raise ValueError(
+            f"bundle is {str(bundle)!r}, of .{opened.kind} files; wanted one of .onnx files, which "
+            f"AI Hub compiles: python -m sam2lab export {opened.info.size}"
+        )
     if opened.info.precision != "float":
         raise ValueError(
             f"bundle is {str(bundle)!r}, of precision {opened.info.precision}; wanted one of "

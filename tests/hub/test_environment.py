@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from sam2lab import hub
 from sam2lab.hub import environment
 from sam2lab.hub.client import Client
 from sam2lab.hub.errors import HubError
+from tests.hub import toy_bundle
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +62,15 @@ def test_a_client_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
 def test_a_python_without_the_client_is_told(nano_float: Path) -> None:
     with Client(Path(sys.executable)) as client, pytest.raises(HubError, match="qai_hub"):
         client.ask("devices")
+
+
+def test_files_for_devices_are_refused(tmp_path: Path) -> None:
+    toy = toy_bundle.write(tmp_path / "toy", "tflite")
+    described = toy.folder / "bundle.json"
+    last = re.sub(r'"B",\s+3,\s+64,\s+96', '"B", 64, 96, 3', described.read_text())
+    described.write_text(last)
+    with pytest.raises(ValueError, match=r"of \.tflite files; wanted one of \.onnx files"):
+        hub.submit(toy.folder, "Samsung Galaxy S24")
 
 
 @pytest.fixture

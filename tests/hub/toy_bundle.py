@@ -55,11 +55,11 @@ decoder (float[E, 8, 4, 6] image_embed, float[I, 1, 16, 24] high_res_feats_0,
 """
 
 
-def write(folder: Path) -> Bundle:
+def write(folder: Path, kind: str = "onnx") -> Bundle:
     """Write the bundle to a new folder."""
     folder.mkdir()
     graphs = {
-        name: write_graph(onnx.parser.parse_model(HEAD + text), folder / f"{name}.onnx")
+        name: write_graph(onnx.parser.parse_model(HEAD + text), folder / f"{name}.{kind}")
         for name, text in (("encoder", ENCODER), ("decoder", DECODER))
     }
     info = ModelInfo("toy", "nano", INPUT_SIZE, "random:0")
