@@ -260,23 +260,10 @@ def test_torch_is_not_told_what_it_does_not_hear(unheard: dict) -> None:
         open_segmenter("nano", engine="torch", **unheard)
 
 
-@pytest.mark.parametrize(
-    ("ending", "engine", "message"),
-    [
-        ("onnx", "torch", "read the onnx files .* wanted 'onnx' or 'openvino', or a size"),
-        ("tflite", "onnx", "read the tflite files .* wanted an engine that does"),
-    ],
-)
-def test_an_engine_is_not_given_files_that_it_does_not_read(
-    nano_bundle: Path, tmp_path: Path, ending: str, engine: str, message: str
-) -> None:
-    folder = shutil.copytree(nano_bundle, tmp_path / "bundle")
-    for file in folder.glob("*.onnx"):
-        file.rename(file.with_suffix(f".{ending}"))
-    sealed = folder / "bundle.json"
-    sealed.write_text(sealed.read_text().replace(".onnx", f".{ending}"))
+def test_an_engine_is_not_given_files_that_it_does_not_read(nano_bundle: Path) -> None:
+    message = "read the onnx files .* wanted 'onnx' or 'openvino', or a size"
     with pytest.raises(ValueError, match=message):
-        open_segmenter(folder, engine=engine)
+        open_segmenter(nano_bundle, engine="torch")
 
 
 def test_without_torch_a_missing_bundle_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

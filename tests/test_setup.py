@@ -117,7 +117,7 @@ class TestMake:
         def run(*arguments: str, **stub: str) -> tuple[int, list[str]]:
             log.write_text("")
             inherited = {
-                k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))
+                k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "MORE"))
             }
             done = subprocess.run(
                 ["make", "lab", f"VENV={environment}", *arguments],

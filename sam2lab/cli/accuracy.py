@@ -38,7 +38,7 @@ examples:
   {prog} accuracy nano
   {prog} accuracy nano --coco data/tiny_coco --scenes 0
   {prog} accuracy nano --coco my_photos --held-out --cutouts emoji
-  {prog} accuracy nano --coco photos --coco more --held-out --pictures 200
+  {prog} accuracy nano --coco photos --held-out --pictures 200
 """
 
 SCENES = "synthetic scenes and cut-outs"

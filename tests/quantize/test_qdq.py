@@ -102,7 +102,7 @@ def test_scores_of_memories_are_computed_in_integers_and_in_bands(
 ) -> None:
     operators = optimised(bundle.path("memory_attention"), tmp_path)
     exact = onnx.load(bundle.path("memory_attention"))
-    assert operators.count("MatMulIntegerToFloat") >= operators.count("Softmax") >= 8
+    assert operators.count("MatMulIntegerToFloat") >= operators.count("Softmax") >= 4
     assert "QuantizeLinear" in operators
     assert {node.domain for node in exact.graph.node} == {""}
 
@@ -254,7 +254,7 @@ def test_parts_are_named_in_the_order_they_are_computed(exact: Bundle) -> None:
     assert named[0] == "encoder.patch_embed"
     assert {f"encoder.blocks.{b}.{p}" for b in range(8) for p in ("mlp", "attention")} < set(named)
     assert named.index("decoder.heads") < named.index("memory_attention.scores.0")
-    assert set(named) == set(expected_parts(blocks=8, layers=2, memory_layers=4))
+    assert set(named) == set(expected_parts(blocks=8, layers=2, memory_layers=2))
 
 
 class TestRefusals:

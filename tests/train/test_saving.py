@@ -63,7 +63,7 @@ def test_the_bundle_stores_them_in_half_precision_too_and_quantisation_finds_the
     for name, graph in load_graphs(bundle).items():
         # Some are products of weights, which have more digits.
         assert bundle.graphs[name].bytes < 0.7 * graph.ByteSize()
-    assert set(parts(bundle)) == set(expected_parts(blocks=8, layers=2, memory_layers=4))
+    assert set(parts(bundle)) == set(expected_parts(blocks=8, layers=2, memory_layers=2))
 
 
 def test_the_config_is_the_one_that_was_trained(trained: Path) -> None:
