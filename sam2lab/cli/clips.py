@@ -12,12 +12,12 @@ from sam2lab.runtime.files import check_place
 SUMMARY = "say how well a model follows objects through drawn clips"
 TEXT = """\
 Let a model follow one object through each of some drawn clips, and print J
-(mean IoU) in three frames of them, with 95 % intervals, as a table in Markdown.
-Things move, hide, leave and return in the clips. Two baselines stand beside
-each figure: the first mask held still, and the image model asked in every frame for
-what is in the box of its last mask. A second table says of as many other clips,
-in which the object is out of sight for a while, how often a frame is rightly
-called with or without it. Random weights are refused.
+(mean IoU) in three frames of them, with 95 % intervals, as a table in
+Markdown. Things move, hide, leave and return in the clips. Two baselines stand
+beside each figure: the first mask held still, and the image model asked in
+every frame for what is in the box of its last mask. A second table says of as
+many other clips, in which the object is out of sight for a while, how often a
+frame is rightly called with or without it. Random weights are refused.
 
 Figures are honest: clips come from numbers, photos of --coco and cut-outs that
 training is kept away from. For videos that were filmed there is `tracking`.
