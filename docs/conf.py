@@ -64,6 +64,9 @@ CONTENTS = {
             "docs/models",
             "docs/device",
             "docs/litert",
+            "docs/qnn",
+            "docs/hub",
+            "docs/converting",
         ),
         *("docs/benchmarks", "docs/install", "docs/architecture", "data/README", "models/README"),
     ],
@@ -80,7 +83,7 @@ CONTENTS = {
                 "measure",
                 "plots",
             ),
-            *("scenes", "train", "remote", "peers"),
+            *("scenes", "train", "remote", "hub", "peers"),
         )
     ],
     "data/README": ["data/photos/README", "data/clips/README"],
