@@ -12,14 +12,12 @@ import numpy.typing as npt
 from sam2lab.runtime.engines.protocol import Float32
 
 NOT_TRACKED, ABSENT, PRESENT = -1, 0, 1
-# The object score is a logit: within these, the model gives the object between 2 % and 98 % to be
+# The object score is a logit: within these, the model gives the object between 5 % and 95 % to be
 # there. Nano followed the clip that ships from one click on each of its three objects: this marks
-# 19 of the 38 frames on which less than half of mask and object is shared, and 2 of the other 82.
-# None scored below 2.8, even where the object is hidden.
-UNSURE_OBJECT_SCORE = 4.0
-# Below this predicted IoU, the model expects less than half of mask and object to be shared. On
-# that clip it marks the first frame of two objects, where one click can mean several things; on
-# followed frames nano predicts 0.53 to 0.76, whether they are right or wrong.
+# 19 of the 42 frames on which less than half of mask and object is shared, and none of the other
+# 75. At 3.5 it would be 23 and 6.
+UNSURE_OBJECT_SCORE = 3.0
+# Below this predicted IoU, the model expects less than half of mask and object to be shared.
 UNSURE_IOU = 0.5
 
 
