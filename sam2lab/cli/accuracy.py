@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sam2lab.cli.arguments import add_cutouts, add_engine, add_keep_in, count
+from sam2lab.cli.arguments import add_coco, add_cutouts, add_engine, add_keep_in, count
 from sam2lab.runtime.files import check_place
 
 if TYPE_CHECKING:
@@ -51,13 +51,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare what can be typed after `accuracy`."""
     parser.add_argument("model", metavar="MODEL", help="a size such as nano, or a bundle's folder")
     add_engine(parser)
-    parser.add_argument(
-        "--coco",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="an instances.json, or a folder that holds one; its photos lie beside it, or in "
+    add_coco(
+        parser,
+        "an instances.json, or a folder that holds one; its photos lie beside it, or in "
         "images/ there; may be given again, for a row of its own",
     )
     parser.add_argument(

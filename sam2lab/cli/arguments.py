@@ -53,6 +53,11 @@ def add_model(parser: ArgumentParser) -> None:
     add_engine(parser)
 
 
+def add_coco(parser: ArgumentParser, what: str) -> None:
+    """Add --coco, which may be given again; `what` is its help."""
+    parser.add_argument("--coco", type=Path, action="append", default=[], metavar="PATH", help=what)
+
+
 def add_cutouts(parser: ArgumentParser) -> None:
     """Add --cutouts, which scenes are made with."""
     parser.add_argument(
@@ -100,14 +105,7 @@ def add_comparison(parser: ArgumentParser, what: str, names: Collection[str]) ->
 
 def add_training(parser: ArgumentParser, place: str) -> None:
     """Add what both trainers take; they write to models/`place` by default."""
-    parser.add_argument(
-        "--coco",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a COCO-format folder, or its instances.json; may be given again",
-    )
+    add_coco(parser, "a COCO-format folder, or its instances.json; may be given again")
     parser.add_argument("--toy", action="store_true", help="a minute's run, to see how it goes")
     parser.add_argument(
         "--out",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from sam2lab.cli.accuracy import with_interval
-from sam2lab.cli.arguments import add_cutouts, add_engine, add_keep_in, count
+from sam2lab.cli.arguments import add_coco, add_cutouts, add_engine, add_keep_in, count
 from sam2lab.runtime.files import check_place
 
 SUMMARY = "say how well a model follows objects through drawn clips"
@@ -41,14 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=count, default=24, metavar="T", help="of each clip; 24 by default"
     )
-    parser.add_argument(
-        "--coco",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="photos in COCO's format to draw clips from; may be given again",
-    )
+    add_coco(parser, "photos in COCO's format to draw clips from; may be given again")
     add_cutouts(parser)
     parser.add_argument(
         "--no-baselines", action="store_true", help="leave them out, which saves a quarter"

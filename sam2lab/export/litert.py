@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,11 +13,16 @@ from typing import Any
 import onnx
 from tqdm.auto import tqdm
 
-from sam2lab._version import __version__
+from sam2lab.export.device.bundles import (
+    LEAST_IOU,
+    check_agreement,
+    described,
+    images_for,
+    made_with,
+)
 from sam2lab.export.device.graphs import device_graphs
 from sam2lab.export.tracing import OPSET
-from sam2lab.graphs.writing import tensors_of
-from sam2lab.measure.agreement import Agreement, agreement
+from sam2lab.measure.agreement import agreement
 from sam2lab.quantize.calibration import (
     ImageReader,
     ImageSource,
@@ -31,21 +35,15 @@ from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
-from sam2lab.runtime.bundle import GRAPHS, TFLITE, Bundle, Graph
+from sam2lab.runtime.bundle import GRAPHS, TFLITE, Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
-from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.litert import LiteRtEngine
 from sam2lab.runtime.engines.protocol import LITERT_PRECISIONS, POINTS
 from sam2lab.runtime.requirements import require
 
+# Weights in half precision move a few more pixels.
+LEAST_HALF_IOU = 0.99
 NEEDS = ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")
-CALIBRATED, CHECKED = 16, 4
-# Float files round otherwise than torch, by one pixel in ten thousand of a mask's edge.
-LEAST_IOU = 0.999
-
-
-class Disagreement(ValueError):
-    """The files that were made do not give the model's masks; nothing was written."""
 
 
 def export(
@@ -71,7 +69,7 @@ def export(
     folder = check_export(folder, precision, calibration)
     if input_size is not None:
         model = zoo.resize(model, input_size)
-    calibrated, checked = _images(calibration)
+    calibrated, checked = images_for(calibration)
     with ExitStack() as stack, tqdm(total=4, desc=f"export {model.info.name}") as progress:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         unfinished = stack.enter_context(appearing(folder))
@@ -79,7 +77,8 @@ def export(
         progress.update()
         photos = [photo for _, photo in readable(checked)]
         found = agreement(TorchEngine(model), exact, photos)
-        _check(found, precision, accept_difference)
+        least = LEAST_HALF_IOU if precision == "fp16" else LEAST_IOU
+        check_agreement(found, accept_difference, least)
         progress.update()
         files = {name: exact.bundle.path(name).read_bytes() for name in GRAPHS}
         kept: dict[str, Any] = {exact.info.precision: asdict(found)}
@@ -112,15 +111,6 @@ def check_export(
     return folder
 
 
-def _images(calibration: ImageSource) -> tuple[list[ImageReader], list[ImageReader]]:
-    """Images to calibrate with, and others to check with."""
-    # All that ship, and scenes: every other one is for each purpose.
-    shipped = calibration_images(None, 36)
-    if calibration is not None:
-        return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:CHECKED]
-    return shipped[::2][:CALIBRATED], shipped[1::2][:CHECKED]
-
-
 def _float_files(
     model: ZooModel, folder: Path, points: int, half: bool
 ) -> tuple[LiteRtEngine, dict[str, onnx.ModelProto]]:
@@ -142,18 +132,12 @@ def _bundle(
     graphs: Mapping[str, onnx.ModelProto],
 ) -> Bundle:
     """Write files, and describe them as a bundle, which is not sealed yet."""
-    described = {}
+    paths = {name: folder / f"{name}.{TFLITE}" for name in files}
     for name, data in files.items():
-        file = folder / f"{name}.{TFLITE}"
-        file.write_bytes(data)
-        ends = tensors_of(graphs[name].graph.input), tensors_of(graphs[name].graph.output)
-        described[name] = Graph(file.name, sha256_of(file), len(data), *ends)
-    made_with = {
-        name: importlib.metadata.version(name)
-        for name in ("torch", "onnx", "ai-edge-litert", "ai-edge-quantizer")
-    }
+        paths[name].write_bytes(data)
     info = replace(model.info, precision=precision)
-    return Bundle(folder, info, OPSET, described, {**made_with, "sam2lab": __version__})
+    made = made_with("torch", "onnx", "ai-edge-litert", "ai-edge-quantizer")
+    return Bundle(folder, info, OPSET, described(paths, graphs), made)
 
 
 def _in_eight_bits(
@@ -167,14 +151,3 @@ def _in_eight_bits(
             feeds["encoder"].append({"image": sample.pixels.transpose(0, 2, 3, 1)})
             feeds["decoder"] += [exact.decoder_inputs(sample.features, p) for p in sample.prompts]
     return {name: in_eight_bits(data, precision, feeds[name]) for name, data in files.items()}
-
-
-def _check(found: Agreement, precision: str, accept_difference: bool) -> None:
-    least = 0.99 if precision == "fp16" else LEAST_IOU
-    if found.least_iou < least and not accept_difference:
-        raise Disagreement(
-            f"the masks of the files differ from the model's: IoU is {found.least_iou} at least, "
-            f"wanted {least}, of {found.masks} masks on {found.photos} photos. Nothing was "
-            "written. Check the model's weights; accept_difference=True, --accept-difference on "
-            "the command line, writes the files nevertheless"
-        )

@@ -69,11 +69,7 @@ def export(
     >>> bundle.folder.name, bundle.graphs["encoder"].inputs[0].shape
     ('wide-nano', ('B', 3, 64, 96))
     """
-    if not isinstance(model, ZooModel):
-        raise ValueError(
-            f"model is {model!r:.80}; wanted what "
-            'zoo.load returns, as in export(zoo.load("tiny"), folder)'
-        )
+    check_model(model)
     folder = check_export(folder, precision, calibration, recipe)
     if precision == "w8a8":
         # The parts are known before the graphs are made.
@@ -126,6 +122,15 @@ def export(
             video=video,
         ).seal()
     return Bundle.open(folder, verify=False)
+
+
+def check_model(model: ZooModel) -> None:
+    """Refuse what is no model of the zoo."""
+    if not isinstance(model, ZooModel):
+        raise ValueError(
+            f"model is {model!r:.80}; wanted what "
+            'zoo.load returns, as in export(zoo.load("tiny"), folder)'
+        )
 
 
 def check_export(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import tempfile
 from collections.abc import Mapping
@@ -13,10 +12,14 @@ from pathlib import Path
 import onnx
 from tqdm.auto import tqdm
 
-from sam2lab._version import __version__
+from sam2lab.export.device.bundles import (
+    check_agreement,
+    described,
+    images_for,
+    made_with,
+)
 from sam2lab.export.device.graphs import device_graphs
 from sam2lab.export.tracing import OPSET
-from sam2lab.graphs.writing import tensors_of
 from sam2lab.measure.agreement import agreement
 from sam2lab.qnn.chips import Chip
 from sam2lab.qnn.chips import chip as chip_of
@@ -35,15 +38,10 @@ from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
-from sam2lab.runtime.bundle import Bundle, Graph
+from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
-from sam2lab.runtime.digests import sha256_of
 from sam2lab.runtime.engines.protocol import POINTS, QNN_PRECISIONS, ModelInfo
 from sam2lab.runtime.requirements import require
-
-CALIBRATED, CHECKED = 16, 4
-# The processor rounds float device graphs otherwise than torch.
-LEAST_IOU = 0.999
 
 
 def export(
@@ -71,7 +69,7 @@ def export(
     folder, wanted = check_export(folder, precision, calibration, chip)
     if input_size is not None:
         model = zoo.resize(model, input_size)
-    calibrated, checked = _images(calibration)
+    calibrated, checked = images_for(calibration)
     with ExitStack() as stack, tqdm(total=4, desc=f"export {model.info.name}") as progress:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         unfinished = stack.enter_context(appearing(folder))
@@ -79,12 +77,7 @@ def export(
         exact = ProcessorEngine.of(model.info, graphs, scratch)
         photos = [photo for _, photo in readable(checked)]
         found = {"float": agreement(TorchEngine(model), exact, photos)}
-        if found["float"].least_iou < LEAST_IOU and not accept_difference:
-            raise ValueError(
-                f"the masks of the graphs differ from the model's: {found['float']}, wanted an IoU "
-                f"of {LEAST_IOU} at least. Nothing was written. Check the model's weights; "
-                "accept_difference=True, --accept-difference on the command line, writes the files"
-            )
+        check_agreement(found["float"], accept_difference)
         progress.update()
         if precision != "float":
             feeds = _feeds(calibrated, model.info)
@@ -132,15 +125,6 @@ def check_export(
     return folder, found
 
 
-def _images(calibration: ImageSource) -> tuple[list[ImageReader], list[ImageReader]]:
-    """Images to calibrate with, and others to check with."""
-    # All that ship, and scenes: every other one is for each purpose.
-    shipped = calibration_images(None, 36)
-    if calibration is not None:
-        return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:CHECKED]
-    return shipped[::2][:CALIBRATED], shipped[1::2][:CHECKED]
-
-
 def _feeds(images: list[ImageReader], info: ModelInfo) -> list[Feeds]:
     return [{"image": feed["image"].transpose(0, 2, 3, 1)} for feed in encoder_feeds(images, info)]
 
@@ -154,14 +138,11 @@ def _bundle(
     reports: Mapping[str, Report],
 ) -> Bundle:
     """Describe the files in a folder as a bundle, which is not sealed yet."""
-    described = {}
-    for name, graph in graphs.items():
-        (file,) = (each for each in folder.glob(f"{name}.*") if each.suffix in (".bin", ".dlc"))
-        ends = tensors_of(graph.graph.input), tensors_of(graph.graph.output)
-        described[name] = Graph(file.name, sha256_of(file), file.stat().st_size, *ends)
-    made_with = {
-        name: importlib.metadata.version(name)
-        for name in ("torch", "onnx", "onnxruntime", "onnxruntime-qnn")
+    paths = {
+        name: file
+        for name in graphs
+        for file in folder.glob(f"{name}.*")
+        if file.suffix in (".bin", ".dlc")
     }
     recipe = {
         **({"chip": chip.name, "soc": chip.soc, "arch": chip.arch} if chip else {}),
@@ -170,5 +151,5 @@ def _bundle(
         "compiled": {name: asdict(report) for name, report in reports.items()},
     }
     info = replace(model.info, precision=precision)
-    made = {**made_with, "sam2lab": __version__}
-    return Bundle(folder, info, OPSET, described, made, recipe)
+    made = made_with("torch", "onnx", "onnxruntime", "onnxruntime-qnn")
+    return Bundle(folder, info, OPSET, described(paths, graphs), made, recipe)

@@ -50,11 +50,7 @@ def export(
     >>> bundle.folder.name, bundle.graphs["encoder"].inputs[0].shape
     ('wide-nano', ('B', 3, 64, 96))
     """
-    if not isinstance(model, ZooModel):
-        raise ValueError(
-            f"model is {model!r:.80}; wanted what "
-            'zoo.load returns, as in export(zoo.load("tiny"), folder)'
-        )
+    onnx.check_model(model)
     folder = check_export(folder, precision, calibration, recipe, target, points, chip, allow_cpu)
     if target == "qnn":
         return qnn.export(

@@ -12,6 +12,7 @@ import pandas as pd
 from sam2lab.hub.sources import KINDS, Arrays, Source
 from sam2lab.measure.cases import draw_cases
 from sam2lab.measure.parity import compare_masks
+from sam2lab.measure.workload import prepare
 from sam2lab.runtime import images
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.engines.protocol import (
@@ -26,7 +27,7 @@ from sam2lab.runtime.engines.protocol import (
 
 def encoder_samples(source: Source, photos: Sequence[images.RGB]) -> list[Arrays]:
     """What the encoder is asked: one sample a photo."""
-    return [source.encoder_inputs(pixels(photo, source.info)) for photo in photos]
+    return [source.encoder_inputs(prepare(photo, source.info)) for photo in photos]
 
 
 def decoder_samples(
@@ -55,7 +56,7 @@ def compare(
         source.info,
         _key(*(each.image_embed for each in features)),
         {
-            _key(pixels(photo, source.info)): given
+            _key(prepare(photo, source.info)): given
             for photo, given in zip(photos, features, strict=True)
         },
         {
@@ -64,11 +65,6 @@ def compare(
         },
     )
     return compare_masks(ours, device, list(photos), KINDS)
-
-
-def pixels(photo: images.RGB, info: ModelInfo) -> Float32:
-    """What a model's encoder sees of a photo, (1, 3, H, W)."""
-    return images.preprocess(photo, info.input_size, info.mean, info.std)[None]
 
 
 @dataclass(frozen=True)

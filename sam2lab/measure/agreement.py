@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam2lab.measure.cases import draw_cases
-from sam2lab.runtime.engines.protocol import Engine, Float32
+from sam2lab.measure.parity import paired_answers
+from sam2lab.runtime.engines.protocol import Engine
 from sam2lab.runtime.images import RGB
 from sam2lab.runtime.masks import iou
-from sam2lab.runtime.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -30,22 +29,10 @@ def agreement(reference: Engine, candidate: Engine, photos: Sequence[RGB]) -> Ag
     Of the candidates, those that the reference scores best are compared, at the photo's size. Where
     a mask is refined, each engine refines its own.
     """
-    a, b = Segmenter(reference), Segmenter(candidate)
-    embedded = a.embed_images(list(photos)), b.embed_images(list(photos))
     found = []
-    for case in draw_cases(photos):
-        earlier: Sequence[Float32 | None] = (None, None)
-        pair = tuple(zip((a, b), (each[case.image] for each in embedded), strict=True))
-        if case.kind == "refine":
-            first = [s.segment_images(embeddings=e, **case.first_click)[0] for s, e in pair]
-            best = int(np.argmax(first[0].scores))
-            earlier = [answer.logits[best : best + 1] for answer in first]
-        answers = [
-            segmenter.segment_images(embeddings=embedding, **case.prompt, mask_input=logits)[0]
-            for (segmenter, embedding), logits in zip(pair, earlier, strict=True)
-        ]
-        best = int(np.argmax(answers[0].scores))
-        found.append(iou(answers[0].masks[best], answers[1].masks[best]))
+    for _, wanted, given in paired_answers(reference, candidate, list(photos)):
+        best = int(np.argmax(wanted.scores))
+        found.append(iou(wanted.masks[best], given.masks[best]))
     return Agreement(
         len(photos), len(found), round(float(np.mean(found)), 6), round(float(min(found)), 6)
     )

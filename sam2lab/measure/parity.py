@@ -7,7 +7,7 @@ several sizes together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,16 +71,11 @@ def compare_masks(
     `flipped_share` of all pixels. In `refine` each engine refines its own earlier answer, of
     the candidate that a scores best.
     """
-    _check_engines(engine_a, engine_b)
-    listed = _listed(images)
-    asked = draw_cases(listed, kinds, prompts_per_kind, seed)
-    a, b = _Side(engine_a, listed), _Side(engine_b, listed)
     rows = []
-    for number, case in enumerate(asked):
-        answer_a, answer_b = (
-            side.ask(case, case.prompt, mask_input=logits, multi_mask_output=multi_mask_output)
-            for side, logits in zip((a, b), _earlier_logits(case, a, b), strict=True)
-        )
+    asked = paired_answers(
+        engine_a, engine_b, images, kinds, multi_mask_output, prompts_per_kind, seed
+    )
+    for number, (case, answer_a, answer_b) in enumerate(asked):
         for candidate in range(len(answer_a.masks)):
             score_error = abs(answer_a.scores[candidate] - answer_b.scores[candidate])
             rows.append(
@@ -94,6 +89,31 @@ def compare_masks(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def paired_answers(
+    engine_a: Engine,
+    engine_b: Engine,
+    images: ImageLike | list[ImageLike] | tuple[ImageLike, ...],
+    kinds: Iterable[str] = KINDS,
+    multi_mask_output: bool = True,
+    prompts_per_kind: int = 1,
+    seed: int = 0,
+) -> Iterator[tuple[Case, Prediction, Prediction]]:
+    """Each case of `draw_cases`, and what a user gets for it from either engine.
+
+    In `refine` each engine refines its own earlier answer, of the candidate that a scores best.
+    """
+    _check_engines(engine_a, engine_b)
+    listed = _listed(images)
+    asked = draw_cases(listed, kinds, prompts_per_kind, seed)
+    a, b = _Side(engine_a, listed), _Side(engine_b, listed)
+    for case in asked:
+        answer_a, answer_b = (
+            side.ask(case, case.prompt, mask_input=logits, multi_mask_output=multi_mask_output)
+            for side, logits in zip((a, b), _earlier_logits(case, a, b), strict=True)
+        )
+        yield case, answer_a, answer_b
 
 
 def tensor_errors(a: Float32, b: Float32) -> dict[str, Any]:

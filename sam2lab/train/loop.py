@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tqdm.auto import tqdm
 
-LOG_EVERY = 25
+_LOG_EVERY = 25
 _SAVE_EVERY_S = 180.0
 
 Row = dict[str, float]
@@ -45,7 +45,7 @@ def run_to_end(run: Run, title: str, shown: str) -> None:
             recent.append(row | {"seconds": now - began})
             began = now
             bar.update()
-            if run.step % LOG_EVERY == 0 or run.step == run.steps:
+            if run.step % _LOG_EVERY == 0 or run.step == run.steps:
                 run.log.append(run.summary(recent))
                 bar.set_postfix({name: f"{run.log[-1][name]:.2f}" for name in ("loss", shown)})
                 recent.clear()

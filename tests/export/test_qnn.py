@@ -9,6 +9,7 @@ import pytest
 
 from sam2lab.cli import main
 from sam2lab.export import export, qnn
+from sam2lab.export.device import bundles
 from sam2lab.measure.agreement import agreement
 from sam2lab.qnn import QnnEmulator, QnnError
 from sam2lab.reference import zoo
@@ -33,8 +34,8 @@ def nano() -> zoo.ZooModel:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """One photo to calibrate with, and one to check with."""
-    monkeypatch.setattr(qnn, "CALIBRATED", 1)
-    monkeypatch.setattr(qnn, "CHECKED", 1)
+    monkeypatch.setattr(bundles, "CALIBRATED", 1)
+    monkeypatch.setattr(bundles, "CHECKED", 1)
 
 
 @needs_qnn

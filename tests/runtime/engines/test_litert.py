@@ -15,6 +15,7 @@ from PIL import Image
 from sam2lab import ImagePredictor, Segmenter, open_segmenter, settings
 from sam2lab.cli import main
 from sam2lab.export import check_export, device_graphs, export, litert
+from sam2lab.export.device import bundles
 from sam2lab.measure.agreement import Agreement, agreement
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
@@ -51,8 +52,8 @@ def folders(
     """A bundle of each precision."""
     made = tmp_path_factory.mktemp("litert")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(litert, "CALIBRATED", 4)
-        patch.setattr(litert, "CHECKED", 2)
+        patch.setattr(bundles, "CALIBRATED", 4)
+        patch.setattr(bundles, "CHECKED", 2)
         patch.setattr(litert, "device_graphs", lambda *_: graphs)
         return {
             precision: export(
@@ -151,7 +152,7 @@ def test_a_precision_keeps_most_of_each_mask(
     kept = bundle.agreement or {}
     assert (kept[precision]["photos"], kept[precision]["masks"]) == (2, 12)
     assert kept[precision]["mean_iou"] >= least
-    assert kept.get("float", {"least_iou": 1})["least_iou"] >= litert.LEAST_IOU
+    assert kept.get("float", {"least_iou": 1})["least_iou"] >= bundles.LEAST_IOU
 
 
 @pytest.mark.parametrize("precision", LEAST)
@@ -230,7 +231,7 @@ class TestExport:
         monkeypatch.setattr(litert, "device_graphs", lambda *_: graphs)
         found = Agreement(photos=1, masks=6, mean_iou=0.999, least_iou=0.9)
         monkeypatch.setattr(litert, "agreement", lambda *_: found)
-        with pytest.raises(litert.Disagreement, match=r"0\.9 at least, wanted 0\.999.*Nothing"):
+        with pytest.raises(bundles.Disagreement, match=r"0\.9 at least, wanted 0\.999.*Nothing"):
             export(nano, tmp_path / "lite", target="litert")
         assert list(tmp_path.iterdir()) == []
         bundle = export(nano, tmp_path / "lite", target="litert", accept_difference=True)
@@ -258,7 +259,7 @@ class TestExport:
     def test_the_command_line_writes_what_is_opened_by_its_size(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(litert, "CHECKED", 1)
+        monkeypatch.setattr(bundles, "CHECKED", 1)
         monkeypatch.setenv("SAM2LAB_MODELS", str(tmp_path))
         how = ["--target", "litert", "--precision", "w8a8", "--weights", "random"]
         assert main(["export", "nano", "--input-size", "64x80", *how]) == 0

@@ -1,0 +1,66 @@
+"""What bundles of files for devices have in common, whatever the files are."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from sam2lab._version import __version__
+from sam2lab.graphs.writing import tensors_of
+from sam2lab.measure.agreement import Agreement
+from sam2lab.quantize.calibration import ImageReader, ImageSource, calibration_images
+from sam2lab.runtime.bundle import Graph
+from sam2lab.runtime.digests import sha256_of
+
+CALIBRATED, CHECKED = 16, 4
+# Float files round otherwise than torch, by one pixel in ten thousand of a mask's edge.
+LEAST_IOU = 0.999
+
+
+class Disagreement(ValueError):
+    """The files that were made do not give the model's masks; nothing was written."""
+
+
+def images_for(calibration: ImageSource) -> tuple[list[ImageReader], list[ImageReader]]:
+    """Images to calibrate with, and others to check with."""
+    # All that ship, and scenes: every other one is for each purpose.
+    shipped = calibration_images(None, 36)
+    if calibration is not None:
+        return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:CHECKED]
+    return shipped[::2][:CALIBRATED], shipped[1::2][:CHECKED]
+
+
+def check_agreement(
+    found: Agreement, accept_difference: bool, least_iou: float = LEAST_IOU
+) -> None:
+    """Refuse files whose masks are not the model's."""
+    if found.least_iou < least_iou and not accept_difference:
+        raise Disagreement(
+            f"the masks of the files differ from the model's: IoU is {found.least_iou} at least, "
+            f"wanted {least_iou}, of {found.masks} masks on {found.photos} photos. Nothing was "
+            "written. Check the model's weights; accept_difference=True, --accept-difference on "
+            "the command line, writes the files nevertheless"
+        )
+
+
+def described(files: Mapping[str, Path], graphs: Mapping[str, onnx.ModelProto]) -> dict[str, Graph]:
+    """The files of a bundle, with the inputs and outputs of the graphs they were made of."""
+    return {
+        name: Graph(
+            file.name,
+            sha256_of(file),
+            file.stat().st_size,
+            tensors_of(graphs[name].graph.input),
+            tensors_of(graphs[name].graph.output),
+        )
+        for name, file in files.items()
+    }
+
+
+def made_with(*packages: str) -> dict[str, str]:
+    """The versions of packages, and of this one."""
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {**versions, "sam2lab": __version__}
