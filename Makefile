@@ -47,7 +47,7 @@ build/notebooks/%.ipynb: notebooks/%.ipynb | $(READY)
 	$(BIN)/python -m pytest -q $<
 
 slow: $(READY) ## run the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -o faulthandler_timeout=7200
 
 bench: bench-peers bench-clicks ## measure both of the following, on a machine that does nothing else
 

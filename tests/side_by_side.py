@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
+    from xdist.workermanage import WorkerController
+
+try:
+    import fcntl
+except ImportError:  # on Windows nobody waits for a turn, so that figures there are less exact
+    fcntl = None  # type: ignore[assignment]
 
 # Their figures are times: nothing runs beside them, and they have all cores.
 MEASURING = ("03_latency", "07_devices")
 
 TOGETHER = ("tests/browser/", "tests/peers/")
+
+# Two tests at most are waited for, and pyproject.toml ends each that takes ten minutes. A file that
+# is held for longer is held by something that a crashed process has left behind.
+PATIENCE_S = 1500.0
 
 # Only Linux keeps a process to some cores.
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
@@ -39,6 +50,31 @@ def scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
             return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+        def remove_node(self, node: WorkerController) -> str | None:
+            """Leave what a process did not get to to the others, and name the test that ended it.
+
+            xdist hands on that test too, and files that are done. A process that gets such a file
+            has nothing to report, so it is given nothing more, and the run never ends.
+            """
+            work = self.assigned_work.pop(node)
+            left = [test for tests in work.values() for test, done in tests.items() if not done]
+            for name, tests in work.items():
+                tests |= dict.fromkeys(tests.keys() & left[:1], True)
+                if not all(tests.values()):
+                    self.workqueue[name] = tests
+            for other in self.nodes:
+                self._reschedule(other)
+            return next(iter(left), None)
+
+        def _reschedule(self, node: WorkerController) -> None:
+            """Hand out files until a process has two tests, or knows that no more will come.
+
+            Until then it keeps its last test, and xdist hands out one file at a time.
+            """
+            super()._reschedule(node)
+            while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+                super()._reschedule(node)
 
     config.option.loadscopereorder = False
     return InTheirOrder(config, log)
@@ -87,8 +123,9 @@ def turn(folder: Path, alone: bool) -> Iterator[None]:
     Everyone comes through the gate, one at a time. One who is alone waits inside the gate, since
     the others' tests would follow one another without end.
     """
-    import fcntl
-
+    if fcntl is None:
+        yield
+        return
     with ExitStack() as room:
         with _locked(folder / "gate", fcntl.LOCK_EX):
             how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
@@ -98,12 +135,22 @@ def turn(folder: Path, alone: bool) -> Iterator[None]:
 
 @contextmanager
 def _locked(file: Path, how: int) -> Iterator[None]:
-    import fcntl
-
+    give_up = time.monotonic() + PATIENCE_S
     with file.open("w") as held:
-        fcntl.flock(held, how)
+        while not _is_taken(held, how):
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"{file} was held for {PATIENCE_S:g} s: by what, says lsof")
+            time.sleep(0.02)
         try:
             yield
         finally:
             # A forked child may hold the file open for longer.
             fcntl.flock(held, fcntl.LOCK_UN)
+
+
+def _is_taken(held: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(held, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
