@@ -23,6 +23,7 @@ ROOMS = {
     "quantize": "files to 8 bits",
     "measure": "engines to tables",
     "widgets": "the clicker",
+    "web": "a page that segments",
     "remote": "an engine over HTTP",
     "reference": "the original model",
     "scenes": "pictures with masks",

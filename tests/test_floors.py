@@ -22,6 +22,7 @@ BELOW = {
     "reference": GROUND,
     "measure": GROUND | {"scenes"},
     "remote": GROUND,
+    "web": GROUND,
     "widgets": GROUND,
     "quantize": GROUND | {"scenes", "measure", "graphs"},
     "qnn": GROUND | {"measure", "graphs", "quantize"},
@@ -33,7 +34,7 @@ BELOW = {
     "peers": GROUND | {"scenes", "measure", "reference", "quantize", "export"},
     "cli": GROUND
     | {"scenes", "measure", "reference", "graphs", "quantize", "export", "train", "peers"}
-    | {"opening", "hub", "qnn"},
+    | {"opening", "hub", "qnn", "web"},
     "__main__": {"cli"},
     "__init__": GROUND | {"opening", "widgets"},
 }

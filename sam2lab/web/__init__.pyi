@@ -1,0 +1,3 @@
+from .joining import joined as joined
+from .vendored import VENDORED as VENDORED
+from .vendored import vendored as vendored

@@ -1,0 +1,96 @@
+// The worker that owns the model, so that the page never waits for it.
+//
+// It takes {id, verb, ...} and posts {id, result} or {id, error}; meanwhile {id, progress}.
+
+import { Answers } from "./answers.js";
+import { Decoder } from "./decoder.js";
+import { Encoder } from "./encoder.js";
+import { restoreMask } from "./enlarge.js";
+import { bytesOf } from "./fetching.js";
+import { preprocess } from "./pixels.js";
+import { useProgram } from "./runtime.js";
+
+// Photos whose features stay, so that going back to one costs nothing: 2 MB each with nano.
+const PHOTOS_KEPT = 6;
+
+const photos = new Map();
+let [encoder, decoder, answers] = [];
+
+const verbs = {
+  // Fetch and open everything; `files` are {wasm, encoder, decoder}, `model` that of bundle.json.
+  async open({ files, model }, tell) {
+    let loaded = 0;
+    const fetched = (name) => bytesOf(files[name], (count) => tell({ loaded: (loaded += count) }));
+    const [wasm, ...graphs] = await Promise.all(["wasm", "encoder", "decoder"].map(fetched));
+    useProgram(wasm);
+    encoder = await Encoder.open(graphs[0], model);
+    decoder = await Decoder.open(graphs[1], model);
+    answers = new Answers(decoder);
+  },
+
+  // Encode a photo under a key, unless it is known; `bitmap` is all of it.
+  async encode({ key, bitmap }) {
+    const started = performance.now();
+    if (!photos.has(key)) {
+      const { input_size: size, mean, std } = encoder.model;
+      const pixels = preprocess(readable(bitmap), size, mean, std);
+      const features = await encoder.encode(pixels);
+      photos.set(key, { key, size: [bitmap.height, bitmap.width], features });
+      if (photos.size > PHOTOS_KEPT) photos.delete(photos.keys().next().value);
+    }
+    bitmap.close();
+    return { ms: performance.now() - started };
+  },
+
+  has({ key }) {
+    return photos.has(key);
+  },
+
+  // Answer prompts: the chosen mask at `size`, and all candidates' scores, and masks at `thumbs`.
+  async answer({ key, prompts, choice, size, thumbs }) {
+    const started = performance.now();
+    const { candidates, chosen } = await answers.get(photos.get(key), prompts, choice);
+    const ms = performance.now() - started;
+    const masked = ({ logits }, at) => restoreMask(logits, decoder.maskSize, at);
+    return {
+      mask: candidates.length ? masked(candidates[chosen], size) : null,
+      candidates: candidates.map((each) => ({
+        score: each.score,
+        mask: thumbs ? masked(each, thumbs) : null,
+      })),
+      chosen,
+      ms,
+    };
+  },
+};
+
+// A bitmap whose pixels are read a few rows at a time: no canvas is as large as the photo, which
+// some browsers would refuse.
+function readable(bitmap) {
+  const { width, height } = bitmap;
+  return {
+    width,
+    height,
+    rows(start, stop) {
+      const band = new OffscreenCanvas(width, stop - start);
+      const pen = band.getContext("2d", { willReadFrequently: true });
+      pen.drawImage(bitmap, 0, -start);
+      return pen.getImageData(0, 0, width, stop - start).data;
+    },
+  };
+}
+
+async function handle({ id, verb, ...rest }) {
+  try {
+    const result = await verbs[verb](rest, (progress) => postMessage({ id, progress }));
+    postMessage({ id, result });
+  } catch (error) {
+    postMessage({ id, error: String(error?.message ?? error) });
+  }
+}
+
+// One after the other, in the order in which they came.
+let last = Promise.resolve();
+self.onmessage = ({ data }) => {
+  last = last.then(() => handle(data));
+};
