@@ -12,14 +12,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sam2lab import settings
 from sam2lab.hub.errors import HubError
+from sam2lab.measure.child import kill
 
 # The version that the tests drive.
 REQUIREMENT = "qai-hub==0.56.0"
 VARIABLE = "SAM2LAB_QAI_HUB"
+# pip takes a minute; the rest is for a slow network.
+PATIENCE_S = 900.0
 MAKE = "python -m sam2lab hub setup"
 READY = ".ready"
 
@@ -67,16 +71,30 @@ def make() -> Path:
     python = _python(place)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     for step in ([sys.executable, "-m", "venv", str(place)], [*pip, "--quiet", REQUIREMENT]):
-        done = subprocess.run(step, capture_output=True, text=True, check=False)
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+        failure = _run(step)
+        if failure:
             raise HubError(
                 "client",
                 f"the client's environment could not be made: {' '.join(step)} said "
-                f"{said[-1]!r}. Make one by other means, and let {VARIABLE} name its python",
+                f"{failure!r}. Make one by other means, and let {VARIABLE} name its python",
             )
     (place / READY).touch()
     return python
+
+
+def _run(command: Sequence[str]) -> str:
+    """The last line of what a command printed where it failed, nothing where it did not."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    with process:
+        try:
+            said, _ = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            said = f"nothing to its end within {PATIENCE_S:g} s"
+        finally:
+            kill(process)
+    return (said.strip().splitlines() or ["nothing"])[-1] if process.returncode else ""
 
 
 def _python(environment: Path) -> Path:

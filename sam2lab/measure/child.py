@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ Line = dict[str, Any]
 
 LOOP = Path(__file__).with_name("_child_loop.py")
 PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
-# Compiling an encoder may take minutes on two cores; a process that is silent for longer hangs.
+# Nothing that is measured takes minutes; a process that is silent for longer hangs.
 PATIENCE_S = 600.0
 
 
@@ -26,7 +28,7 @@ class ChildError(ChildProcessError):
 
 
 class Child:
-    """A fresh Python process that runs `function(asked, *others)`; it is ended on leaving.
+    """A fresh Python process that runs `function(asked, *others)`; it ends on leaving, with its own.
 
     `asked` is an iterator over the lines that `tell` sends. The function yields the lines that
     `hear` returns, each with `peak_mb` added: the most memory the process has held, in 10^6
@@ -34,7 +36,7 @@ class Child:
 
     The process reads each of them from its file, without the package around it. So it has
     imported nothing but the standard library when the function begins, if those files import
-    nothing else at their top.
+    nothing else at their top. One that says nothing for `patience_s` is ended, with a `ChildError`.
 
     ```python
     with Child(function) as child:
@@ -43,8 +45,12 @@ class Child:
     """
 
     def __init__(
-        self, function: Callable[..., Iterator[Line]], *others: Callable[..., Any]
+        self,
+        function: Callable[..., Iterator[Line]],
+        *others: Callable[..., Any],
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        self._patience_s = patience_s
         self._complaints = tempfile.TemporaryFile(  # noqa: SIM115
             "w+", encoding="utf-8", errors="replace"
         )
@@ -56,6 +62,7 @@ class Child:
             stderr=self._complaints,
             text=True,
             encoding="utf-8",
+            start_new_session=True,
         )
         self.tell(
             path=[PACKAGE_HOME, *(place for place in sys.path if place)],
@@ -73,7 +80,8 @@ class Child:
     def hear(self) -> Line | None:
         """Wait for the next line; None where the function has returned."""
         assert self._process.stdout is not None
-        timer = Timer(PATIENCE_S, self._process.kill)
+        timer = Timer(self._patience_s, kill, [self._process])
+        timer.daemon = True
         timer.start()
         try:
             text = self._process.stdout.readline()
@@ -82,7 +90,12 @@ class Child:
             timer.cancel()
         if not text:
             if not was_in_time:
-                raise ChildError(f"silent for {PATIENCE_S:g} s")
+                raise ChildError(f"silent for {self._patience_s:g} s")
+            try:
+                self._process.wait(self._patience_s)
+            except subprocess.TimeoutExpired:
+                # A library that never ends, although the function has returned.
+                kill(self._process)
             if self._process.wait():
                 raise ChildError(self._last_words())
             return None
@@ -110,6 +123,18 @@ class Child:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.kill()
+        kill(self._process)
         self._process.communicate()
         self._complaints.close()
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """Kill a process that has a session of its own, and what it has started.
+
+    Else a process of its that lives on would hold its pipes open, for whose end readers wait.
+    """
+    if sys.platform == "win32":
+        process.kill()
+    elif process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

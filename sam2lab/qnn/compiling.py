@@ -15,6 +15,8 @@ from sam2lab.qnn.chips import Chip
 from sam2lab.runtime.requirements import require
 
 QNN = "QNNExecutionProvider"
+# Compiling tiny's encoder at 1024 x 1024 takes eight minutes of one core that does nothing else.
+PATIENCE_S = 3600.0
 
 
 class QnnError(ChildProcessError):
@@ -75,7 +77,7 @@ def _compile(graph: onnx.ModelProto, scratch: Path, chip: Chip | None = None, **
     onnx.save(graph, source)
     numbers = chip and (chip.soc, chip.arch)
     try:
-        with Child(steps) as child:
+        with Child(steps, patience_s=PATIENCE_S) as child:
             said = child.ask(graph=str(source), chip=numbers, **to)
     except ChildError as error:
         raise QnnError(

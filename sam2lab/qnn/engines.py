@@ -14,7 +14,7 @@ import onnxruntime
 from sam2lab.graphs.writing import write_graph
 from sam2lab.measure.child import Child, ChildError
 from sam2lab.qnn._compiler import steps
-from sam2lab.qnn.compiling import QnnError
+from sam2lab.qnn.compiling import PATIENCE_S, QnnError
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.bundle_engine import Inputs
 from sam2lab.runtime.engines.device import DeviceEngine
@@ -72,7 +72,7 @@ class QnnEmulator(DeviceEngine):
                 f"bundle is {str(self.bundle.folder)!r}, of .{self.bundle.kind} files; wanted one "
                 "that was exported for a chip: target='qnn', chip=..."
             )
-        child = Child(steps)
+        child = Child(steps, patience_s=PATIENCE_S)
         wrapper = self.bundle.path(graph).with_suffix(".context.onnx")
         try:
             child.ask(graph=str(wrapper), chip=[recipe["soc"], recipe["arch"]])

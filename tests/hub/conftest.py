@@ -8,12 +8,14 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 
 from sam2lab.hub import environment
 from sam2lab.hub.errors import HubError
+from sam2lab.measure.child import kill
 from tests.conftest import REPOSITORY
 
 # These run in the client's environment.
@@ -34,29 +36,40 @@ def client_python() -> Path:
 
 
 class StandIn:
-    """The stand-in's process, seen from a test."""
+    """The stand-in's process, seen from a test. It ends where its stdin does, as with this one."""
 
     def __init__(self, python: Path) -> None:
         run = [sys.executable, str(HERE / "device.py")]
         self.process = subprocess.Popen(
-            [str(python), str(HERE / "stand_in.py"), *run], stdout=subprocess.PIPE, text=True
+            [str(python), str(HERE / "stand_in.py"), *run],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
+        timer = Timer(120, kill, [self.process])
+        timer.start()
         self.url = self.process.stdout.readline().strip()
+        timer.cancel()
+        assert self.url, "the stand-in did not start"
 
     def control(self, **wanted: Any) -> dict[str, Any]:
         """Let it misbehave; what it was asked so far."""
         request = urllib.request.Request(f"{self.url}/control", json.dumps(wanted).encode())
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
+
+    def end(self) -> None:
+        kill(self.process)
+        self.process.communicate()
 
 
 @pytest.fixture(scope="session")
 def started(client_python: Path) -> Iterator[StandIn]:
     standing = StandIn(client_python)
     yield standing
-    standing.process.kill()
-    standing.process.wait()
+    standing.end()
 
 
 @pytest.fixture

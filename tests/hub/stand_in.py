@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.parse
 from pathlib import Path
 
@@ -206,7 +207,7 @@ class Cloud:
                 entries = h5_to_dataset_entries(stored)
             np.savez(place / "in.npz", **{name: np.stack(each) for name, each in entries.items()})
             files = [place / name for name in ("model.onnx", "in.npz", "out.npz")]
-            subprocess.run([*self.run, *map(str, files)], check=True)
+            subprocess.run([*self.run, *map(str, files)], check=True, timeout=120)
             with np.load(place / "out.npz") as stored, h5py.File(place / "out.h5", "w") as written:
                 dataset_entries_to_h5({n: [*stored[n]] for n in stored.files}, written)
             return (place / "out.h5").read_bytes()
@@ -215,6 +216,8 @@ class Cloud:
 class Handler(http.server.BaseHTTPRequestHandler):
     cloud: Cloud
     protocol_version = "HTTP/1.1"
+    # A connection that its other end has forgotten.
+    timeout = 60
 
     def log_message(self, *_):
         pass
@@ -259,4 +262,6 @@ if __name__ == "__main__":
     Handler.cloud = Cloud(sys.argv[1:])
     Handler.cloud.url = f"http://127.0.0.1:{server.server_port}"
     print(Handler.cloud.url, flush=True)
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Ends with the tests, however they end.
+    sys.stdin.read()

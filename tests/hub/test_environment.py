@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
+import shutil
 import sys
 from pathlib import Path
 
@@ -40,11 +40,16 @@ def test_a_variable_names_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_pip_refuses_is_told_and_not_taken_for_an_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def failing(step: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        code = int("pip" in step)
-        return subprocess.CompletedProcess(step, code, "", "warning\nno network\n")
+    def failing(place: Path) -> Path:
+        python = place / "python"
+        place.mkdir(parents=True, exist_ok=True)
+        python.write_text("#!/bin/sh\necho a warning\necho no network >&2\nexit 1\n")
+        python.chmod(0o755)
+        return python
 
-    monkeypatch.setattr(environment.subprocess, "run", failing)
+    monkeypatch.setattr(environment, "_python", failing)
+    # Making the environment itself takes seconds.
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))
     with pytest.raises(HubError, match="said 'no network'"):
         environment.make()
     with pytest.raises(HubError, match="is not here"):
@@ -56,6 +61,15 @@ def test_a_client_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
     python.write_text("#!/bin/sh\necho a word >&2\nexit 3\n")
     python.chmod(0o755)
     with Client(python) as client, pytest.raises(HubError, match="ended: a word"):
+        client.ask("devices")
+
+
+def test_a_client_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam2lab.hub.client.PATIENCE_S", 0.05)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nsleep 600 & sleep 600\n")
+    python.chmod(0o755)
+    with Client(python) as client, pytest.raises(HubError, match=r"said nothing for 0\.05 s"):
         client.ask("devices")
 
 

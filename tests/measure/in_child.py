@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -37,4 +38,9 @@ def leave(asked: Iterator[Line]) -> Iterator[Line]:
 
 
 def wait(asked: Iterator[Line]) -> Iterator[Line]:
+    yield from asked
+
+
+def start_another(asked: Iterator[Line]) -> Iterator[Line]:
+    yield {"pid": subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid}
     yield from asked

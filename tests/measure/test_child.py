@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sam2lab.measure import child as module
 from sam2lab.measure.child import PACKAGE_HOME, Child, ChildError
-from tests.measure.in_child import Doubled, double, fail, leave, loaded, wait
+from tests.measure.in_child import Doubled, double, fail, leave, loaded, start_another, wait
 
 
 def test_lines_go_and_come_back_whatever_is_printed() -> None:
@@ -49,9 +52,11 @@ def test_a_process_that_is_killed_says_so() -> None:
             child.ask(do="this")
 
 
-def test_a_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
-    with Child(wait) as child, pytest.raises(ChildError, match=r"silent for 0\.01 s"):
+def test_a_process_that_hangs_is_given_up() -> None:
+    with (
+        Child(wait, patience_s=0.01) as child,
+        pytest.raises(ChildError, match=r"silent for 0\.01 s"),
+    ):
         child.hear()
 
 
@@ -59,3 +64,15 @@ def test_a_process_that_waits_is_ended_on_leaving() -> None:
     with Child(wait) as child:
         pass
     assert child._process.poll() is not None
+
+
+def test_what_a_process_has_started_ends_with_it() -> None:
+    with Child(start_another) as child:
+        other = psutil.Process(child.hear()["pid"])
+        assert other.is_running()
+    # The system may take its time to take away what was killed.
+    give_up = time.monotonic() + 60
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while other.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < give_up, "it lives on"
+            time.sleep(0.01)
