@@ -28,7 +28,7 @@ class ChildError(ChildProcessError):
 
 
 class Child:
-    """A fresh Python process that runs `function(asked, *others)`; it ends on leaving, with its own.
+    """A fresh Python process that runs `function(asked, *others)`; leaving ends it and its own.
 
     `asked` is an iterator over the lines that `tell` sends. The function yields the lines that
     `hear` returns, each with `peak_mb` added: the most memory the process has held, in 10^6
