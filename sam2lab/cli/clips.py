@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sam2lab.cli.accuracy import with_interval
 from sam2lab.cli.arguments import add_coco, add_cutouts, add_engine, add_keep_in, count
 from sam2lab.runtime.files import check_place
+
+if TYPE_CHECKING:
+    from sam2lab.runtime.engines.protocol import Engine
+    from sam2lab.scenes import MovingScenes
 
 SUMMARY = "say how well a model follows objects through drawn clips"
 TEXT = """\
@@ -28,6 +34,7 @@ examples:
 """
 
 PROMPTS = ("mask", "click")
+CLIPS, FRAMES = 24, 24
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,10 +42,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a size such as nano, or a bundle's folder")
     add_engine(parser)
     parser.add_argument(
-        "--clips", type=count, default=24, metavar="N", help="of each kind; 24 by default"
+        "--clips", type=count, default=CLIPS, metavar="N", help=f"of each kind; {CLIPS} by default"
     )
     parser.add_argument(
-        "--frames", type=count, default=24, metavar="T", help="of each clip; 24 by default"
+        "--frames",
+        type=count,
+        default=FRAMES,
+        metavar="T",
+        help=f"of each clip; {FRAMES} by default",
     )
     add_coco(parser, "photos in COCO's format to draw clips from; may be given again")
     add_cutouts(parser)
@@ -54,8 +65,6 @@ def run(arguments: Namespace) -> None:
         raise ValueError(
             f"--clips is {arguments.clips} and --frames {arguments.frames}; wanted at least 1 and 3"
         )
-    from sam2lab.measure.moving_clips import j_at, moving_clips, presence_called
-    from sam2lab.measure.tracking import tracking_study
     from sam2lab.opening import open_segmenter
     from sam2lab.scenes import CocoFolder, Mixture, MovingScenes
 
@@ -63,28 +72,51 @@ def run(arguments: Namespace) -> None:
         check_place("--keep-in", arguments.keep_in)
     folders = [CocoFolder(path) for path in arguments.coco]
     scenes = MovingScenes(Mixture(folders, arguments.cutouts, held_out=True))
-    model = str(arguments.model)
     # Last, since it may export for minutes.
     engine = open_segmenter(arguments.model, engine=arguments.engine).engine
+    print_figures(
+        str(arguments.model),
+        engine,
+        scenes,
+        arguments.clips,
+        arguments.frames,
+        baselines=not arguments.no_baselines,
+        keep_in=arguments.keep_in,
+    )
+
+
+def print_figures(
+    model: str,
+    engine: Engine,
+    scenes: MovingScenes,
+    clips: int = CLIPS,
+    frames: int = FRAMES,
+    baselines: bool = True,
+    keep_in: Path | None = None,
+) -> None:
+    """Follow objects through `clips` clips of each kind, and print both tables."""
+    from sam2lab.measure.moving_clips import j_at, moving_clips, presence_called
+    from sam2lab.measure.tracking import tracking_study
+
     tables = []
     for name, hides in (("moving", False), ("hiding", True)):
         side = engine.info.input_size[0]
         table = tracking_study(
             {model: engine},
-            moving_clips(scenes, arguments.clips, arguments.frames, side, hides),
+            moving_clips(scenes, clips, frames, side, hides),
             PROMPTS,
-            baselines=not (hides or arguments.no_baselines),
-            keep_in=arguments.keep_in and arguments.keep_in / f"{name}.jsonl",
+            baselines=baselines and not hides,
+            keep_in=keep_in and keep_in / f"{name}.jsonl",
         )
         if table.attrs["interrupted"]:
             raise KeyboardInterrupt
         tables.append(table)
     moving, hiding = tables
 
-    frames = [arguments.frames * third // 3 - 1 for third in (1, 2, 3)]
-    print("| J (95 % interval) | way | clips |", *(f"frame {frame} |" for frame in frames))
-    print("|---|---|---:|" + "---:|" * len(frames))
-    rows = j_at(moving, frames)
+    shown = [frames * third // 3 - 1 for third in (1, 2, 3)]
+    print("| J (95 % interval) | way | clips |", *(f"frame {frame} |" for frame in shown))
+    print("|---|---|---:|" + "---:|" * len(shown))
+    rows = j_at(moving, shown)
     for (prompt, way), row in rows.groupby(["prompt", "way"], sort=False):
         means = [with_interval(each.j, each.low, each.high) for each in row.itertuples()]
         print("|", " | ".join([prompt, way, str(row["clips"].max()), *means]), "|")

@@ -11,13 +11,12 @@ SUMMARY = "teach nano, the classroom model, to follow objects through videos"
 TEXT = """\
 Train the memory of a nano on clips in which things move, hide, leave and return
 over photos, and write weights, log and an ONNX bundle. Its answers on images
-stay as they are. A memory that is trained already goes on. Prints J (mean IoU)
-by frame on unseen clips, for each way to begin, beside the first mask held
-still and the image model re-prompted by its last box, and how often the object
-is rightly called there or gone.
+stay as they are. A memory that is trained already goes on. At the end it prints
+what `clips` prints of the bundle.
 
 The run saves itself every few minutes and when it is interrupted; the same
-command takes it up again. One core needs half an hour; --toy a minute.
+command takes it up again. One core needs half an hour, and ten minutes for the
+figures; --toy a minute.
 
 examples:
   {prog} train-memory --toy --out toy-memory
@@ -37,11 +36,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train to the end, print what unseen clips say, and write the files."""
+    """Train to the end, write the files, and print what unseen clips say of them."""
+    from sam2lab.cli import clips
+    from sam2lab.opening import open_segmenter
     from sam2lab.reference import zoo
     from sam2lab.runtime.bundle_folder import check_free
     from sam2lab.scenes import CocoFolder, Mixture, MovingScenes
-    from sam2lab.train import MEMORY_FULL, MEMORY_TOY, MemoryTrainer, examine, presence, save_model
+    from sam2lab.train import MEMORY_FULL, MEMORY_TOY, MemoryTrainer, save_model
 
     name = "toy-memory" if arguments.toy else "my-memory"
     out = arguments.out or settings.models_folder() / name
@@ -58,10 +59,7 @@ def run(arguments: Namespace) -> None:
         arguments.folder or settings.cache_folder() / "runs" / f"{name}-{arguments.seed}",
     )
     trainer.run()
-    side, frames, clips = (64, 4, 8) if arguments.toy else (256, 8, 48)
-    for what, values in examine(trainer.model, unseen, side, frames, clips).items():
-        print(f"{what:28s}", *(f"{value:.2f}" for value in values))
-    print("called so where it is there and where it is not, in clips in which it hides:")
-    for first, shares in presence(trainer.model, unseen, side, frames, clips).items():
-        print(f"{first:28s}", *(f"{share:.2f}" for share in shares))
     print(save_model(trainer, out).folder)
+    engine = open_segmenter(out).engine
+    many, long = (2, 4) if arguments.toy else (clips.CLIPS, clips.FRAMES)
+    clips.print_figures(str(out), engine, unseen, many, long)

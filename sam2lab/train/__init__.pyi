@@ -3,8 +3,6 @@
 from .memory import MEMORY_FULL as MEMORY_FULL
 from .memory import MEMORY_TOY as MEMORY_TOY
 from .memory import MemoryTrainer as MemoryTrainer
-from .memory_validation import examine as examine
-from .memory_validation import presence as presence
 from .saving import save_model as save_model
 from .schedule import FULL as FULL
 from .schedule import MORE as MORE

@@ -80,18 +80,6 @@ class Tracker:
             }
         return torch.stack(logits, 1), torch.stack(scores, 1)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def reprompt(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Logits of the image model alone, asked in each frame with the box of its last mask."""
-        last, logits = masks[:, 0], []
-        for feats, _, sizes in self._features(images):
-            embed = self._plain(feats, sizes)
-            low, _, _ = self._decode(embed, feats, sizes, _boxes(last))
-            logits.append(low[:, 0])
-            found = functional.interpolate(low, (self.side, self.side), mode="bilinear")[:, 0] > 0
-            last = torch.where(found.flatten(1).any(1)[:, None, None], found, last)
-        return torch.stack(logits, 1)
-
     def features(self, images: Tensor) -> Tensor:
         """Image embeddings (B * T, h * w, C) as the decoder gets them without any memory."""
         return torch.cat(
