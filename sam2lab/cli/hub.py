@@ -26,6 +26,7 @@ examples:
   {prog} hub devices galaxy
   {prog} hub submit models/tiny --device "Samsung Galaxy S24"
   {prog} hub submit models/nano --device "SA8775P ADP" --runtime onnx
+  {prog} hub submit models/nano-litert-w8a8 --device "Google Pixel 9"
   {prog} hub status
   {prog} hub fetch models/hub/tiny-on-s24
 """
@@ -38,19 +39,23 @@ def add_arguments(parser: ArgumentParser) -> None:
     devices = verbs.add_parser("devices", help="list the devices")
     devices.add_argument("word", nargs="?", default="", metavar="WORD", help="in their names")
     submit = verbs.add_parser("submit", help="upload a bundle, and start jobs")
-    submit.add_argument("bundle", metavar="FOLDER", help="a bundle of precision float")
+    submit.add_argument(
+        "bundle",
+        metavar="FOLDER",
+        help="a bundle of .tflite or .dlc files, which run as they are, or one of precision float "
+        "of .onnx files, which are compiled there",
+    )
     submit.add_argument("--device", required=True, metavar="NAME", help="see `hub devices`")
     submit.add_argument(
         "--runtime",
         choices=("tflite", "qnn_dlc", "onnx"),
-        default="tflite",
-        help="what runs it on the device; tflite by default",
+        help="what .onnx files are compiled for; tflite by default",
     )
     submit.add_argument(
         "--precision",
-        choices=("float", "w8a8"),
-        default="float",
-        help="'w8a8' lets AI Hub quantise the encoder; the decoder stays float",
+        choices=("float", "w8a8", "w8a8-full"),
+        help="of .onnx files: 'float' (the default); 'w8a8' lets AI Hub quantise the encoder, and "
+        "'w8a8-full' the decoder too, whose masks then are others",
     )
     submit.add_argument(
         "--photos",
@@ -58,7 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="masks are compared on the first three, w8a8 is calibrated with twelve; by default "
+        help="masks are compared on the first three, 8 bits are calibrated with twelve; by default "
         "those that ship",
     )
     submit.add_argument(
@@ -138,9 +143,11 @@ def _fetch(arguments: Namespace) -> None:
         return
     columns = ["model", "runtime", "precision", "chipset", "inference_ms", "peak_mb_max"]
     print(hub.profiles(work.folder)[[*columns, "primary_compute_unit"]].to_string(index=False))
-    ious = hub.masks(work.folder).groupby("kind")["iou"].agg(["mean", "min", "size"])
-    print("\nIoU of the device's masks with ours")
-    print(ious.rename(columns={"min": "least", "size": "masks"}).to_string())
+    masks = hub.masks(work.folder)
+    if len(masks):
+        ious = masks.groupby("kind")["iou"].agg(["mean", "min", "size"])
+        print("\nIoU of the device's masks with ours")
+        print(ious.rename(columns={"min": "least", "size": "masks"}).to_string())
 
 
 def _say(text: str) -> None:

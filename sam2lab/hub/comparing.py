@@ -15,6 +15,9 @@ from sam2lab.measure.parity import compare_masks
 from sam2lab.measure.workload import prepare
 from sam2lab.runtime import images
 from sam2lab.runtime import prompts as prompting
+from sam2lab.runtime.bundle import ONNX, TFLITE, Bundle
+from sam2lab.runtime.engines.litert import LiteRtEngine
+from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import (
     Decoded,
     Engine,
@@ -38,6 +41,26 @@ def decoder_samples(
         source.decoder_inputs(source.features(encoded[photo]), prompt)
         for photo, prompt in _prompts(source.info, photos)
     ]
+
+
+def reference(bundle: Bundle) -> Engine | None:
+    """What computes a bundle's masks here; None where nothing does.
+
+    .tflite files are run as they are. Nothing here runs a .dlc file, so that the model in torch
+    answers, if it is one of ours with these weights.
+    """
+    if bundle.kind == ONNX:
+        return OnnxEngine(bundle)
+    if bundle.kind == TFLITE:
+        return LiteRtEngine(bundle)
+    # Imported here, because the others need no torch.
+    from sam2lab.reference import zoo
+    from sam2lab.reference.engine import TorchEngine
+
+    info = bundle.info
+    weights = "random" if info.has_random_weights else "auto"
+    model = zoo.load(info.size, weights, info.version, input_size=info.input_size)
+    return TorchEngine(model) if model.info.weights == info.weights else None
 
 
 def compare(

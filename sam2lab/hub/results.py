@@ -16,7 +16,6 @@ from sam2lab.hub.steps import Steps
 from sam2lab.hub.work import Work
 from sam2lab.measure import devices
 from sam2lab.measure.profiles import profile_row
-from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.files import replacing
 
 MASKS, PROFILES = "masks.csv", "profiles.csv"
@@ -66,8 +65,14 @@ def profiles(*folders: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def masks(folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """How a fetched folder's masks differ from ours, in the columns of `measure.compare_masks`."""
-    return pd.read_csv(Path(folder) / MASKS)
+    """How a fetched folder's masks differ from ours, in the columns of `measure.compare_masks`.
+
+    Without rows where our weights for its files are not here.
+    """
+    path = Path(folder) / MASKS
+    if not path.is_file() and (path.parent / PROFILES).is_file():
+        return pd.DataFrame(columns=["kind", "iou"])
+    return pd.read_csv(path)
 
 
 def _fetch_file(steps: Steps, graph: str, report: Report) -> None:
@@ -90,7 +95,7 @@ def _write_profiles(steps: Steps) -> None:
     for part, verb in devices.PARTS.items():
         graph = f"{verb}r"
         profile = steps.client.ask("download_profile", job=steps.work.steps[f"{graph}/run"].id)
-        precision = asked.precision if graph == "encoder" else "float"
+        precision = steps.precision(graph)
         size = "x".join(map(str, info.input_size))
         measured = f"{info.size} at {size}, {weights}"
         rows.append(profile_row(profile, part, asked.runtime, precision, asked.chipset, measured))
@@ -102,9 +107,12 @@ def _compare(steps: Steps, report: Report) -> None:
     path = steps.work.folder / MASKS
     if path.exists():
         return
+    ours = comparing.reference(steps.source.bundle)
+    if ours is None:
+        report("masks are not compared: the weights of these files are not here")
+        return
     report("compares the device's masks with ours")
     encoded, decoded = steps.outputs("encoder"), steps.outputs("decoder")
-    ours = OnnxEngine(steps.source.bundle)
     table = comparing.compare(steps.source, ours, steps.photos(), encoded, decoded)
     with replacing(path) as beside:
         table.to_csv(beside, index=False)

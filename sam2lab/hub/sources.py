@@ -1,4 +1,4 @@
-"""`Source` makes the files of a bundle such as AI Hub's compilers take them, and feeds them."""
+"""`source_of` gives the files of a bundle such as AI Hub takes them, and what they are fed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2lab.hub.errors import HubError
-from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.bundle import ONNX, Bundle, Tensor
+from sam2lab.runtime.engines.device import DeviceEngine
 from sam2lab.runtime.engines.protocol import (
     FEATURES,
     Decoded,
@@ -35,7 +36,10 @@ KINDS = ("point + negative", "box")
 
 @dataclass(frozen=True)
 class Source:
-    """A bundle with graphs of one photo and one prompt of two points, in `folder`."""
+    """A bundle's graphs for any number of objects, compiled there for one photo and two points.
+
+    What is uploaded lies in `folder`.
+    """
 
     bundle: Bundle
     folder: Path
@@ -44,6 +48,11 @@ class Source:
     def info(self) -> ModelInfo:
         """The model in the bundle."""
         return self.bundle.info
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the files are uploaded as they run on the device."""
+        return False
 
     def file(self, graph: str) -> Path:
         """The file to upload, which is made when it is first asked for."""
@@ -75,12 +84,16 @@ class Source:
         }
         return {tensor.name: inputs[tensor.name] for tensor in self.bundle.graphs["decoder"].inputs}
 
+    def outputs(self, graph: str) -> list[Tensor]:
+        """What the uploaded file gives, in its order."""
+        return [each for each in self.bundle.graphs[graph].outputs if each.name in OUTPUTS[graph]]
+
     def by_name(self, graph: str, computed: Arrays) -> list[Arrays]:
         """The outputs of each sample, from those of all: (samples, 1, ...), under any names.
 
         Compilers keep the order of outputs, but not always their names.
         """
-        wanted = [each for each in self.bundle.graphs[graph].outputs if each.name in OUTPUTS[graph]]
+        wanted = self.outputs(graph)
         names = [tensor.name for tensor in wanted]
         ordered = [computed[n] for n in names] if {*names} <= {*computed} else [*computed.values()]
         shapes = [tuple(1 if isinstance(n, str) else n for n in t.shape) for t in wanted]
@@ -107,3 +120,50 @@ class Source:
             np.concatenate([single_mask, masks], axis=1),
             np.concatenate([single_score, scores], axis=1),
         )
+
+
+class CompiledSource(Source):
+    """A bundle of files for devices, which run there as they are."""
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the files are uploaded as they run on the device."""
+        return True
+
+    def file(self, graph: str) -> Path:
+        """The file to upload: the bundle's."""
+        return self.bundle.path(graph)
+
+    def encoder_inputs(self, pixels: Float32) -> Arrays:
+        """What the encoder takes of pixels (1, 3, H, W): channels last."""
+        return {"image": np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))}
+
+    def decoder_inputs(self, features: Features, prompt: PromptBatch) -> Arrays:
+        """What the decoder takes of one photo's features and one prompt: slots, some empty."""
+        inputs = _Feeding(self.bundle).decoder_inputs(features, prompt)
+        return {tensor.name: inputs[tensor.name] for tensor in self.bundle.graphs["decoder"].inputs}
+
+    def outputs(self, graph: str) -> list[Tensor]:
+        """What the file gives, in its order."""
+        return list(self.bundle.graphs[graph].outputs)
+
+    def features(self, outputs: Arrays) -> Features:
+        """The encoder's outputs for one photo, channels first."""
+        return Features(*(outputs[name].transpose(0, 3, 1, 2) for name in FEATURES))
+
+
+def source_of(bundle: Bundle, folder: Path) -> Source:
+    """The files of a bundle, whatever they are for."""
+    return (Source if bundle.kind == ONNX else CompiledSource)(bundle, folder)
+
+
+class _Feeding(DeviceEngine):
+    """Knows what files for devices are given; AI Hub runs them."""
+
+    key = target = ""
+
+    def _open(self, graph: str) -> Any:
+        raise NotImplementedError
+
+    def _compute(self, *asked: Any) -> list[Float32]:
+        raise NotImplementedError

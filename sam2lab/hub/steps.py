@@ -11,30 +11,34 @@ import numpy as np
 
 from sam2lab.hub import comparing
 from sam2lab.hub.client import Client
-from sam2lab.hub.sources import Arrays, Source
+from sam2lab.hub.sources import GRAPHS, Arrays, source_of
 from sam2lab.hub.work import Step, Work
-from sam2lab.quantize.calibration import ImageReader, calibration_images, encoder_feeds
+from sam2lab.measure.workload import prepare
+from sam2lab.quantize.calibration import ImageReader, calibration_images, readable
 from sam2lab.runtime import images
 from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.engines.onnx import OnnxEngine
 
 RUNTIMES = ("tflite", "qnn_dlc", "onnx")
-PRECISIONS = ("float", "w8a8")
+PRECISIONS = ("float", "w8a8", "w8a8-full")
 # Photos whose masks are compared; each is 29 MB of features and answers of tiny.
 PHOTOS = 3
-# Each is 12 MB to upload for tiny.
+# Each is 12 MB to upload for tiny's encoder. Its decoder takes two prompts of 17 MB on each of half
+# as many.
 CALIBRATED_WITH = 12
 
 
 class Steps:
     """What is done for one folder: what each step needs, and how it is started.
 
-    The encoder is quantised where w8a8 was asked for. The decoder stays float: its masks in 8 bits
-    are others (mean IoU 0.75 in Qualcomm's emulator), and it takes a tenth of the time.
+    Files for devices run as they are. Others are compiled there, and with `"w8a8"` their encoder is
+    quantised before; the decoder stays float, whose masks in 8 bits are others (mean IoU 0.75 in
+    Qualcomm's emulator) and which takes a tenth of the time. `"w8a8-full"` quantises both.
     """
 
     def __init__(self, work: Work, client: Client) -> None:
         self.work, self.client = work, client
-        self.source = Source(Bundle.open(work.asked.bundle), work.folder / "uploaded")
+        self.source = source_of(Bundle.open(work.asked.bundle), work.folder / "uploaded")
         if self.source.bundle.key != work.asked.key:
             raise ValueError(
                 f"the bundle {work.asked.bundle} was changed since {work.folder} was begun; choose "
@@ -43,22 +47,34 @@ class Steps:
 
     def needs(self) -> dict[str, tuple[str, ...]]:
         """The steps in their order, with those that must be done before."""
-        quantised = {
-            "encoder/calibration": (),
-            "encoder/quantize": ("encoder/model", "encoder/calibration"),
-        }
-        eight = self.work.asked.precision == "w8a8"
-        return {
-            "encoder/model": (),
-            **(quantised if eight else {}),
-            "encoder/compile": ("encoder/quantize" if eight else "encoder/model",),
-            "encoder/photos": (),
-            "encoder/run": ("encoder/compile", "encoder/photos"),
-            "decoder/model": (),
-            "decoder/compile": ("decoder/model",),
-            "decoder/photos": ("encoder/run",),
-            "decoder/run": ("decoder/compile", "decoder/photos"),
-        }
+        needs: dict[str, tuple[str, ...]] = {}
+        for graph in GRAPHS:
+            ready = f"{graph}/model"
+            needs[ready] = ()
+            if self._is_quantised(graph):
+                needs[f"{graph}/calibration"] = ()
+                needs[f"{graph}/quantize"] = (ready, f"{graph}/calibration")
+                ready = f"{graph}/quantize"
+            if not self.source.is_compiled:
+                needs[f"{graph}/compile"] = (ready,)
+                ready = f"{graph}/compile"
+            needs[f"{graph}/photos"] = ("encoder/run",) if graph == "decoder" else ()
+            needs[f"{graph}/run"] = (ready, f"{graph}/photos")
+        return needs
+
+    def precision(self, graph: str) -> str:
+        """What a half computes in on the device."""
+        if self.source.is_compiled:
+            # Halves of different precisions are named apart.
+            return str((self.source.bundle.recipe or {}).get(graph, self.source.info.precision))
+        return "w8a8" if self._is_quantised(graph) else "float"
+
+    def _is_quantised(self, graph: str) -> bool:
+        """Whether AI Hub is to quantise it."""
+        eight = self.work.asked.precision
+        return not self.source.is_compiled and (
+            eight == "w8a8-full" or (eight == "w8a8" and graph == "encoder")
+        )
 
     def startable(self) -> list[str]:
         """The steps that were not started, and whose needs are done."""
@@ -69,8 +85,8 @@ class Steps:
     def start(self, name: str) -> None:
         """Upload what a step is, or submit its job, and remember its id."""
         graph, kind = name.split("/")
-        asked, steps = self.work.asked, self.work.steps
-        title = f"sam2lab {self.source.info.name} {graph}, {asked.precision}"
+        steps = self.work.steps
+        title = f"sam2lab {self.source.info.name} {graph}, {self.precision(graph)}"
         if kind == "model":
             path = str(self.source.file(graph))
             step = Step(self.client.ask("upload_model", path=path, name=title))
@@ -78,17 +94,18 @@ class Steps:
             step = self._upload(self._samples(graph, kind), f"{title}, {kind}")
         else:
             needed = [steps[need].made or steps[need].id for need in self.needs()[name]]
-            step = Step(self._submit(kind, needed, title), "CREATED")
+            step = Step(self._submit(graph, kind, needed, title), "CREATED")
         self.work.note(name, step)
 
-    def _submit(self, kind: str, needed: Sequence[str], title: str) -> str:
+    def _submit(self, graph: str, kind: str, needed: Sequence[str], title: str) -> str:
         asked = self.work.asked
         if kind == "quantize":
             about = {"model": needed[0], "dataset": needed[1]}
         elif kind == "compile":
             options = f"--target_runtime {asked.runtime}"
             if asked.runtime != "onnx":
-                # The indices of gathers are of 64 bits.
+                # The indices of gathers are of 64 bits. The decoder is published with both.
+                options += " --truncate_64bit_io" if graph == "decoder" else ""
                 options += " --truncate_64bit_tensors"
             about = {"model": needed[0], "device": asked.device, "options": options}
         else:
@@ -128,15 +145,18 @@ class Steps:
         return calibration_images(list(self.work.asked.photos), count, "photos")
 
     def _samples(self, graph: str, kind: str) -> Iterable[Arrays]:
+        photos = self.photos()
         if kind == "calibration":
-            readers = self._readers(CALIBRATED_WITH)
-            return (
-                self.source.encoder_inputs(feed["image"])
-                for feed in encoder_feeds(readers, self.source.info)
-            )
+            readable_ones = readable(self._readers(CALIBRATED_WITH))
+            photos = [photo for _, photo in readable_ones][:: 1 if graph == "encoder" else 2]
         if graph == "encoder":
-            return comparing.encoder_samples(self.source, self.photos())
-        return comparing.decoder_samples(self.source, self.photos(), self.outputs("encoder"))
+            return comparing.encoder_samples(self.source, photos)
+        if kind == "calibration":
+            engine = OnnxEngine(self.source.bundle)
+            encoded = [vars(engine.encode(prepare(p, self.source.info))) for p in photos]
+        else:
+            encoded = self.outputs("encoder")
+        return comparing.decoder_samples(self.source, photos, encoded)
 
     def _upload(self, samples: Iterable[Arrays], title: str) -> Step:
         listed = list(samples)

@@ -14,7 +14,10 @@ from sam2lab.hub.errors import HubError
 from sam2lab.hub.following import Report, start_all
 from sam2lab.hub.steps import PRECISIONS, RUNTIMES, Steps
 from sam2lab.hub.work import Asked, Work
-from sam2lab.runtime.bundle import ONNX, Bundle
+from sam2lab.runtime.bundle import ONNX, TFLITE, Bundle
+
+# The runtimes of files that run as they are, by their endings.
+COMPILED = {TFLITE: "tflite", "dlc": "qnn_dlc"}
 
 
 def works_folder() -> Path:
@@ -25,15 +28,19 @@ def works_folder() -> Path:
 def submit(
     bundle: str | os.PathLike[str],
     device: str,
-    runtime: str = "tflite",
-    precision: str = "float",
+    runtime: str | None = None,
+    precision: str | None = None,
     photos: Sequence[str | os.PathLike[str]] = (),
     folder: str | os.PathLike[str] | None = None,
     report: Report = print,
 ) -> Work:
-    """Upload a float bundle's graphs, and start the jobs that need no other job's result.
+    """Upload a bundle's graphs, and start the jobs that need no other job's result.
 
-    `photos` are files whose masks are compared, the first three of them; w8a8 is calibrated with
+    Files for devices, .tflite or .dlc, run as they are. Those of a float bundle for ONNX Runtime
+    are compiled there for `runtime`, by default `"tflite"`, in `precision`: `"float"`, `"w8a8"`,
+    which leaves the decoder float, or `"w8a8-full"`.
+
+    `photos` are files whose masks are compared, the first three of them; 8 bits are calibrated with
     twelve. By default those that ship. Called again, it goes on with the same `folder`, which by
     default has a name that says what it is.
     """
@@ -41,19 +48,10 @@ def submit(
         ("runtime", runtime, RUNTIMES),
         ("precision", precision, PRECISIONS),
     ):
-        if value not in known:
+        if value is not None and value not in known:
             raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(known)}")
     opened = Bundle.open(bundle)
-    if opened.kind != ONNX:
-        raise ValueError(
-            f"bundle is {str(bundle)!r}, of .{opened.kind} files; wanted one of .onnx files, which "
-            f"AI Hub compiles: python -m sam2lab export {opened.info.size}"
-        )
-    if opened.info.precision != "float":
-        raise ValueError(
-            f"bundle is {str(bundle)!r}, of precision {opened.info.precision}; wanted one of "
-            "precision float, which AI Hub quantises itself with precision='w8a8'"
-        )
+    runtime, precision = _what_runs(opened, runtime, precision)
     chosen = photos or sorted((settings.data_folder() / "photos").glob("*.jpg"))
     with Client() as client:
         name, os_version, chipset = _device(client, device)
@@ -87,6 +85,32 @@ def devices() -> list[tuple[str, str, str]]:
     """Name, version of the system and chipset of each device of AI Hub."""
     with Client() as client:
         return [_described(each) for each in client.ask("devices")]
+
+
+def _what_runs(bundle: Bundle, runtime: str | None, precision: str | None) -> tuple[str, str]:
+    """The runtime and the precision on the device; refuses what does not go with the files."""
+    place, info = str(bundle.folder), bundle.info
+    if bundle.kind == ONNX:
+        if info.precision != "float":
+            raise ValueError(
+                f"bundle is {place!r}, of precision {info.precision}; wanted one of precision "
+                "float, which AI Hub quantises itself with precision='w8a8'"
+            )
+        return runtime or "tflite", precision or "float"
+    if bundle.kind not in COMPILED:
+        raise ValueError(
+            f"bundle is {place!r}, of .{bundle.kind} files; wanted one of .onnx files, which AI "
+            f"Hub compiles, or of .tflite or .dlc files: python -m sam2lab export {info.size} "
+            "--target qnn, without --chip"
+        )
+    made = COMPILED[bundle.kind], info.precision
+    for name, asked, has in zip(("runtime", "precision"), (runtime, precision), made, strict=True):
+        if asked not in (None, has):
+            raise ValueError(
+                f"{name} is {asked!r}, but {place!r} has .{bundle.kind} files of {name} {has!r}, "
+                "which run as they are; leave it out, or give a float bundle of .onnx files"
+            )
+    return made
 
 
 def _device(client: Client, device: str) -> tuple[str, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from sam2lab import hub
 from sam2lab.hub import environment
 from sam2lab.hub.client import Client
 from sam2lab.hub.errors import HubError
-from tests.hub import toy_bundle
 
 
 @pytest.fixture(autouse=True)
@@ -78,15 +76,6 @@ def test_a_python_without_the_client_is_told(nano_float: Path) -> None:
         client.ask("devices")
 
 
-def test_files_for_devices_are_refused(tmp_path: Path) -> None:
-    toy = toy_bundle.write(tmp_path / "toy", "tflite")
-    described = toy.folder / "bundle.json"
-    last = re.sub(r'"B",\s+3,\s+64,\s+96', '"B", 64, 96, 3', described.read_text())
-    described.write_text(last)
-    with pytest.raises(ValueError, match=r"of \.tflite files; wanted one of \.onnx files"):
-        hub.submit(toy.folder, "Samsung Galaxy S24")
-
-
 @pytest.fixture
 def nano_float() -> Path:
     """A float bundle that is always there."""
@@ -97,7 +86,7 @@ def nano_float() -> Path:
     ("asked", "said"),
     [
         ({"runtime": "qnn"}, "runtime is 'qnn'; wanted one of tflite, qnn_dlc, onnx"),
-        ({"precision": "int4"}, "precision is 'int4'; wanted one of float, w8a8"),
+        ({"precision": "int4"}, "precision is 'int4'; wanted one of float, w8a8, w8a8-full"),
         ({"bundle": "no/bundle"}, "is not a folder"),
     ],
 )

@@ -52,7 +52,11 @@ def test_a_bundle_comes_home_with_times_and_masks(
     assert "encoder/run: PROVISIONING_DEVICE" in said.err
     jobs = cloud.control()["jobs"]
     assert sorted(jobs.values()) == [
-        *2 * [["compile_job", "--target_runtime tflite --truncate_64bit_tensors"]],
+        [
+            "compile_job",
+            "--target_runtime tflite --truncate_64bit_io --truncate_64bit_tensors",
+        ],
+        ["compile_job", "--target_runtime tflite --truncate_64bit_tensors"],
         *2 * [["inference_job", ""]],
         ["quantize_job", ""],
     ]
@@ -77,6 +81,39 @@ def test_a_bundle_comes_home_with_times_and_masks(
     np.savez(out / "decoder_outputs.npz", masks=np.zeros((6, 1, 3, 8, 8), np.float32))
     with pytest.raises(HubError, match="the decoder on the device gave"):
         hub.fetch(hub.Work.open(out), print)
+
+
+def test_files_for_devices_run_as_they_are(
+    cloud: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind, runtime in (("tflite", "TFLITE"), ("dlc", "QNN_DLC")):
+        folder = toy_bundle.write(tmp_path / kind, kind, "w8a8").folder
+        out = tmp_path / f"{kind}-work"
+        cloud.control(forget=True)
+        assert typed("hub", "submit", folder, "--device", S24, "--out", out) == 0
+        assert typed("hub", "fetch", out) == 0
+        jobs = cloud.control()["jobs"]
+        assert [kind for kind, _ in jobs.values()] == 2 * ["inference_job"]
+        rows = hub.profiles(out)
+        assert rows["runtime"].tolist() == 2 * [runtime]
+        assert rows["precision"].tolist() == 2 * ["w8a8"]
+    # These run here too, and the device's answers are the same; nothing here runs the others, and
+    # their weights are in no file that ships.
+    assert hub.masks(tmp_path / "tflite-work")["iou"].min() == 1
+    assert len(hub.masks(tmp_path / "dlc-work")) == 0
+    assert "the weights of these files are not here" in capsys.readouterr().err
+
+
+def test_the_decoder_is_quantised_too_where_that_is_asked_for(
+    cloud: StandIn, bundle: Path, tmp_path: Path
+) -> None:
+    work = hub.submit(bundle, S24, "qnn_dlc", "w8a8-full", folder=tmp_path / "work")
+    hub.fetch(work, print)
+    jobs = sorted(cloud.control()["jobs"].values())
+    decoder = "--target_runtime qnn_dlc --truncate_64bit_io --truncate_64bit_tensors"
+    assert ["compile_job", decoder] in jobs
+    assert [kind for kind, _ in jobs].count("quantize_job") == 2
+    assert hub.profiles(work.folder)["precision"].tolist() == 2 * ["w8a8"]
 
 
 def test_what_was_begun_goes_on_after_an_interrupt(
