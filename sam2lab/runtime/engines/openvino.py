@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any, Literal
 
@@ -66,7 +67,7 @@ class OpenVinoEngine(BundleEngine):
                 "right; wanted a bundle in float or fp16. Serve this one by OnnxEngine, "
                 "engine='onnx', or open the float one: in bfloat16 that is as fast"
             )
-        self._core, self._operators = openvino.Core(), openvino.opset13
+        self._core, self._operators = core(), openvino.opset13
         shared = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
         self._exact = shared | {"INFERENCE_PRECISION_HINT": "f32"}
         self._rounding = self._exact if encoder_precision == "f32" else shared
@@ -109,6 +110,17 @@ def check_options(threads: int | None = None, encoder_precision: str = "preferre
     if encoder_precision not in ("preferred", "f32"):
         raise ValueError(f"encoder_precision is {encoder_precision!r}; wanted 'preferred' or 'f32'")
     check_threads(threads)
+
+
+@cache
+def core() -> Any:
+    """OpenVINO's core, one for the process, which keeps it to its end.
+
+    Each core gives its thread a stack for signals, and takes it away when it goes. Where the
+    first of two went before the second, the thread was left with a stack that was gone, and the
+    next Ctrl-C ended the process (OpenVINO 2026.4 on Linux).
+    """
+    return openvino.Core()
 
 
 def _kinds(compiled: Any) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -301,3 +303,27 @@ def test_it_needs_no_torch_and_reports_nothing(nano_bundle: Path, tmp_path: Path
     done = run_without([*TORCH, "onnx"], ALONE, nano_bundle, env=alone)
     assert done.returncode == 0, done.stderr
     assert [*tmp_path.rglob("*openvino*")] == [], "its telemetry keeps an identity at home"
+
+
+INTERRUPTED = """
+import signal, sys
+from sam2lab.runtime.engines.openvino import OpenVinoEngine
+signal.signal(signal.SIGINT, signal.default_int_handler)
+first, second = OpenVinoEngine(sys.argv[1]), OpenVinoEngine(sys.argv[1])
+del first
+del second
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_is_heard_when_two_engines_are_gone(nano_bundle: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(nano_bundle)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "interrupted\n", f"ended with {done.returncode}: {done.stderr}"

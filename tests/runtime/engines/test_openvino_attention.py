@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sam2lab.runtime.engines.openvino import core
 from sam2lab.runtime.engines.openvino import openvino as installed
 from sam2lab.runtime.engines.openvino_attention import join_bands
 from tests.exporting import ATTENTIONS
@@ -21,7 +22,7 @@ if openvino is None:
 
 
 def read(folder: Path, graph: str) -> Any:
-    return openvino.Core().read_model(folder / f"{graph}.onnx")
+    return core().read_model(folder / f"{graph}.onnx")
 
 
 def kinds(model: Any) -> Counter[str]:
@@ -59,7 +60,7 @@ def test_it_changes_no_answer(
         model = read(nano_bundle, graph)
         if joins:
             assert join_bands(model, openvino.opset13) > 0
-        compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         answers.append([np.copy(answer) for answer in compiled(given).values()])
     for plain, joined in zip(*answers, strict=True):
         # Sums of float32 in another order, in standard deviations of a tensor.
