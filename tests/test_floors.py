@@ -26,7 +26,7 @@ BELOW = {
     "widgets": GROUND,
     "quantize": GROUND | {"scenes", "measure", "graphs"},
     "qnn": GROUND | {"measure", "graphs", "quantize"},
-    "hub": GROUND | {"measure", "graphs", "quantize"},
+    "hub": GROUND | {"measure", "graphs", "quantize", "reference"},
     "litert": {"quantize"},
     "export": GROUND | {"graphs", "quantize", "reference", "measure", "litert", "qnn"},
     "opening": GROUND | {"reference", "graphs", "quantize", "export"},

@@ -80,7 +80,7 @@ def export(
         check_agreement(found["float"], accept_difference)
         progress.update()
         if precision != "float":
-            feeds = _feeds(calibrated, model.info)
+            feeds = feeds_of(calibrated, model.info)
             graphs["encoder"] = in_eight_bits(graphs["encoder"], precision, feeds)
             eight = scratch / "eight"
             eight.mkdir()
@@ -125,7 +125,8 @@ def check_export(
     return folder, found
 
 
-def _feeds(images: list[ImageReader], info: ModelInfo) -> list[Feeds]:
+def feeds_of(images: list[ImageReader], info: ModelInfo) -> list[Feeds]:
+    """What a device's encoder is calibrated with: images that can be read, channels last."""
     return [{"image": feed["image"].transpose(0, 2, 3, 1)} for feed in encoder_feeds(images, info)]
 
 
