@@ -42,12 +42,9 @@ const verbs = {
     return { ms: performance.now() - started };
   },
 
-  has({ key }) {
-    return photos.has(key);
-  },
-
   // Answer prompts: the chosen mask at `size`, and all candidates' scores, and masks at `thumbs`.
   async answer({ key, prompts, choice, size, thumbs }) {
+    if (!photos.has(key)) return { isForgotten: true };
     const started = performance.now();
     const { candidates, chosen } = await answers.get(photos.get(key), prompts, choice);
     const ms = performance.now() - started;

@@ -1,0 +1,81 @@
+// Asks the worker, and keeps what it answered.
+
+import { thumbSize } from "./panels.js";
+
+// Masks that stay, so that undo shows them at once.
+const ANSWERS_KEPT = 40;
+
+export class Asking {
+  constructor(engine) {
+    this.engine = engine;
+    this.answers = new Map();
+    this.encodings = new Map();
+    this.opened = null;
+  }
+
+  // Open the model; `tell(bytes)` hears how many bytes are here.
+  load(settings, files, tell) {
+    const hear = { tell: ({ loaded }) => tell(loaded) };
+    this.opened = this.engine.ask("open", { files, model: settings.model }, hear);
+    return this.opened;
+  }
+
+  // Let the model see a photo, once.
+  encode(photo) {
+    if (!this.encodings.has(photo.key)) {
+      const encoding = this.encodeNow(photo);
+      this.encodings.set(photo.key, encoding);
+      encoding.catch(() => this.encodings.delete(photo.key));
+    }
+    return this.encodings.get(photo.key);
+  }
+
+  async encodeNow(photo) {
+    await this.opened;
+    const bitmap = await photo.bitmap();
+    const given = { key: photo.key, bitmap };
+    const { ms } = await this.engine.ask("encode", given, { transfer: [bitmap] });
+    photo.encodeMs = ms;
+  }
+
+  // The mask of an object as the photo is shown, with its candidates.
+  async ask(photo, object) {
+    const sizes = { size: photo.shown, thumbs: thumbSize(photo) };
+    const answer = await this.question(photo, object, sizes);
+    this.answers.set(key(photo, object), answer);
+    if (this.answers.size > ANSWERS_KEPT) this.answers.delete(this.answers.keys().next().value);
+    return answer;
+  }
+
+  // What was asked before, or undefined.
+  known(photo, object) {
+    return this.answers.get(key(photo, object));
+  }
+
+  // All objects that have a mask, with it at the photo's own size, as saving.js takes them.
+  async whole({ photo, objects }) {
+    const found = [];
+    for (const object of objects.filter((each) => each.prompts.length)) {
+      const sizes = { size: photo.size, thumbs: null };
+      const { mask, candidates, chosen } = await this.question(photo, object, sizes);
+      if (!mask?.bits.includes(1)) continue;
+      const { id, name, colour } = object;
+      found.push({ id, number: found.length + 1, name, colour, mask, score: candidates[chosen].score });
+    }
+    return found;
+  }
+
+  async question(photo, { prompts, choice }, sizes) {
+    const asked = { key: photo.key, prompts, choice, ...sizes };
+    const answer = await this.engine.ask("answer", asked);
+    if (!answer.isForgotten) return answer;
+    // The worker keeps a few photos only.
+    this.encodings.delete(photo.key);
+    await this.encode(photo);
+    return this.engine.ask("answer", asked);
+  }
+}
+
+function key(photo, { prompts, choice }) {
+  return JSON.stringify([photo.key, prompts, choice]);
+}
