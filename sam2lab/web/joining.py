@@ -66,7 +66,7 @@ def _add(module: Path, texts: dict[Path, str], exported: dict[Path, list[str]]) 
 
 
 def _imported(module: Path, found: re.Match[str]) -> str:
-    names = found[1] or f"{{{found[2]}}}"
+    names = found[1] or "{" + found[2].replace(" as ", ": ") + "}"
     return f"const {names} = {_variable(module.parent / found[3])};"
 
 

@@ -22,7 +22,7 @@ export function showCandidates(photo, answer, colour, choose) {
       button.setAttribute("role", "radio");
       button.setAttribute("aria-checked", isChosen);
       button.setAttribute("aria-label", `Answer ${number + 1}, score ${percent(score)}`);
-      button.append(thumb(photo, mask, colour), text("span", `${number + 1}`, percent(score)));
+      button.append(thumb(photo, mask, colour), text("span", `${number + 1}:`, percent(score)));
       return button;
     }),
   );
