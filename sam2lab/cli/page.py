@@ -59,6 +59,4 @@ def run(arguments: Namespace) -> None:
         folder = settings.models_folder() / model
     else:
         folder = Path(model)
-    print(
-        write_page(folder, arguments.out, single_file=arguments.single_file, slow=arguments.slow)
-    )
+    print(write_page(folder, arguments.out, single_file=arguments.single_file, slow=arguments.slow))

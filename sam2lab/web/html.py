@@ -19,7 +19,9 @@ FOLDER = Path(__file__).parent
 
 # For both: no form, no frame, no other base address, and pictures only of what is in memory.
 _ALWAYS = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src blob: data:"
-_SERVED = "script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; worker-src 'self'; connect-src 'self'"
+_SERVED = (
+    "script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; worker-src 'self'; connect-src 'self'"
+)
 # The worker comes from a data: address and inherits all this; nothing can be fetched at all.
 _CARRIED = "script-src '{script}' 'wasm-unsafe-eval'; style-src '{style}'; worker-src data:"
 

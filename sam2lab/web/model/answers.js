@@ -10,7 +10,7 @@ import { encodePrompts, isBox } from "./prompts.js";
 const LOGIT_LIMIT = 32;
 const KEPT = 200;
 
-const NOTHING = { candidates: [], chosen: 0 };
+const NOTHING = { candidates: [], chosen: 0, ms: 0 };
 
 export class Answers {
   // `decoder` is a `Decoder`, or anything with its `decode` and its `model`.
@@ -19,7 +19,8 @@ export class Answers {
     this.kept = new Map();
   }
 
-  // {candidates: [{logits, score}], chosen} for the prompts of one object.
+  // {candidates: [{logits, score}], chosen, ms} for the prompts of one object; `ms` is how long the
+  // decoder took when these were first asked.
   //
   // `photo` is {key, size: [height, width], features}; its key says which photo it is. A single
   // click gets three candidates, a box or several prompts get one, negative clicks alone get none.
@@ -44,11 +45,12 @@ export class Answers {
   async decode(photo, prompts, before) {
     const hasBox = prompts.some(isBox);
     if (!hasBox && !prompts.some((prompt) => prompt.positive)) return NOTHING;
+    const started = performance.now();
     const encoded = encodePrompts(prompts, photo.size, this.decoder.model.input_size);
     const mask = before.candidates[before.chosen]?.logits;
     const decoded = await this.decoder.decode(photo.features, encoded, mask && clamped(mask));
     const candidates = choose(decoded, prompts.length === 1 && !hasBox);
-    return { candidates, chosen: bestOf(candidates) };
+    return { candidates, chosen: bestOf(candidates), ms: performance.now() - started };
   }
 
   keep(key, answer) {

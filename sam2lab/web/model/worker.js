@@ -45,9 +45,7 @@ const verbs = {
   // Answer prompts: the chosen mask at `size`, and all candidates' scores, and masks at `thumbs`.
   async answer({ key, prompts, choice, size, thumbs }) {
     if (!photos.has(key)) return { isForgotten: true };
-    const started = performance.now();
-    const { candidates, chosen } = await answers.get(photos.get(key), prompts, choice);
-    const ms = performance.now() - started;
+    const { candidates, chosen, ms } = await answers.get(photos.get(key), prompts, choice);
     const masked = ({ logits }, at) => restoreMask(logits, decoder.maskSize, at);
     return {
       mask: candidates.length ? masked(candidates[chosen], size) : null,

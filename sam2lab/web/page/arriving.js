@@ -34,6 +34,7 @@ export async function showExamples(open, fail) {
     button.type = "button";
     button.className = "example";
     button.title = title;
+    button.dataset.name = name;
     const picture = document.createElement("img");
     picture.src = URL.createObjectURL(blob);
     picture.alt = title;

@@ -41,7 +41,7 @@ export function showObjects(state, figures, actions) {
       const name = element("input", "name");
       Object.assign(name, { type: "text", value: object.name, title: "Name", maxLength: 60 });
       name.addEventListener("change", () => rename(object, name.value, actions));
-      name.addEventListener("focus", () => actions.select(object.id));
+      name.addEventListener("click", () => actions.select(object.id));
       const hide = element("button", "small", () => actions.change(object.id, { hidden: !object.hidden }));
       hide.textContent = object.hidden ? "Show" : "Hide";
       hide.setAttribute("aria-label", `${hide.textContent} ${object.name}`);
