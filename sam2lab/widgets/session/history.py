@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 S = TypeVar("S")
 
@@ -25,6 +26,18 @@ class History(Generic[S]):
     present: S
     past: list[S] = field(default_factory=list)
     future: list[S] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, states: Sequence[S], present: int) -> Self:
+        """A history of states in the order of time, of which number `present` is the present."""
+        if not 0 <= present < len(states):
+            raise ValueError(f"its present is {present} of {len(states)} states")
+        return cls(states[present], [*states[:present]], [*states[:present:-1]])
+
+    @property
+    def states(self) -> list[S]:
+        """All states in the order of time; the present one is number `len(past)`."""
+        return [*self.past, self.present, *reversed(self.future)]
 
     def do(self, state: S) -> None:
         """Go on to `state` and forget what was undone."""

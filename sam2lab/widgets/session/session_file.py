@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -22,6 +22,26 @@ from sam2lab.widgets.session.prompts import Box, Point, Prompt, box_on, point_on
 C = TypeVar("C")
 Array = npt.NDArray[Any]
 JSON_NAME = "session.json"
+
+
+class Numbered(Generic[C]):
+    """Things in the order in which they came; one that comes again keeps its number.
+
+    >>> numbered = Numbered()
+    >>> numbered("a"), numbered("b"), numbered("a"), numbered.things
+    (0, 1, 0, ['a', 'b'])
+    """
+
+    def __init__(self) -> None:
+        self.things: list[C] = []
+        self._numbers: dict[int, int] = {}
+
+    def __call__(self, thing: C) -> int:
+        """The number of this very thing."""
+        number = self._numbers.setdefault(id(thing), len(self.things))
+        if number == len(self.things):
+            self.things.append(thing)
+        return number
 
 
 class SessionFileError(ValueError):

@@ -102,7 +102,6 @@ def _file_bytes(picture: Picture) -> bytes:
 
 def _history(history: History[State]) -> dict[str, Any]:
     """List the states in order of time; an object that many states share is written once."""
-    states = [*history.past, history.present, *reversed(history.future)]
     numbers: dict[Item, int] = {}
     rows = [
         {
@@ -110,7 +109,7 @@ def _history(history: History[State]) -> dict[str, Any]:
             "next_id": state.next_id,
             "objects": [numbers.setdefault(item, len(numbers)) for item in state.objects],
         }
-        for state in states
+        for state in history.states
     ]
     return {
         "objects": [asdict(item) for item in numbers],
@@ -129,11 +128,7 @@ def _page(about: dict[str, Any], folder: Path) -> Page:
     picture = Picture(typed(str, about["key"]), typed(str, about["name"]), (height, width), source)
     items = {i: _item(each, picture.size) for i, each in enumerate(about["objects"])}
     states = [_state(each, items) for each in about["states"]]
-    present = typed(int, about["present"])
-    if not 0 <= present < len(states):
-        raise ValueError(f"its present is {present} of {len(states)} states")
-    future = states[:present:-1]
-    return Page(picture, History(states[present], states[:present], future))
+    return Page(picture, History.of(states, typed(int, about["present"])))
 
 
 def _state(about: dict[str, Any], items: dict[int, Item]) -> State:

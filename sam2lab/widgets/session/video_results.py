@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from math import prod
 from typing import Any
 
@@ -12,10 +13,9 @@ import numpy as np
 from sam2lab.runtime.engines.protocol import ModelInfo, PromptBatch
 from sam2lab.runtime.video.checks import identity
 from sam2lab.runtime.video.state import FrameResult, ObjectState, Pending, VideoState
-from sam2lab.widgets.session.clip import Clip
 from sam2lab.widgets.session.followed import Earlier, Followed, Key
 from sam2lab.widgets.session.prompts import Prompt
-from sam2lab.widgets.session.session_file import Array, prompts_of, typed
+from sam2lab.widgets.session.session_file import Array, Numbered, prompts_of, typed
 
 
 def model_of(info: ModelInfo) -> list[Any]:
@@ -24,41 +24,43 @@ def model_of(info: ModelInfo) -> list[Any]:
     return [size, list(input_size), weights]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """What one engine made of the objects, apart from the video itself."""
 
-    info: ModelInfo
     objects: Mapping[int, ObjectState]
     told: Mapping[Key, tuple[Prompt, ...]]
     corrected: Mapping[Key, Earlier]
 
-    def on(self, clip: Clip) -> Followed:
-        """What the engine can go on from."""
-        state = VideoState(clip.frames, self.info, num_frames=clip.count)
+    def on(self, empty: VideoState) -> Followed:
+        """What the engine can go on from, given its state before it knows of any object."""
+        state = empty.copy()
         state.objects = {object_id: each.copy() for object_id, each in self.objects.items()}
         return Followed(state, self.told, self.corrected)
 
 
 class Writer:
-    """Describes engines' results as JSON; their arrays, in which JSON counts, come afterwards."""
+    """Describes what engines made as JSON; answers and arrays, in which it counts, come afterwards.
+
+    Steps of undo share most of both, so each is written once.
+    """
 
     def __init__(self) -> None:
-        self._results: list[FrameResult] = []
+        self._results: Numbered[FrameResult] = Numbered()
+        self._arrays: Numbered[Array] = Numbered()
 
     def described(self, followed: Followed) -> dict[str, Any]:
         """What `read` reads."""
-        assert followed.state is not None
-        info = followed.state.info
+        state = followed.state
+        assert state is not None
         return {
-            "model": model_of(info),
+            "model": model_of(state.info),
             "told": [
                 {"object": key[0], "frame": key[1], "prompts": [asdict(each) for each in prompts]}
                 for key, prompts in followed.told.items()
             ],
             "objects": [
-                {"id": object_id} | self._object(each)
-                for object_id, each in followed.state.objects.items()
+                {"id": object_id} | self._object(each) for object_id, each in state.objects.items()
             ],
             "corrected": [
                 {"object": object_id, "reverse": earlier.reverse} | self._row(frame, earlier.result)
@@ -67,13 +69,24 @@ class Writer:
             ],
         }
 
+    def results(self) -> list[dict[str, Any]]:
+        """All answers of what was described, by number."""
+        return [
+            {
+                "object_score": result.object_score,
+                "iou": result.iou,
+                "prompted": result.is_prompted,
+                "logits": self._arrays(result.logits),
+                "pointer": self._arrays(result.pointer),
+                "memory": None if result.memory is None else self._arrays(result.memory),
+            }
+            for result in self._results.things
+        ]
+
     def arrays(self) -> Iterator[tuple[str, Array]]:
-        """The arrays of everything that was described, by name."""
-        for number, result in enumerate(self._results):
-            yield f"{number}/logits", result.logits
-            yield f"{number}/pointer", result.pointer
-            if result.memory is not None:
-                yield f"{number}/memory", result.memory
+        """The arrays of all answers, by name."""
+        for number, array in enumerate(self._arrays.things):
+            yield str(number), array
 
     def _object(self, each: ObjectState) -> dict[str, Any]:
         pending = [
@@ -99,32 +112,31 @@ class Writer:
         }
 
     def _row(self, frame: int, result: FrameResult) -> dict[str, Any]:
-        self._results.append(result)
-        return {
-            "frame": frame,
-            "object_score": result.object_score,
-            "iou": result.iou,
-            "prompted": result.is_prompted,
-            "remembered": result.memory is not None,
-            "arrays": len(self._results) - 1,
-        }
+        return {"frame": frame, "result": self._results(result)}
 
 
 class Reader:
-    """Reads what `Writer` wrote about one engine, and refuses what it cannot have written.
+    """Reads what `Writer` wrote, and refuses what it cannot have written.
 
-    `array` reads an array by its name. The video has `count` frames of `size` (height, width).
+    `array` reads an array by its name, `results` are all answers. The video has `count` frames of
+    `size` (height, width).
     """
 
-    def __init__(self, array: Callable[[str], Array], count: int, size: tuple[int, int]) -> None:
-        self._array = array
+    def __init__(
+        self,
+        array: Callable[[str], Array],
+        results: Sequence[dict[str, Any]],
+        count: int,
+        size: tuple[int, int],
+    ) -> None:
+        self._array = cache(array)
+        self._result = cache(partial(self._read_result, dict(enumerate(results))))
         self._count = count
         self._size = size
 
     def read(self, about: dict[str, Any], info: ModelInfo) -> Results:
         """Read the description of the results of this model."""
         return Results(
-            info,
             {typed(int, each["id"]): self._object(each, info) for each in about["objects"]},
             {
                 self._key(each): tuple(prompts_of(each["prompts"], self._size))
@@ -160,18 +172,23 @@ class Reader:
         )
 
     def _row(self, about: dict[str, Any], info: ModelInfo) -> FrameResult:
-        number = typed(int, about["arrays"])
-        cells = prod(info.embed_size)
-        memory = None
-        if typed(bool, about["remembered"]):
-            memory = _of(self._array(f"{number}/memory"), np.uint16, (cells, None))
+        return self._result(typed(int, about["result"]), info)
+
+    def _read_result(
+        self, results: Mapping[int, dict[str, Any]], number: int, info: ModelInfo
+    ) -> FrameResult:
+        about, cells = results[number], prod(info.embed_size)
+
+        def array(name: str, dtype: type, shape: tuple[int | None, ...]) -> Array:
+            return _of(self._array(str(typed(int, about[name]))), dtype, shape)
+
         return FrameResult(
-            logits=_of(self._array(f"{number}/logits"), np.float32, (1, 1, *info.mask_size)),
+            logits=array("logits", np.float32, (1, 1, *info.mask_size)),
             object_score=typed(float, about["object_score"]),
             iou=typed(float, about["iou"]),
             is_prompted=typed(bool, about["prompted"]),
-            pointer=_of(self._array(f"{number}/pointer"), np.float32, (None,)),
-            memory=memory,
+            pointer=array("pointer", np.float32, (None,)),
+            memory=None if about["memory"] is None else array("memory", np.uint16, (cells, None)),
         )
 
 

@@ -12,6 +12,7 @@ from sam2lab.widgets.formats.table import video_format_of
 from sam2lab.widgets.session import video_storage
 from sam2lab.widgets.session.answers import Disagreement
 from sam2lab.widgets.session.followed import VideoAnswer
+from sam2lab.widgets.session.history import History
 from sam2lab.widgets.session.packed import PackedMask
 from sam2lab.widgets.session.prompts import Prompt, point_on
 from sam2lab.widgets.session.timeline import Timeline
@@ -109,10 +110,11 @@ class VideoSession(VideoWorkspace):
         """Write a file of objects, prompts and, unless told otherwise, what all engines made.
 
         That is masks and memories: each object on each frame takes 0.13 MB with nano, 0.8 MB with
-        tiny at 1024x1024. Undo and redo are not in it.
+        tiny at 1024x1024. Undo and redo are in it too, with what was followed before.
         """
         with self._lock:
-            saved = video_storage.Saved(self._engine, self._mode, self.frame, self.state)
+            steps = History.of(self._history.states, len(self._history.past))
+            saved = video_storage.Saved(self._engine, self._mode, self.frame, steps)
             clip = self._open_clip
         video_storage.write(path, clip, saved, with_masks)
 
@@ -128,11 +130,12 @@ class VideoSession(VideoWorkspace):
         with self._lock:
             saved, clip = video_storage.read(path, self._clip, self._engines.models)
             engine = saved.engine if saved.engine in self.engines else self._engine
-            tracks = self._engines.told(engine, saved.tracks, clip.frames)
+            steps = saved.steps
+            steps.present = self._engines.told(engine, steps.present, clip.frames)
             shown = saved.frame, clip.frames[saved.frame]
             self._engine = engine
             self._mode = "negative" if saved.mode == "negative" else "positive"
-            self._turn_to(clip, tracks, shown)
+            self._turn_to(clip, steps, shown)
         if engine != saved.engine:
             warnings.warn(
                 f"{str(path)!r} was answered by {saved.engine!r}, which this session does not "

@@ -1,19 +1,24 @@
-"""The session files of videos: objects, prompts, and what engines answered and remember."""
+"""The session files of videos: objects, prompts, undo, and what engines answered and remember."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sam2lab.runtime.engines.protocol import ModelInfo
+from sam2lab.runtime.video.state import VideoState
 from sam2lab.widgets.session import session_file
 from sam2lab.widgets.session.clip import Clip, open_clip
+from sam2lab.widgets.session.followed import Followed
+from sam2lab.widgets.session.history import History
 from sam2lab.widgets.session.prompts import Prompt
 from sam2lab.widgets.session.session_file import (
     Array,
+    Numbered,
     SessionFileError,
     path_from,
     prompts_of,
@@ -23,7 +28,7 @@ from sam2lab.widgets.session.tracks import Track, Tracks
 from sam2lab.widgets.session.video_results import Reader, Results, Writer, model_of
 
 FORMAT = "sam2lab video session"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Saved:
     engine: str
     mode: str
     frame: int
-    tracks: Tracks
+    steps: History[Tracks]
     # Engines whose results are left out, because they are not here or have other weights.
     left_out: tuple[str, ...] = ()
 
@@ -55,7 +60,22 @@ def write(path: str | os.PathLike[str], clip: Clip, saved: Saved, with_masks: bo
     A video is named by its path, which is relative if it lies in the session file's folder or
     below, and by what it must be like: its frames are not in the file.
     """
-    tracks, writer = saved.tracks, Writer()
+    writer = Writer()
+    tracks: Numbered[Track] = Numbered()
+    made: Numbered[Followed] = Numbered()
+    states = [
+        {
+            "objects": [tracks(each) for each in state.objects],
+            "active": state.active,
+            "next_id": state.next_id,
+            "engines": {
+                name: made(followed)
+                for name, followed in state.followed.items()
+                if with_masks and followed.state is not None
+            },
+        }
+        for state in saved.steps.states
+    ]
     video: dict[str, Any] = {
         "name": clip.name,
         "frames": clip.count,
@@ -64,11 +84,6 @@ def write(path: str | os.PathLike[str], clip: Clip, saved: Saved, with_masks: bo
     }
     if clip.path is not None:
         video["path"] = path_from(session_file.place(path).parent, clip.path)
-    engines = {
-        name: writer.described(followed)
-        for name, followed in tracks.followed.items()
-        if with_masks and followed.state is not None
-    }
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -76,10 +91,11 @@ def write(path: str | os.PathLike[str], clip: Clip, saved: Saved, with_masks: bo
         "mode": saved.mode,
         "frame": saved.frame,
         "video": video,
-        "objects": [_object(track) for track in tracks.objects],
-        "active": tracks.active,
-        "next_id": tracks.next_id,
-        "engines": engines,
+        "objects": [_object(track) for track in tracks.things],
+        "states": states,
+        "present": len(saved.steps.past),
+        "made": [writer.described(each) for each in made.things],
+        "results": writer.results(),
     }
     session_file.write_archive(path, content, writer.arrays())
 
@@ -95,27 +111,37 @@ def read(
 
     def understood(
         content: dict[str, Any], array: Callable[[str], Array]
-    ) -> tuple[Saved, _Video, dict[str, Results]]:
+    ) -> tuple[Saved, _Video, list[dict[str, Results]]]:
         video = _video(content["video"], folder)
-        reader = Reader(array, video.count, video.size)
-        engines = typed(dict, content["engines"])
-        results = {
-            name: reader.read(engines[name], info)
-            for name, info in models.items()
-            if name in engines and engines[name]["model"] == model_of(info)
-        }
+        reader = Reader(array, content["results"], video.count, video.size)
+        tracks = {i: _track(each, reader, video) for i, each in enumerate(content["objects"])}
+        described = dict(enumerate(content["made"]))
+        read = cache(lambda name, number: reader.read(described[number], models[name]))
+        made: list[dict[str, Results]] = []
+        left_out: dict[str, None] = {}
+        for each in content["states"]:
+            made.append({})
+            for name, number in typed(dict, each["engines"]).items():
+                model = described[typed(int, number)]["model"]
+                if name in models and model == model_of(models[name]):
+                    made[-1][name] = read(name, number)
+                else:
+                    left_out[name] = None
         saved = Saved(
             engine=typed(str, content["engine"]),
             mode=typed(str, content["mode"]),
             frame=reader.frame(content),
-            tracks=_tracks(content, reader, video),
-            left_out=tuple(name for name in engines if name not in results),
+            steps=History.of(
+                [_tracks(each, tracks) for each in content["states"]],
+                typed(int, content["present"]),
+            ),
+            left_out=tuple(left_out),
         )
         if saved.mode not in ("positive", "negative"):
             raise ValueError("it contradicts itself")
-        return saved, video, results
+        return saved, video, made
 
-    saved, video, results = session_file.read_archive(
+    saved, video, made = session_file.read_archive(
         path, FORMAT, VERSION, "VideoSession.save", understood
     )
     if here is not None:
@@ -134,10 +160,13 @@ def read(
             f"{width}x{height}, and {clip.name!r} is not that one or has changed; open that video "
             "first"
         )
-    tracks = saved.tracks
-    for name, each in results.items():
-        tracks = tracks.having(name, each.on(clip))
-    return replace(saved, tracks=tracks), clip
+    empty = cache(lambda name: VideoState(clip.frames, models[name], num_frames=clip.count))
+    followed = cache(lambda name, each: each.on(empty(name)))
+    states = [
+        replace(state, followed={name: followed(name, each) for name, each in engines.items()})
+        for state, engines in zip(saved.steps.states, made, strict=True)
+    ]
+    return replace(saved, steps=History.of(states, len(saved.steps.past))), clip
 
 
 def _object(track: Track) -> dict[str, Any]:
@@ -160,11 +189,11 @@ def _video(about: dict[str, Any], folder: Path) -> _Video:
     )
 
 
-def _tracks(content: dict[str, Any], reader: Reader, video: _Video) -> Tracks:
+def _tracks(about: dict[str, Any], tracks: Mapping[int, Track]) -> Tracks:
     return Tracks(
-        tuple(_track(each, reader, video) for each in content["objects"]),
-        typed(int, content["active"]),
-        typed(int, content["next_id"]),
+        tuple(tracks[typed(int, number)] for number in about["objects"]),
+        typed(int, about["active"]),
+        typed(int, about["next_id"]),
     ).check()
 
 

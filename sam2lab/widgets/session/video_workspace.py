@@ -59,7 +59,7 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
         """Open a video, without any objects; `name` is for one that has no file name."""
         clip, first = open_clip(video, name)
         with self._lock:
-            self._turn_to(clip, Tracks.fresh(), (0, first))
+            self._turn_to(clip, History(Tracks.fresh()), (0, first))
         self._tell({"video", "frame", "objects", "active", "prompts", "masks"})
 
     def go_to(self, index: int) -> None:
@@ -179,8 +179,8 @@ class VideoWorkspace(BaseSession[Tracks, Track]):
             self._propagation = None
         return state, {part for part, differs in parts.items() if differs}
 
-    def _turn_to(self, clip: Clip, tracks: Tracks, shown: tuple[int, RGB]) -> None:
-        self._clip, self._steps, self._shown = clip, History(tracks), shown
+    def _turn_to(self, clip: Clip, steps: History[Tracks], shown: tuple[int, RGB]) -> None:
+        self._clip, self._steps, self._shown = clip, steps, shown
         self._propagation = None
 
     def _frame_index(self, name: str, index: int | None) -> int:

@@ -193,28 +193,32 @@ def test_an_engine_with_other_weights_is_told_the_prompts_anew(file: Path) -> No
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c: c.update(version=1),
+        lambda c: c.update(version=2),
         lambda c: c.update(format="sam2lab click session"),
         lambda c: c.pop("video"),
         lambda c: c.update(mode="maybe"),
         lambda c: c.update(frame=FRAMES),
-        lambda c: c.update(active=9),
+        lambda c: c.update(present=99),
+        lambda c: c["states"][-1].update(active=9),
+        lambda c: c["states"][-1].update(objects=[-1]),
+        lambda c: c["states"][-1].update(engines={"plain": -1}),
         lambda c: c["video"].update(size=[48]),
         lambda c: c["video"].update(frames="7"),
-        lambda c: c["objects"][0].update(colour="red"),
-        lambda c: c["objects"][0].update(prompts=[]),
-        lambda c: c["objects"][0]["prompts"][0].update(frame=-1),
-        lambda c: c["objects"][0]["prompts"][0].update(prompts=[]),
-        lambda c: c["objects"][0]["prompts"][0]["prompts"][0].update(x=65),
-        lambda c: c["engines"]["plain"]["told"][0]["prompts"][0].update(x=65),
-        lambda c: c["engines"]["plain"]["objects"][0].update(id="1"),
-        lambda c: c["engines"]["plain"]["objects"][0]["followed"][0].update(frame=7),
-        lambda c: c["engines"]["plain"]["objects"][0]["followed"][0].update(arrays=99),
-        lambda c: c["engines"]["plain"]["objects"][0]["followed"][0].update(iou="high"),
-        lambda c: c["engines"]["plain"]["objects"][0]["tracked"][0].update(reverse=1),
-        lambda c: c["engines"]["plain"]["objects"][0]["prompts"][0].update(labels=[]),
-        lambda c: c["engines"]["plain"]["corrected"][0].pop("object"),
-        lambda c: c.update(engines=[]),
+        lambda c: c["objects"][1].update(colour="red"),
+        lambda c: c["objects"][2].update(prompts=[]),
+        lambda c: c["objects"][1]["prompts"][0].update(frame=-1),
+        lambda c: c["objects"][1]["prompts"][0].update(prompts=[]),
+        lambda c: c["objects"][1]["prompts"][0]["prompts"][0].update(x=65),
+        lambda c: c["made"][-1]["told"][0]["prompts"][0].update(x=65),
+        lambda c: c["made"][-1]["objects"][0].update(id="1"),
+        lambda c: c["made"][-1]["objects"][0]["followed"][0].update(frame=7),
+        lambda c: c["made"][-1]["objects"][0]["followed"][0].update(result=999),
+        lambda c: c["results"][0].update(iou="high"),
+        lambda c: c["results"][0].update(logits=999),
+        lambda c: c["made"][-1]["objects"][0]["tracked"][0].update(reverse=1),
+        lambda c: c["made"][-1]["objects"][0]["prompts"][0].update(labels=[]),
+        lambda c: c["made"][-1]["corrected"][0].pop("object"),
+        lambda c: c["states"][-1].update(engines=[]),
     ],
 )
 def test_a_file_that_was_not_written_by_a_session_is_refused(
@@ -237,7 +241,7 @@ def test_arrays_of_another_kind_are_refused(file: Path, array: np.ndarray) -> No
     np.save(file.with_name("array.npy"), array, allow_pickle=True)
     other = file.with_name("array.npy").read_bytes()
     worked().save(file)
-    rewrite(file, lambda parts: parts.update({"0/logits.npy": other}))
+    rewrite(file, lambda parts: parts.update({"0.npy": other}))
     is_refused(file)
 
 

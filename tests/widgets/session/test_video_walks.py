@@ -55,6 +55,19 @@ def walked(steps: list[Any]) -> tuple[VideoSession, Fragile]:
     return session, fragile
 
 
+def undone(session: VideoSession) -> list[Any]:
+    """All steps, seen by undoing them and redoing them again."""
+    seen = []
+    while session.can_redo:
+        session.redo()
+    while session.can_undo:
+        seen.append((session.state, results(session), masks(session)))
+        session.undo()
+    while session.can_redo:
+        session.redo()
+    return seen
+
+
 @settings(max_examples=60, deadline=None)
 @given(steps=walks)
 def test_undoing_everything_gives_the_start_and_redoing_it_the_end(steps: list[Any]) -> None:
@@ -75,7 +88,7 @@ def test_undoing_everything_gives_the_start_and_redoing_it_the_end(steps: list[A
 
 @settings(max_examples=30, deadline=None)
 @given(steps=walks)
-def test_a_file_brings_objects_prompts_and_masks_back(
+def test_a_file_brings_every_step_back(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Any]
 ) -> None:
     file = Path(tmp_path_factory.getbasetemp()) / "video_walk.zip"
@@ -94,6 +107,8 @@ def test_a_file_brings_objects_prompts_and_masks_back(
         [s.timeline(item.id).corrected.tolist() for item in s.objects] for s in (session, loaded)
     ]
     assert lines[0] == lines[1]
+    past = [undone(each) for each in (session, loaded)]
+    assert past[0] == past[1]
     other = "bold" if session.engine == "plain" else "plain"
     for each in (session, loaded):
         each.use_engine(other)
