@@ -14,6 +14,7 @@ from sam2lab.hub.errors import HubError
 from sam2lab.hub.following import Report, start_all
 from sam2lab.hub.steps import PRECISIONS, RUNTIMES, Steps
 from sam2lab.hub.work import Asked, Work
+from sam2lab.runtime.arguments import existing_file
 from sam2lab.runtime.bundle import ONNX, TFLITE, Bundle
 
 # The runtimes of files that run as they are, by their endings.
@@ -52,6 +53,8 @@ def submit(
             raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(known)}")
     opened = Bundle.open(bundle)
     runtime, precision = _what_runs(opened, runtime, precision)
+    for photo in photos:
+        existing_file("photos", photo, "files of photos")
     chosen = photos or sorted((settings.data_folder() / "photos").glob("*.jpg"))
     with Client() as client:
         name, os_version, chipset = _device(client, device)

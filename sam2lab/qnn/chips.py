@@ -51,9 +51,9 @@ def chip(name: str) -> Chip:
     ('SM8650', 'Snapdragon 8 Gen 3')
     """
     known = {_plain(each): found for found in CHIPS for each in (found.name, found.part)}
-    found = known.get(_plain(name))
+    found = known.get(_plain(str(name)))
     if found is None:
-        near = difflib.get_close_matches(_plain(name), known, 1, 0.3)
+        near = difflib.get_close_matches(_plain(str(name)), known, 1, 0.3)
         hint = f" (near to it: {known[near[0]].name!r})" if near else ""
         raise ValueError(
             f"chip is {name!r}; wanted one of {', '.join(repr(c.name) for c in CHIPS)}{hint}"

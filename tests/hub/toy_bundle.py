@@ -7,7 +7,6 @@ from pathlib import Path
 import onnx
 
 from sam2lab.export.device.bundles import described
-from sam2lab.graphs.writing import write_graph
 from sam2lab.litert.convert import to_tflite
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.protocol import ModelInfo
@@ -104,19 +103,29 @@ decoder (float[1, 4, 6, 8] image_embed, float[1, 16, 24, 1] high_res_feats_0,
 """
 
 
+def device_graphs() -> dict[str, onnx.ModelProto]:
+    """Both graphs as devices have them."""
+    texts = {"encoder": DEVICE_ENCODER, "decoder": DEVICE_DECODER}
+    return {
+        name: onnx.shape_inference.infer_shapes(
+            onnx.parser.parse_model(HEAD + text), data_prop=True
+        )
+        for name, text in texts.items()
+    }
+
+
 def write(folder: Path, kind: str = "onnx", precision: str = "float") -> Bundle:
     """Write a bundle to a new folder: .tflite files, or ONNX with the ending of another kind."""
     folder.mkdir()
-    texts = (ENCODER, DECODER) if kind == "onnx" else (DEVICE_ENCODER, DEVICE_DECODER)
-    graphs = {}
-    for name, text in zip(("encoder", "decoder"), texts, strict=True):
-        model = onnx.parser.parse_model(HEAD + text)
-        path = folder / f"{name}.{kind}"
-        graphs[name] = write_graph(model, path)
-        if kind == "tflite":
-            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-            path.write_bytes(to_tflite(inferred))
-            graphs |= described({name: path}, {name: model})
+    texts = {"encoder": ENCODER, "decoder": DECODER}
+    models = device_graphs()
+    if kind == "onnx":
+        models = {name: onnx.parser.parse_model(HEAD + text) for name, text in texts.items()}
+    paths = {name: folder / f"{name}.{kind}" for name in models}
+    for name, path in paths.items():
+        model = models[name]
+        path.write_bytes(to_tflite(model) if kind == "tflite" else model.SerializeToString())
+    graphs = described(paths, models)
     weights = "random:0" if kind == "onnx" else "checkpoint:0"
     info = ModelInfo("toy", "nano", INPUT_SIZE, weights, precision)
     bundle = Bundle(folder, info, 18, graphs, {"by": "hand"})
