@@ -30,6 +30,7 @@ from sam2lab.quantize.calibration import (
     readable,
     samples,
 )
+from sam2lab.quantize.smoothing import smoothed
 from sam2lab.quantize.tensor_statistics import Feeds
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
@@ -83,7 +84,7 @@ def export(
         files = {name: exact.bundle.path(name).read_bytes() for name in GRAPHS}
         kept: dict[str, Any] = {exact.info.precision: asdict(found)}
         if precision != exact.info.precision:
-            files = _in_eight_bits(files, precision, exact, calibrated)
+            files = _in_eight_bits(graphs, precision, exact, calibrated)
         bundle = _bundle(model, unfinished, precision, files, graphs)
         progress.update()
         if precision != exact.info.precision:
@@ -100,10 +101,8 @@ def check_export(
     if precision not in LITERT_PRECISIONS:
         wanted = ", ".join(map(repr, LITERT_PRECISIONS))
         raise ValueError(f"precision is {precision!r}; wanted one of {wanted}")
-    if precision not in ("w8a8-full", "w8a16") and calibration is not None:
-        raise ValueError(
-            f"calibration is for fixed ranges, those of 'w8a8-full' and 'w8a16', not {precision!r}"
-        )
+    if precision in ("float", "fp16") and calibration is not None:
+        raise ValueError(f"calibration is for 8 bits, not {precision!r}; leave it out")
     require("export for LiteRT", NEEDS)
     folder = path("folder", folder)
     check_free(folder)
@@ -141,13 +140,22 @@ def _bundle(
 
 
 def _in_eight_bits(
-    files: Mapping[str, bytes], precision: str, exact: LiteRtEngine, images: list[ImageReader]
+    graphs: Mapping[str, onnx.ModelProto],
+    precision: str,
+    exact: LiteRtEngine,
+    images: list[ImageReader],
 ) -> dict[str, bytes]:
+    from sam2lab.litert.convert import to_tflite
     from sam2lab.litert.eight_bits import CALIBRATED, in_eight_bits
 
-    feeds: dict[str, list[Feeds]] = {name: [] for name in files}
-    if precision in CALIBRATED:
-        for sample in samples(images, exact):
-            feeds["encoder"].append({"image": sample.pixels.transpose(0, 2, 3, 1)})
+    feeds: dict[str, list[Feeds]] = {name: [] for name in graphs}
+    for sample in samples(images, exact):
+        feeds["encoder"].append({"image": sample.pixels.transpose(0, 2, 3, 1)})
+        if "decoder" in CALIBRATED[precision]:
             feeds["decoder"] += [exact.decoder_inputs(sample.features, p) for p in sample.prompts]
-    return {name: in_eight_bits(data, precision, feeds[name]) for name, data in files.items()}
+    # One range serves all channels of an activation, fixed or not.
+    evened = {"encoder": smoothed(graphs["encoder"], feeds["encoder"])}
+    return {
+        name: in_eight_bits(to_tflite(graph), precision, feeds[name])
+        for name, graph in ({**graphs, **evened}).items()
+    }

@@ -71,6 +71,21 @@ class Conversion:
         to = self.constant(np.array(shape, np.int32))
         self.builder.operator("RESHAPE", [tensor, to], [output], "Reshape", newShape=list(shape))
 
+    def reshaped(self, source: str, output: str) -> None:
+        """Let a name be another's tensor in its own shape."""
+        self.unshaped[output] = source
+        if self.shapes[source] == self.shapes[output]:
+            self.tensors[output] = self.get(source)
+        else:
+            self.reshape(self.get(source), self.get(output), self.shapes[output])
+
+    def named(self, name: str, shape: Sequence[int]) -> str:
+        """The name of a new tensor that the graph does not have, made of one that it has."""
+        made = self.between(name, shape)
+        unique: str = self.builder.tensors[made].name.decode()
+        self.tensors[unique], self.shapes[unique] = made, list(shape)
+        return unique
+
     def transpose(self, tensor: int, output: int, axes: Sequence[int]) -> None:
         """Write a transposition."""
         self.builder.operator("TRANSPOSE", [tensor, self.constant(axes)], [output], "Transpose")

@@ -2,17 +2,15 @@
 
 Weights get a range for each output channel. Three ways:
 
-- `"w8a8"` is for processors. Linear layers and convolutions compute in 8 bits with ranges that are
-  found anew for each row of tokens while the file runs; all else, attention too, stays float. It
-  needs no calibration. Fixed ranges for the same layers lost twice as much: of nano's masks at
-  256x256, 36 prompts on 6 photos, 0.982 was left with the encoder so and 0.963 with the decoder so
-  (mean IoU with the float files), where 0.994 and 0.990 are left. They are little faster: an encode
-  of tiny at 512x512 took 0.47 of the float file's time with them, and 0.51 without (processor
-  seconds of one thread of a busy machine). nano, whose layers are narrow, gains no time either way.
+- `"w8a8"` is for processors. Linear layers compute in 8 bits; all else, convolutions, attention and
+  norms too, stays float. The encoder's ranges are fixed, which takes less time; the decoder's are
+  found anew for each row of tokens while the file runs, because fixed ones cost its masks most.
 - `"w8a8-full"` is for accelerators that know 8 bits only. All operators compute in 8 bits with
   fixed ranges, but softmax, which 8 bits ruin.
 - `"w8a16"` has activations in 16 bits with fixed ranges, for accelerators that know them.
   Processors take thirty times as long.
+
+`tests/litert/test_sweep.py` prints what the choices for `"w8a8"` were made by.
 
 What turns coordinates into sines stays float in all, because that needs every digit. Fixed ranges
 are the true extremes of the calibration images; the quantizer's own choice cuts some off.
@@ -30,32 +28,39 @@ import numpy as np
 
 from sam2lab.quantize.tensor_statistics import Feeds
 
-CALIBRATED = ("w8a8-full", "w8a16")
+# What has fixed ranges, graph by graph.
+CALIBRATED = {
+    "w8a8": ("encoder",),
+    "w8a8-full": ("encoder", "decoder"),
+    "w8a16": ("encoder", "decoder"),
+}
+LAYERS = ("FULLY_CONNECTED",)
 _POINTS = r".*/points/.*"
 
 
-def in_eight_bits(data: bytes, precision: str, feeds: Sequence[Feeds] = ()) -> bytes:
+def in_eight_bits(
+    data: bytes, precision: str, feeds: Sequence[Feeds] = (), layers: Sequence[str] = LAYERS
+) -> bytes:
     """The bytes of a float .tflite file, in 8 bits; inputs and outputs stay float32.
 
-    `feeds` are inputs by name, for the precisions of `CALIBRATED`.
+    `feeds` are inputs by name, for what has fixed ranges; without them, `"w8a8"` finds ranges while
+    the file runs. `layers` are the operators that `"w8a8"` computes in 8 bits.
     """
     from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
     kinds = qtyping.TFLOperationName
     made = quantizer.Quantizer(data)
-    if precision == "w8a8":
-        for kind in (kinds.FULLY_CONNECTED, kinds.CONV_2D):
+    chosen = layers if precision == "w8a8" else ("ALL_SUPPORTED",)
+    for kind in (kinds[name] for name in chosen):
+        if precision == "w8a8" and not feeds:
             made.add_dynamic_config(regex=".*", operation_name=kind, num_bits=8)
-    else:
-        bits = 16 if precision == "w8a16" else 8
-        made.add_static_config(
-            regex=".*",
-            operation_name=kinds.ALL_SUPPORTED,
-            activation_num_bits=bits,
-            weight_num_bits=8,
-        )
+        else:
+            bits = 16 if precision == "w8a16" else 8
+            made.add_static_config(
+                regex=".*", operation_name=kind, activation_num_bits=bits, weight_num_bits=8
+            )
     keeps = [(_POINTS, kinds.ALL_SUPPORTED)]
-    if precision in CALIBRATED:
+    if made.need_calibration:
         keeps += [(".*", kinds.INPUT), (".*", kinds.OUTPUT)]
     if precision == "w8a8-full":
         keeps.append((".*", kinds.SOFTMAX))
@@ -68,7 +73,7 @@ def in_eight_bits(data: bytes, precision: str, feeds: Sequence[Feeds] = ()) -> b
     # The quantizer draws several bars of progress for less than a second, and opens files in a way
     # that LiteRT warns of.
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
-        ranges = _ranges(data, made, feeds) if precision in CALIBRATED else None
+        ranges = _ranges(data, made, feeds) if made.need_calibration else None
         quantized = made.quantize(ranges, enable_progress_report=False).quantized_model
     return bytes(quantized)
 

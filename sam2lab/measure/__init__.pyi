@@ -13,6 +13,7 @@ from .accuracy_summaries import clicks_needed as clicks_needed
 from .accuracy_summaries import headline_accuracy as headline_accuracy
 from .accuracy_summaries import number_of_clicks as number_of_clicks
 from .accuracy_summaries import summarise_accuracy as summarise_accuracy
+from .by_target import compare_targets as compare_targets
 from .cases import Case as Case
 from .cases import draw_cases as draw_cases
 from .davis import DavisFolder as DavisFolder

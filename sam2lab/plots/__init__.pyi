@@ -24,6 +24,7 @@ from .peers import peer_ratios as peer_ratios
 from .photo import candidates as candidates
 from .quantize import block_damage as block_damage
 from .quantize import pareto as pareto
+from .targets import by_target as by_target
 from .tracking import frame_parts as frame_parts
 from .tracking import j_over_frames as j_over_frames
 from .tracking import memory_over_frames as memory_over_frames

@@ -17,11 +17,10 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from sam2lab.quantize.smoothing import smooth, smoothable
-from sam2lab.quantize.tensor_statistics import Feeds, channel_peaks, observe
+from sam2lab.quantize.smoothing import smoothed
+from sam2lab.quantize.tensor_statistics import Feeds, observe
 
 ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
-SMOOTHING = 0.5
 OPSET = 21
 
 
@@ -37,10 +36,7 @@ def in_eight_bits(
     del model.metadata_props[:]
     # The first whose QuantizeLinear takes 16 bits; what else the graph has is the same in both.
     model.opset_import[0].version = OPSET
-    outliers = list(smoothable(model))
-    if outliers:
-        model = smooth(model, channel_peaks(model, outliers, feeds), SMOOTHING)
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    model = onnx.shape_inference.infer_shapes(smoothed(model, feeds), data_prop=True)
     ranges = _ranges(model, feeds)
     # QNN takes the weights of norms in the activations' kind of bytes only.
     overrides = {

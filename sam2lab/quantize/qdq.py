@@ -50,8 +50,8 @@ from sam2lab.quantize.model_parts import (
     quantisable,
 )
 from sam2lab.quantize.recipe import Recipe, checked
-from sam2lab.quantize.smoothing import smooth, smoothable
-from sam2lab.quantize.tensor_statistics import Feeds, channel_peaks, observe
+from sam2lab.quantize.smoothing import smoothed
+from sam2lab.quantize.tensor_statistics import Feeds, observe
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
@@ -162,9 +162,9 @@ def calibrate(
         nodes = _quantised(model, name, recipe)
         if not nodes:
             continue
-        if recipe.smoothing is not None and (outputs := list(smoothable(model))):
+        if recipe.smoothing is not None:
             feeds = _feeds("look at channels of", name, readers, bundle)
-            model = smooth(model, channel_peaks(model, outputs, feeds), recipe.smoothing)
+            model = smoothed(model, feeds, recipe.smoothing)
         tensors = list(dict.fromkeys(tensor for node in nodes for tensor in node.tensors))
         feeds = _feeds("calibrate", name, readers, bundle)
         graphs[name], spreads[name] = model, observe(model, tensors, feeds)

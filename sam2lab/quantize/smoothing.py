@@ -8,16 +8,19 @@ it did before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx
 
+from sam2lab.quantize.tensor_statistics import Feeds, channel_peaks
 from sam2lab.quantize.wiring import Wiring
 from sam2lab.runtime.engines.protocol import Float32
 
 # Operators that may stand between a LayerNorm and the layers that read it. Channels stay last.
 _MOVES = {"Reshape", "Pad"}
+# The share of the evening out that weights bear.
+SMOOTHING = 0.5
 # No channel is made smaller or larger by more than this.
 _LIMIT = 100.0
 
@@ -32,6 +35,14 @@ def smoothable(model: onnx.ModelProto) -> dict[str, list[str]]:
             if readers and all(node.op_type == "Gemm" for node in readers):
                 found[norm.output[0]] = [node.name for node in readers]
     return found
+
+
+def smoothed(
+    model: onnx.ModelProto, feeds: Iterable[Feeds], alpha: float = SMOOTHING
+) -> onnx.ModelProto:
+    """`smooth` by what the model computes for `feeds`; the model itself if it has nothing to."""
+    outputs = list(smoothable(model))
+    return smooth(model, channel_peaks(model, outputs, feeds), alpha) if outputs else model
 
 
 def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -> onnx.ModelProto:

@@ -19,6 +19,7 @@ from tests.plots import test_devices as devices
 from tests.plots import test_latency as latency
 from tests.plots import test_parity as parity
 from tests.plots import test_quantize as quantize
+from tests.plots import test_targets as targets
 from tests.plots import test_tracking as tracking
 from tests.plots import test_training as training
 from tests.plots import test_video as video
@@ -27,6 +28,7 @@ PHOTO, SQUARE = parity.PHOTO, parity.block(10, 10)
 CANDIDATES = pd.DataFrame({"predicted_iou": [0.9], "stability_score": [0.8], "area": [100]})
 FIGURES = {
     "among_chipsets": lambda: plots.among_chipsets(devices.PUBLISHED, devices.HERE),
+    "by_target": lambda: plots.by_target(targets.TABLE),
     "beside_truth": lambda: plots.beside_truth([accuracy.case("one"), accuracy.case("two", 90)]),
     "block_damage": lambda: plots.block_damage(quantize.SWEPT),
     "candidates": lambda: plots.candidates(PHOTO, SQUARE[None], np.ones(1), [(15, 15)], [1]),

@@ -24,13 +24,16 @@ class Disagreement(ValueError):
     """The files that were made do not give the model's masks; nothing was written."""
 
 
-def images_for(calibration: ImageSource) -> tuple[list[ImageReader], list[ImageReader]]:
-    """Images to calibrate with, and others to check with."""
-    # All that ship, and scenes: every other one is for each purpose.
-    shipped = calibration_images(None, 36)
+def images_for(
+    calibration: ImageSource, checked: int | None = None
+) -> tuple[list[ImageReader], list[ImageReader]]:
+    """Images to calibrate with, and others to check with, 20 at most, by default `CHECKED`."""
+    checked = CHECKED if checked is None else checked
+    # All 28 that ship, and scenes: every other one is for each purpose.
+    shipped = calibration_images(None, 40)
     if calibration is not None:
-        return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:CHECKED]
-    return shipped[::2][:CALIBRATED], shipped[1::2][:CHECKED]
+        return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:checked]
+    return shipped[::2][:CALIBRATED], shipped[1::2][:checked]
 
 
 def check_agreement(

@@ -246,7 +246,7 @@ class TestExport:
             ({"target": "litert", "points": 1}, "points is 1; wanted a whole number from 2 to 64"),
             ({"target": "litert", "points": "8"}, "points is '8'"),
             ({"points": 9}, "take any number of points"),
-            ({"target": "litert", "precision": "w8a8", "calibration": "x"}, "fixed ranges"),
+            ({"target": "litert", "precision": "fp16", "calibration": "x"}, "is for 8 bits"),
             ({"target": "litert", "precision": "w8a16", "calibration": "x"}, "no folder of images"),
         ],
     )
