@@ -55,7 +55,7 @@ BEFORE_A_MODEL_IS_LOADED: dict[str, tuple[dict[str, Any], str]] = {
     "litert, islands": (LITERT | {"allow_cpu": True}, "allow_cpu is for target='qnn'"),
     "onnx, points": ({"points": 9}, "files for ONNX Runtime take any number of points"),
     "litert, a recipe": (LITERT | {"recipe": object()}, "recipe is for target='onnx'"),
-    "litert, images of no use": (LITERT | {"calibration": "."}, "calibration is for fixed ranges"),
+    "litert, images of no use": (LITERT | {"calibration": "."}, "calibration is for 8 bits"),
     "qnn, images of no use": (QNN | {"calibration": "."}, "calibration is for 'w8a8' and 'w8a16'"),
     "litert, no images": (
         LITERT | {"precision": "w8a16", "calibration": "no/photos"},
