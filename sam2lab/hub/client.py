@@ -56,7 +56,7 @@ class Client:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
+            process_group=0,
         )
         self._answers: queue.Queue[bytes] = queue.Queue()
         self._listeners = [

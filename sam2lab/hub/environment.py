@@ -85,7 +85,7 @@ def make() -> Path:
 def _run(command: Sequence[str]) -> str:
     """The last line of what a command printed where it failed, nothing where it did not."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
     )
     with process:
         try:

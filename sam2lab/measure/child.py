@@ -62,7 +62,9 @@ class Child:
             stderr=self._complaints,
             text=True,
             encoding="utf-8",
-            start_new_session=True,
+            # No session of its own: Linux would give that a share of the machine of its own, however
+            # nice its parent is.
+            process_group=0,
         )
         self.tell(
             path=[PACKAGE_HOME, *(place for place in sys.path if place)],
@@ -129,7 +131,7 @@ class Child:
 
 
 def kill(process: subprocess.Popen[Any]) -> None:
-    """Kill a process that has a session of its own, and what it has started.
+    """Kill a process that leads a group of processes, and with it what it has started.
 
     Else a process of its that lives on would hold its pipes open, for whose end readers wait.
     """

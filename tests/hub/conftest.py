@@ -45,7 +45,7 @@ class StandIn:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,
+            process_group=0,
         )
         assert self.process.stdout is not None
         timer = Timer(120, kill, [self.process])
