@@ -62,8 +62,8 @@ class Child:
             stderr=self._complaints,
             text=True,
             encoding="utf-8",
-            # No session of its own: Linux would give that its own share of the machine, however nice
-            # its parent is.
+            # No session of its own: Linux would give that its own share of the machine, however
+            # nice its parent is.
             process_group=0,
         )
         self.tell(
