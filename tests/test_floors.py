@@ -23,7 +23,7 @@ BELOW = {
     "measure": GROUND | {"scenes"},
     "remote": GROUND,
     "web": GROUND,
-    "widgets": GROUND,
+    "widgets": GROUND | {"web"},
     "quantize": GROUND | {"scenes", "measure", "graphs"},
     "qnn": GROUND | {"measure", "graphs", "quantize"},
     "hub": GROUND | {"measure", "graphs", "quantize", "reference"},

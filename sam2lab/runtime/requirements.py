@@ -12,7 +12,15 @@ EXTRAS = {
         *("filelock", "requests", "onnx", "onnxslim"),
     ),
     "lab": (
-        *("ipycanvas", "ipyevents", "ipykernel", "ipywidgets", "jupyter_server", "jupyterlab"),
+        *(
+            "anywidget",
+            "ipycanvas",
+            "ipyevents",
+            "ipykernel",
+            "ipywidgets",
+            "jupyter_server",
+            "jupyterlab",
+        ),
         *("matplotlib", "pandas", "psutil", "pycocotools", "tornado", "urllib3"),
     ),
     "openvino": ("openvino",),

@@ -58,7 +58,7 @@ class Clicker(VBox):
         self.session = Session(segmenters)
         self._controller = Controller(self.session, size, offered, self._publish)
         self.screen = self._controller.screen
-        super().__init__(self.screen.widgets)
+        super().__init__([*self.screen.widgets, self._controller.near.widget])
         named(self, "clicker")
         self._controller.start()
 

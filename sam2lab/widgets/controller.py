@@ -12,9 +12,12 @@ from sam2lab.widgets.canvas.marks import Mark
 from sam2lab.widgets.canvas.stage import Stage
 from sam2lab.widgets.encoding import Encoding
 from sam2lab.widgets.formats.table import FORMATS
+from sam2lab.widgets.near.question import bundle_of
+from sam2lab.widgets.near.widget import Near
 from sam2lab.widgets.panels.candidates import Candidates
 from sam2lab.widgets.panels.display import DisplayPanel
 from sam2lab.widgets.panels.engine import EnginePanel
+from sam2lab.widgets.panels.near import NearPanel
 from sam2lab.widgets.panels.object_list import ObjectList
 from sam2lab.widgets.panels.photo import PhotoPanel, Source
 from sam2lab.widgets.panels.progress import Progress
@@ -61,6 +64,12 @@ class Controller(BaseController):
             photo=PhotoPanel(offered, self.open),
             take_away=TakeAwayPanel(self.export, FORMATS.values()),
             progress=Progress(self.stop),
+            near=NearPanel(any(map(bundle_of, session.segmenters.values())), self.use_near),
+        )
+        self.near = Near(
+            *(session, self.encoding, self.screen.stage),
+            opacity=lambda: self.screen.display.inside,
+            refresh=self.refresh,
         )
         self.listen()
         session.subscribe(self._on_change)
@@ -76,7 +85,9 @@ class Controller(BaseController):
         """Show everything as it is now."""
         with self._showing:
             known = self._known()
-            self.screen.show(self._session, self.encoding, known, self._preview)
+            self.screen.show(
+                self._session, self.encoding, known, self._preview, str(self.near.where)
+            )
             self._publish(known)
 
     def _preview_at(self, x: int, y: int) -> None:
@@ -108,6 +119,10 @@ class Controller(BaseController):
             self.screen.take_away.offer(files, Path(picture.name).stem if picture else "")
 
         self._do(act)
+
+    def use_near(self, mode: str) -> None:
+        """Let clicks be answered by the kernel alone, in the browser, or where it is quicker."""
+        self.near.use(mode)
 
     def stop(self) -> None:
         """Do not wait for the encoder any longer."""

@@ -14,6 +14,7 @@ from sam2lab.widgets.encoding import Encoding
 from sam2lab.widgets.panels.candidates import Candidates
 from sam2lab.widgets.panels.controls import named
 from sam2lab.widgets.panels.engine import status
+from sam2lab.widgets.panels.near import NearPanel
 from sam2lab.widgets.panels.photo import PhotoPanel
 from sam2lab.widgets.session.answers import Answer
 from sam2lab.widgets.session.objects import Item
@@ -27,6 +28,7 @@ class Screen(BaseScreen):
 
     candidates: Candidates
     photo: PhotoPanel
+    near: NearPanel
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,6 +37,7 @@ class Screen(BaseScreen):
         self._draw_ms: float | None = None
         self._compared: tuple[tuple[object, ...], overlay.Difference] | None = None
         under = [self.progress.widget, self.message, self.status]
+        self.engine.widget.children += (self.near.places,)
         self._lay_out(under, self.photo.widget, self.candidates.widget)
 
     @property
@@ -50,8 +53,12 @@ class Screen(BaseScreen):
         encoding: Encoding,
         known: Mapping[int, Answer],
         preview: PackedMask | None,
+        where: str,
     ) -> None:
-        """Show everything as it is now; the canvas comes first, because users wait for it."""
+        """Show everything as it is now; the canvas comes first, because users wait for it.
+
+        `where` says who answers, if there is something to say.
+        """
         picture = session.image
         self.progress.show(_encoding_words(encoding))
         if picture is not None:
@@ -66,7 +73,7 @@ class Screen(BaseScreen):
         self.photo.show(picture)
         self.engine.show(encoding.wanted, encoding.other)
         self._show_toolbar(session)
-        self.status.value = status(session.engine, session.timings, self._draw_ms)
+        self.status.value = status(session.engine, session.timings, self._draw_ms, where)
 
     def draw(
         self,

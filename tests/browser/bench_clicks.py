@@ -9,13 +9,16 @@ frame with the mask's colour in a pixel, in milliseconds:
 - rest: all else in the kernel, until the drawing commands are handed over
 - draw: from there through server and browser to the pixel
 
-Each is the first click on an object, which costs most: three masks come back. Nothing here is a
-test, and the figures are worth nothing while the machine does anything else.
+Each is the first click on an object, which costs most: three masks come back. Then the kernel is
+put 150 ms away, and clicks are answered by it and in the browser. Nothing here is a test, and the
+figures are worth nothing while the machine does anything else.
 """
 
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -24,10 +27,12 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.clicking import ClickerPage
 from tests.browser.conftest import PATIENCE_MS, new_context, one_cell, open_in_lab
+from tests.browser.slow_line import SlowLine
 from tests.conftest import REPOSITORY
 
 CLICKS = 50
 WARM_UP = 3
+ROUND_TRIP_S = 0.15
 RESULT = REPOSITORY / "build" / "bench" / "clicks.json"
 
 CLICKER = """
@@ -129,6 +134,31 @@ def test_clicks(browser: Browser, jupyter: Any, width: int, height: int) -> None
     facts = clicker.ask("fingerprint(segmenter.engine)")
     clicker.page.context.close()
     tell(f"{width}x{height}", clicks, facts)
+
+
+@pytest.mark.parametrize("answers", ["kernel", "browser"])
+def test_clicks_on_a_slow_line(browser: Browser, jupyter: Any, answers: str) -> None:
+    line = SlowLine(jupyter.port)
+    line.delay_s = ROUND_TRIP_S / 2
+    try:
+        clicker = open_clicker(browser, replace(jupyter, port=line.port), 720, 540)
+        places = clicker.ask("places")
+        start = time.perf_counter()
+        clicker.find("answers").locator("select").select_option(f"in the {answers}")
+        if answers == "browser":
+            expect(clicker.status).to_contain_text("answers in the browser")
+            print(
+                f"\nThe browser can answer {time.perf_counter() - start:.1f} s after it is asked to"
+            )
+        clicks = pd.DataFrame([{"total": measure(clicker, *place)["total"]} for place in places])[
+            WARM_UP:
+        ]
+        clicker.lab.screenshot(f"bench-far-{answers}")
+        facts = clicker.ask("fingerprint(segmenter.engine)")
+        clicker.page.context.close()
+        tell(f"{1000 * ROUND_TRIP_S:.0f} ms away, answers in the {answers}", clicks, facts)
+    finally:
+        line.close()
 
 
 def open_clicker(browser: Browser, jupyter: Any, width: int, height: int) -> ClickerPage:

@@ -65,6 +65,8 @@ class Pointer:
         self._has_moved = False
         self._hovers = False
         self._latest: tuple[Any, Any] | None = None
+        # The time stamp of the latest event, which the browser gave it.
+        self.heard = 0.0
         self.presses = Event(
             source=source,
             watched_events=["mousedown", "mouseup", "mouseleave", "contextmenu"],
@@ -90,7 +92,7 @@ class Pointer:
         stamp = event.get("type"), event.get("timeStamp")
         if stamp == self._latest and stamp[1] is not None:
             return
-        self._latest = stamp
+        self._latest, self.heard = stamp, stamp[1] or 0.0
         handle = {
             "mousedown": self._press,
             "mousemove": self._move,

@@ -48,7 +48,8 @@ class Stage:
     """Shows one photo at a time on `widget`, with masks and marks over it.
 
     `limit` is the largest (height, width) of the canvas in its own pixels. While `draws_boxes`,
-    two clicks are the corners of a box.
+    two clicks are the corners of a box. `on_shown` is called after each change of what is shown or
+    of where clicks would go.
     """
 
     def __init__(self, limit: tuple[int, int], pointing: Pointing) -> None:
@@ -60,6 +61,7 @@ class Stage:
         self.widget = Box([self.layers.canvas]).add_class("sam2lab-view")
         self.pointer = Pointer(self.widget, self)
         self.draws_boxes = False
+        self.on_shown: Callable[[], None] = lambda: None
         self._drawing: Drawing | None = None
         self._guides = Guides()
         self._previews = False
@@ -74,9 +76,14 @@ class Stage:
         return self._drawing.view
 
     @property
+    def corner(self) -> Place | None:
+        """The place on the photo that is the first corner of a box, if that is set."""
+        return self._guides.corner
+
+    @property
     def has_corner(self) -> bool:
         """Whether the first corner of a box is set."""
-        return self._guides.corner is not None
+        return self.corner is not None
 
     def preview_moves(self, wanted: bool) -> None:
         """Call `Pointing.preview` at every movement of the pointer, or no longer."""
@@ -227,4 +234,6 @@ class Stage:
         if self._drawing is None:
             return False
         seen = self._drawing.marks + self._guides.marks(self.view)
-        return self.layers.draw(replace(self._drawing, marks=seen))
+        is_new = self.layers.draw(replace(self._drawing, marks=seen))
+        self.on_shown()
+        return is_new

@@ -85,8 +85,8 @@ def agreement(iou: float) -> str:
     return "they mean different things"
 
 
-def status(engine: str, timings: Timings, draw_ms: float | None) -> str:
-    """Describe in one line how long the answer that is shown took.
+def status(engine: str, timings: Timings, draw_ms: float | None, where: str = "") -> str:
+    """Describe in one line how long the answer that is shown took, and `where` it came from.
 
     >>> status("nano", Timings(812.3, 14.2, False), 6.04)
     'nano · encode 812 ms · decode 14.2 ms · draw 6.0 ms'
@@ -99,4 +99,6 @@ def status(engine: str, timings: Timings, draw_ms: float | None) -> str:
         parts.append(f"decode {timings.decode_ms:.1f} ms{kept}")
     if draw_ms is not None:
         parts.append(f"draw {draw_ms:.1f} ms")
+    if where:
+        parts.append(escape(where))
     return " · ".join(parts)

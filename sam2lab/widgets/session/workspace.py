@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import NamedTuple
 
+from sam2lab.runtime.embedding import ImageEmbedding
 from sam2lab.runtime.images import RGB, ImageLike
 from sam2lab.runtime.segmenter import Segmenter
 from sam2lab.widgets.session.base import BaseSession
@@ -63,6 +64,21 @@ class Workspace(BaseSession[State, Item]):
     def timings(self) -> Timings:
         """How long the answer to the active object took."""
         return self._timings._replace(encode_ms=self._engines.encode_ms(self._engine))
+
+    @property
+    def segmenters(self) -> Mapping[str, Segmenter]:
+        """All Segmenters by the names of their engines."""
+        return self._engines.segmenters
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The Segmenter of the engine that answers."""
+        return self.segmenters[self._engine]
+
+    @property
+    def embedding(self) -> ImageEmbedding:
+        """What the engine that answers has made of the open photo; it encodes it if need be."""
+        return self._engines.embedding(self._engine)
 
     def is_encoded(self, engine: str | None = None) -> bool:
         """Whether an engine has encoded the open photo, so that answers come at once."""
