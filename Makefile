@@ -20,7 +20,7 @@ EXECUTED := $(patsubst %,build/%,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test docs gallery slow bench bench-peers bench-clicks bench-video clean
+.PHONY: help lab test docs gallery slow bench bench-peers bench-clicks bench-video native bench-native clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,13 @@ bench-clicks: $(READY) ## time clicks in a browser
 
 bench-video: $(READY) ## measure following beside upstream, for hours: tables, and build/bench/video.json
 	$(BIN)/python -m sam2lab video-bench --folder build/bench $(ARGS)
+
+native: ## build the program in C++, which needs no Python: build/native/sam2lab-segment
+	cmake -S native -B build/native
+	cmake --build build/native --config Release
+
+bench-native: $(READY) native ## measure the program in C++ beside Python and torch
+	$(BIN)/python -m tests.native.bench $(ARGS)
 
 clean: ## remove what this Makefile and the tests made; models and downloads stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build tests/browser/screenshots

@@ -15,7 +15,7 @@ from tests import side_by_side
 
 REPOSITORY = Path(__file__).resolve().parent
 # What a fresh checkout holds of all that a notebook uses.
-CHECKOUT = ("pyproject.toml", "sam2lab", "data", "models/README.md", "models/nano")
+CHECKOUT = ("pyproject.toml", "sam2lab", "native", "data", "models/README.md", "models/nano")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -43,6 +43,7 @@ include_patterns = [
     *("notebooks/*.ipynb", "notebooks/README.md"),
     *("data/README.md", "data/photos/README.md", "data/clips/README.md"),
     *("models/README.md", "models/nano/README.md"),
+    "native/README.md",
 ]
 # Where each page's list of contents would be no use on a code host, the site adds it.
 CONTENTS = {
@@ -63,6 +64,7 @@ CONTENTS = {
             "docs/command_line",
             "docs/models",
             "docs/device",
+            "docs/native",
             "docs/litert",
             "docs/qnn",
             "docs/hub",
@@ -88,6 +90,7 @@ CONTENTS = {
     ],
     "data/README": ["data/photos/README", "data/clips/README"],
     "models/README": ["models/nano/README"],
+    "docs/native": ["native/README"],
 }
 
 # Folders that are not even walked through.

@@ -23,7 +23,7 @@ except ImportError:  # on Windows nobody waits for a turn, so that figures there
 # Their figures are times: nothing runs beside them, and they have all cores.
 MEASURING = ("03_latency", "07_devices")
 
-TOGETHER = ("tests/browser/", "tests/peers/")
+TOGETHER = ("tests/browser/", "tests/peers/", "tests/native/")
 
 # Two tests at most are waited for, and pyproject.toml ends each that takes ten minutes. A file that
 # is held for longer is held by something that a crashed process has left behind.

@@ -4,6 +4,7 @@ from . import devices as devices
 from . import fresh as fresh
 from . import ground_truth as ground_truth
 from . import machine as machine
+from . import native as native
 from . import statistics as statistics
 from . import studies as studies
 from .accuracy import Accuracy as Accuracy

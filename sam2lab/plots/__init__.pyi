@@ -15,6 +15,7 @@ from .latency import time_ecdf as time_ecdf
 from .latency import time_ratios as time_ratios
 from .latency import time_study as time_study
 from .latency import time_violins as time_violins
+from .native import mask_on_disk as mask_on_disk
 from .parity import error_growth as error_growth
 from .parity import flip_map as flip_map
 from .parity import iou_by_prompt as iou_by_prompt

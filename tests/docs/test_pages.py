@@ -22,6 +22,7 @@ PAGES = sorted(
         *REPOSITORY.glob("notebooks/*.md"),
         *REPOSITORY.glob("data/**/README.md"),
         *(REPOSITORY / "models" / name for name in ("README.md", "nano/README.md")),
+        REPOSITORY / "native" / "README.md",
     ]
 )
 NOTEBOOKS = sorted(REPOSITORY.glob("notebooks/*.ipynb"))

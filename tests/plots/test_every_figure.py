@@ -46,6 +46,7 @@ FIGURES = {
     "jaccard_boxes": lambda: plots.jaccard_boxes(accuracy.TABLE),
     "learning": lambda: plots.learning(training.LOG),
     "looks_at": lambda: plots.looks_at(video.CHOSEN),
+    "mask_on_disk": lambda: plots.mask_on_disk(latency.ON_DISK),
     "memories": lambda: plots.memories([PHOTO], [np.random.default_rng(0).normal(size=(4, 5, 6))]),
     "memory_over_frames": lambda: plots.memory_over_frames(tracking.MEMORY),
     "outlined": lambda: plots.outlined([PHOTO], [SQUARE[None]]),

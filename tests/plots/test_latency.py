@@ -43,6 +43,14 @@ COLD = pd.DataFrame(
         "first_mask_ms": [760.0, 2560.0] * 2,
     }
 )
+ON_DISK = pd.DataFrame(
+    {
+        "series": ["C++", "sam2lab", "torch"] * 2,
+        "start": [0, 0, 0, 1, 1, 1],
+        "mask_ms": [100.0, 200.0, 2000.0] * 2,
+        "peak_mb": [70.0, 130.0, 400.0] * 2,
+    }
+)
 MEMORY = pd.DataFrame(
     [
         {"series": s, "run": run, "phase": phase, "peak_mb": peak}

@@ -1,0 +1,68 @@
+#include "sha256.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sam2lab {
+namespace {
+
+const std::uint32_t K[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+std::uint32_t turned(std::uint32_t word, int bits) { return word >> bits | word << (32 - bits); }
+
+void take_block(std::uint32_t state[8], const std::uint8_t* block) {
+    std::uint32_t w[64];
+    for (int i = 0; i < 16; ++i)
+        w[i] = std::uint32_t(block[4 * i]) << 24 | std::uint32_t(block[4 * i + 1]) << 16 |
+               std::uint32_t(block[4 * i + 2]) << 8 | block[4 * i + 3];
+    for (int i = 16; i < 64; ++i) {
+        const std::uint32_t a = w[i - 15], b = w[i - 2];
+        w[i] = w[i - 16] + (turned(a, 7) ^ turned(a, 18) ^ a >> 3) + w[i - 7] +
+               (turned(b, 17) ^ turned(b, 19) ^ b >> 10);
+    }
+    std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    std::uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    for (int i = 0; i < 64; ++i) {
+        const std::uint32_t up = h + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) +
+                                 ((e & f) ^ (~e & g)) + K[i] + w[i];
+        const std::uint32_t down =
+            (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        h = g, g = f, f = e, e = d + up, d = c, c = b, b = a, a = up + down;
+    }
+    const std::uint32_t added[8] = {a, b, c, d, e, f, g, h};
+    for (int i = 0; i < 8; ++i) state[i] += added[i];
+}
+
+}  // namespace
+
+void Sha256::add(const std::uint8_t* bytes, std::size_t count) {
+    while (count) {
+        const std::size_t held = count_ % 64, taken = std::min<std::size_t>(64 - held, count);
+        std::memcpy(block_ + held, bytes, taken);
+        count_ += taken, bytes += taken, count -= taken;
+        if (held + taken == 64) take_block(state_, block_);
+    }
+}
+
+std::string Sha256::hexadecimal() {
+    std::uint8_t length[8];
+    for (int i = 0; i < 8; ++i) length[i] = std::uint8_t(8 * count_ >> (56 - 8 * i));
+    const std::uint8_t one = 0x80, zero = 0;
+    add(&one, 1);
+    while (count_ % 64 != 56) add(&zero, 1);
+    add(length, 8);
+    std::string digits;
+    for (std::uint32_t word : state_)
+        for (int shift = 28; shift >= 0; shift -= 4) digits += "0123456789abcdef"[word >> shift & 15];
+    return digits;
+}
+
+}  // namespace sam2lab
