@@ -37,7 +37,8 @@ class Screen(BaseScreen):
         self._draw_ms: float | None = None
         self._compared: tuple[tuple[object, ...], overlay.Difference] | None = None
         under = [self.progress.widget, self.message, self.status]
-        self.engine.widget.children += (self.near.places,)
+        *choices, note = self.engine.widget.children
+        self.engine.widget.children = (*choices, self.near.places, note)
         self._lay_out(under, self.photo.widget, self.candidates.widget)
 
     @property

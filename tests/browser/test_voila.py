@@ -87,6 +87,10 @@ def test_voila_serves_the_lesson_and_it_is_clicked(context: BrowserContext, voil
     width, height = clicker.size()
     clicker.click(width // 2, height // 2)
     screenshot(clicker.page, "clicker-voila-clicked")
+    clicker.find("answers").locator("select").select_option("in the browser")
+    expect(clicker.status).to_contain_text("answers in the browser")
+    clicker.click(width // 3, height // 3)
+    screenshot(clicker.page, "clicker-voila-near")
 
 
 def test_voila_serves_the_video_clicker_and_an_object_is_followed(
