@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from sam2lab.plots import style
 
@@ -45,7 +45,8 @@ def by_target(table: pd.DataFrame) -> Figure:
         style.plain(axes, "x")
     for axes in (time, published):
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-        axes.xaxis.set_minor_formatter("")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     absent = table["ratio"].isna()
     for place in places[absent]:
         time.annotate("not here", (0.5, place), xycoords=("axes fraction", "data"), va="center")
