@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.clicking import ClickerPage
 from tests.browser.conftest import new_context, one_cell, open_in_lab
 from tests.browser.slow_line import SlowLine
+from tests.browser.test_clicker import wait_until
 from tests.conftest import JupyterServer
 
 # Each way, so that no measurement of the round trip is shorter than twice this.
@@ -65,6 +66,20 @@ def far(page: ClickerPage, line: SlowLine, repository: Path) -> Iterator[Clicker
     page.show(NANO.format(photo=str(repository / "data" / "photos" / "coffee.jpg")))
     yield page
     line.release()
+
+
+# What a pixel of the canvas shows, without repetitions.
+WATCH = """
+(canvas, [x, y]) => {
+    window.seen = [];
+    const look = () => {
+        const shown = canvas.getContext("2d").getImageData(x, y, 1, 1).data.join();
+        if (shown !== window.seen.at(-1)) window.seen.push(shown);
+        requestAnimationFrame(look);
+    };
+    look();
+}
+"""
 
 
 def keep(clicker: ClickerPage, name: str) -> None:
@@ -134,6 +149,21 @@ def test_several_clicks_are_answered_while_the_kernel_is_silent(
     for _ in range(5):
         far.press("undo")
     assert far.prompts() == []
+
+
+def test_no_mask_comes_and_goes_while_clicks_follow_each_other(far: ClickerPage) -> None:
+    expect(far.status).to_contain_text("answers in the browser")
+    far.canvas.evaluate(WATCH, [300, 360])
+    for x, y in [(360, 300), (340, 400), (420, 350)]:
+        far.page.mouse.click(*far.on_page(x, y))
+        # The answer to the last click comes while that to the one before is on its way.
+        far.page.wait_for_timeout(1000 * DELAY_S)
+    expect(far.find("object-figures")).to_contain_text("px")
+    wait_until(far, "len(clicker.prompts) == 3")
+    far.wait_for_rest()
+    far.lab.screenshot("near-quick")
+    empty, mask = far.page.evaluate("window.seen")
+    assert empty != mask
 
 
 def test_two_clicks_draw_a_box_in_the_browser_and_the_kernel_alone_draws_nothing(

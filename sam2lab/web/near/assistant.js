@@ -14,8 +14,9 @@ export class Assistant {
     };
     this.worker.onerror = ({ message }) => {
       for (const { reject } of this.waiting.values()) {
-        reject(new Error(message ?? "the browser does not start a worker"));
+        reject(new Error(message || "a worker does not start"));
       }
+      this.waiting.clear();
     };
   }
 

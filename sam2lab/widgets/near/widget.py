@@ -101,6 +101,9 @@ class Near:
 
     def _place(self, where: Where) -> None:
         if where != self.where:
+            if where.state == "loading":
+                # A page that is loaded anew counts time from its own beginning.
+                self._stage.pointer.heard = 0.0
             self.where = where
             self.tell()
             self._refresh()
