@@ -20,7 +20,8 @@ EXECUTED := $(patsubst %,build/%,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test docs gallery slow bench bench-peers bench-clicks bench-video native bench-native clean
+.PHONY: help lab test docs gallery slow bench bench-peers bench-clicks bench-page bench-video \
+  native bench-native clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +57,9 @@ bench-peers: $(READY) ## measure our export beside others: tables, and build/ben
 
 bench-clicks: $(READY) ## time clicks in a browser
 	$(BIN)/python -m pytest -q -s tests/browser/bench_clicks.py
+
+bench-page: $(READY) ## time the page that segments: until it is ready, and each click
+	$(BIN)/python -m pytest -q -s tests/browser/bench_page.py
 
 bench-video: $(READY) ## measure following beside upstream, for hours: tables, and build/bench/video.json
 	$(BIN)/python -m sam2lab video-bench --folder build/bench $(ARGS)

@@ -101,6 +101,7 @@ export class App {
     await this.asking.encode(photo);
     tellProgress(null);
     this.view.draw();
+    performance.mark("photo ready");
   }
 
   // What a click means: "add", "remove" or "box".
