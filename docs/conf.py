@@ -18,6 +18,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import sam2lab
+from sam2lab.web import write_page
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXECUTED = REPOSITORY / "build" / "notebooks"
@@ -29,6 +30,16 @@ STILLS = {
 *A picture. The clicker itself needs a running notebook.*""",
     "VideoClicker": "*The clicker of videos needs a running notebook.*",
 }
+
+# What stands where a page on a code host has this comment. A browser loads the frame, which is of
+# 12 MB, when it is opened.
+TRY = "<!-- site: open the page -->"
+FRAME = """<details class="try-it">
+<summary>Try it here: SAM 2 in your browser</summary>
+<iframe src="{root}page/index.html" loading="lazy" allow="camera; clipboard-read"
+  title="A page that segments photos"></iframe>
+<p><a href="{root}page/index.html">Open it in a window of its own</a></p>
+</details>"""
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +74,7 @@ CONTENTS = {
             "docs/video",
             "docs/command_line",
             "docs/models",
+            "docs/page",
             "docs/device",
             "docs/native",
             "docs/litert",
@@ -131,6 +143,8 @@ def setup(app: Sphinx) -> None:
     """Connect what follows."""
     app.connect("source-read", take_executed_notebook)
     app.connect("source-read", add_contents)
+    app.connect("source-read", add_frame)
+    app.connect("build-finished", add_page)
     app.connect("autodoc-process-docstring", read_markdown)
     app.add_directive("modules", Modules)
 
@@ -163,6 +177,20 @@ def add_contents(app: Sphinx, document: str, source: list[str]) -> None:
     if document in CONTENTS:
         listed = "\n".join(f"/{page}" for page in CONTENTS[document])
         source[0] += f"\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
+
+
+def add_frame(app: Sphinx, document: str, source: list[str]) -> None:
+    """Let readers try the page that segments."""
+    root = "../" * document.count("/")
+    source[0] = source[0].replace(TRY, FRAME.format(root=root))
+
+
+def add_page(app: Sphinx, exception: Exception | None) -> None:
+    """Write the page that segments beside the others."""
+    folder = Path(app.outdir) / "page"
+    if exception is None and not folder.exists():
+        nano = REPOSITORY / "models" / "nano"
+        write_page(nano, folder, link="../models/nano/README.html")
 
 
 def read_markdown(

@@ -16,6 +16,7 @@ import sam2lab.web
 from sam2lab.runtime import images, resample, rle
 from sam2lab.runtime.engines.protocol import IMAGENET_MEAN, IMAGENET_STD
 from sam2lab.runtime.enlarge import restore, restore_masks
+from sam2lab.runtime.postprocess import clean
 from tests.browser.page_user import served
 
 # (height, width): down, up, both, one pixel, and smaller than the logits.
@@ -88,6 +89,18 @@ def test_logits_become_the_same_masks(page: Page, size: tuple[int, int]) -> None
     # Rounding may move a pixel only where its value is 0 but for rounding.
     unclear = np.abs(restore(logits, size)) < 1e-5
     assert ((mask == restore_masks(logits, size, 0.0)) | unclear).all()
+
+
+def test_holes_and_specks_are_mended_alike(page: Page) -> None:
+    rng = np.random.default_rng(3)
+    for spread in (0.5, 1.5):
+        logits = rng.normal(0, 1, (40, 56)).astype(np.float32)
+        logits = (logits + spread * np.sin(np.arange(56) / 4)).astype(np.float32)
+        expression = "it.clean(Float32Array.from(logits), [40, 56], 6)"
+        found = called(page, "clean", expression, logits=logits.ravel())
+        wanted = clean(logits[None], 0.0, max_hole_area=6, max_sprinkle_area=6)[0]
+        assert (np.abs(wanted) == 10).any()
+        assert np.reshape(found, (40, 56)).tolist() == wanted.tolist()
 
 
 @pytest.mark.parametrize("size", [*SIZES, (640, 480)], ids=str)

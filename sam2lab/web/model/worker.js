@@ -3,6 +3,7 @@
 // It takes {id, verb, ...} and posts {id, result} or {id, error}; meanwhile {id, progress}.
 
 import { Answers } from "./answers.js";
+import { clean } from "./clean.js";
 import { Decoder } from "./decoder.js";
 import { Encoder } from "./encoder.js";
 import { restoreMask } from "./enlarge.js";
@@ -43,15 +44,18 @@ const verbs = {
   },
 
   // Answer prompts: the chosen mask at `size`, and all candidates' scores, and masks at `thumbs`.
-  async answer({ key, prompts, choice, size, thumbs }) {
+  //
+  // Holes and specks of at most `tidy` cells of the logits are mended.
+  async answer({ key, prompts, choice, tidy, size, thumbs }) {
     if (!photos.has(key)) return { isForgotten: true };
     const { candidates, chosen, ms } = await answers.get(photos.get(key), prompts, choice);
-    const masked = ({ logits }, at) => restoreMask(logits, decoder.maskSize, at);
+    const { maskSize } = decoder;
+    const tidied = candidates.map(({ logits }) => (tidy ? clean(logits, maskSize, tidy) : logits));
     return {
-      mask: candidates.length ? masked(candidates[chosen], size) : null,
-      candidates: candidates.map((each) => ({
-        score: each.score,
-        mask: thumbs ? masked(each, thumbs) : null,
+      mask: candidates.length ? restoreMask(tidied[chosen], maskSize, size) : null,
+      candidates: candidates.map(({ score }, number) => ({
+        score,
+        mask: thumbs ? restoreMask(tidied[number], maskSize, thumbs) : null,
       })),
       chosen,
       ms,

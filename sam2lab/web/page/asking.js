@@ -11,6 +11,8 @@ export class Asking {
     this.answers = new Map();
     this.encodings = new Map();
     this.opened = null;
+    // The largest holes and specks that are mended, in cells of the model's logits.
+    this.tidy = 0;
   }
 
   // Open the model; `tell(bytes)` hears how many bytes are here.
@@ -42,14 +44,18 @@ export class Asking {
   async ask(photo, object) {
     const sizes = { size: photo.shown, thumbs: thumbSize(photo) };
     const answer = await this.question(photo, object, sizes);
-    this.answers.set(key(photo, object), answer);
+    this.answers.set(this.key(photo, object), answer);
     if (this.answers.size > ANSWERS_KEPT) this.answers.delete(this.answers.keys().next().value);
     return answer;
   }
 
   // What was asked before, or undefined.
   known(photo, object) {
-    return this.answers.get(key(photo, object));
+    return this.answers.get(this.key(photo, object));
+  }
+
+  key(photo, { prompts, choice }) {
+    return JSON.stringify([photo.key, prompts, choice, this.tidy]);
   }
 
   // All objects that have a mask, with it at the photo's own size, as saving.js takes them.
@@ -66,7 +72,7 @@ export class Asking {
   }
 
   async question(photo, { prompts, choice }, sizes) {
-    const asked = { key: photo.key, prompts, choice, ...sizes };
+    const asked = { key: photo.key, prompts, choice, tidy: this.tidy, ...sizes };
     const answer = await this.engine.ask("answer", asked);
     if (!answer.isForgotten) return answer;
     // The worker keeps a few photos only.
@@ -74,8 +80,4 @@ export class Asking {
     await this.encode(photo);
     return this.engine.ask("answer", asked);
   }
-}
-
-function key(photo, { prompts, choice }) {
-  return JSON.stringify([photo.key, prompts, choice]);
 }

@@ -9,6 +9,9 @@ import { listen as listenToPointer } from "./pointer.js";
 import { Stage } from "./stage.js";
 import { tellError } from "./telling.js";
 
+// What "tidy" mends: holes and specks of at most this many of the 128 x 128 cells of nano's logits.
+const TIDY_CELLS = 24;
+
 const $ = (id) => document.getElementById(id);
 
 function start() {
@@ -71,6 +74,10 @@ function connect(app) {
   });
   $("preview").addEventListener("change", () => {
     app.previews.isOn = $("preview").checked;
+  });
+  $("tidy").addEventListener("change", () => {
+    app.asking.tidy = $("tidy").checked ? TIDY_CELLS : 0;
+    app.refresh();
   });
   app.use("add");
 }
