@@ -36,7 +36,7 @@ STILLS = {
 TRY = "<!-- site: open the page -->"
 FRAME = """<details class="try-it">
 <summary>Try it here: SAM 2 in your browser</summary>
-<iframe src="{root}page/index.html" loading="lazy" allow="camera; clipboard-read"
+<iframe src="{root}page/index.html" loading="lazy" allow="camera"
   title="A page that segments photos"></iframe>
 <p><a href="{root}page/index.html">Open it in a window of its own</a></p>
 </details>"""

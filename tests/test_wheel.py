@@ -13,7 +13,7 @@ from hatchling.build import build_wheel
 
 INSTALLED = """
 import sys
-import sam2lab
+import sam2lab.web
 from sam2lab import settings
 from sam2lab.measure import devices
 
@@ -22,7 +22,9 @@ assert folder.startswith(sys.argv[1]), folder
 segmenter = sam2lab.open_segmenter("nano")
 photo = settings.data_folder() / "photos" / "cat.jpg"
 (prediction,) = segmenter.segment_images(photo, boxes=[50, 50, 200, 200])
-print(prediction.best.any(), len(devices.published()) > 0, len(devices.paper()) > 0)
+page = sam2lab.web.write_page(settings.nano_folder(), "page")
+tables = len(devices.published()) > 0, len(devices.paper()) > 0
+print(prediction.best.any(), *tables, page.is_file())
 """
 
 
@@ -51,7 +53,7 @@ def test_it_works_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:
         text=True,
         timeout=120,
     )
-    assert done.stdout.split() == ["True"] * 3, done.stderr
+    assert done.stdout.split() == ["True"] * 4, done.stderr
 
 
 def test_it_holds_the_package_alone(wheel: Path) -> None:

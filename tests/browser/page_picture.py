@@ -33,6 +33,8 @@ def test_picture(browser: Browser, repository: Path, tmp_path: Path) -> None:
             field = page.locator(".object .name").last
             field.fill(name)
             field.press("Enter")
+        page.locator("#tidy").check()
+        user.wait_for_answer()
         page.mouse.move(5, 5)
         page.locator("h1").click()
         with Image.open(io.BytesIO(page.screenshot())) as picture:
