@@ -2,8 +2,9 @@
 
 `model/` has what computes: twins of the modules of `sam2lab.runtime`, and the worker that owns the
 model; it knows no page. `page/` is what is seen. `near/` lets the clicker of a notebook answer in
-the browser, for `sam2lab.widgets.near`. `vendor/` has onnxruntime-web. There is no build step: the browser loads the modules as they are. `joined` puts some of them into one text, for a
-page that is a single file and for other places where a module cannot load its neighbours.
+the browser, for `sam2lab.widgets.near`. `vendor/` has onnxruntime-web. There is no build step: the
+browser loads the modules as they are. `joined` puts some of them into one text, for a page that is
+a single file and for other places where a module cannot load its neighbours.
 """
 
 from sam2lab.runtime.facade import facade
