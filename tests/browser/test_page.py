@@ -188,7 +188,7 @@ def test_three_answers_to_a_click_and_one_to_a_box(user: PageUser) -> None:
     candidates = page.locator(".candidate")
     assert candidates.count() == 3
     before = objects(user)
-    chosen = [each.get_attribute("aria-checked") for each in candidates.all()].index("true")
+    chosen = [each.get_attribute("aria-pressed") for each in candidates.all()].index("true")
     page.keyboard.press(str(1 + (chosen + 1) % 3))
     user.wait_for_answer()
     assert objects(user) != before
@@ -244,6 +244,19 @@ def test_a_finger_taps_and_draws_boxes(user: PageUser) -> None:
     devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     user.wait_for_answer()
     assert [len(each) for each in prompts(user)] == [3, 4]
+
+
+def test_a_click_hits_the_pixel_that_is_seen_when_zoomed(user: PageUser) -> None:
+    page = user.window.page
+    for _ in range(5):
+        page.keyboard.press("+")
+    page.mouse.move(*user.on_page(300, 200, COFFEE))
+    page.mouse.wheel(90, 60)
+    user.click(333, 222, COFFEE)
+    assert prompts(user) == [[333, 222, True]]
+    box = user.evaluate("document.getElementById('photo').getBoundingClientRect().width")
+    page.keyboard.press("0")
+    assert user.evaluate("document.getElementById('photo').getBoundingClientRect().width") < box / 2
 
 
 def test_objects_are_named_hidden_and_deleted(user: PageUser) -> None:

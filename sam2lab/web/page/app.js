@@ -26,7 +26,8 @@ export class App {
     this.tool = "add";
     // Where the keyboard points, or null.
     this.cross = null;
-    this.turn = 0;
+    // Refreshes so far, and photos that are being encoded.
+    [this.turn, this.looking] = [0, 0];
   }
 
   get state() {
@@ -81,6 +82,7 @@ export class App {
     const turn = ++this.turn;
     const { photo, objects } = this.state;
     tellError(null);
+    this.previews.hover(null);
     this.view.draw();
     try {
       if (photo.encodeMs === undefined) await this.encode(photo);
@@ -98,8 +100,13 @@ export class App {
   async encode(photo) {
     await this.asking.opened;
     tellProgress("The model looks at the photo");
-    await this.asking.encode(photo);
-    tellProgress(null);
+    this.looking++;
+    try {
+      await this.asking.encode(photo);
+    } finally {
+      // Another photo may have been opened meanwhile.
+      if (--this.looking === 0) tellProgress(null);
+    }
     this.view.draw();
     performance.mark("photo ready");
   }
@@ -108,7 +115,7 @@ export class App {
   use(tool) {
     this.tool = tool;
     for (const each of ["add", "remove", "box"]) {
-      document.getElementById(`tool-${each}`).setAttribute("aria-checked", each === tool);
+      document.getElementById(`tool-${each}`).setAttribute("aria-pressed", each === tool);
     }
     this.stage.element.dataset.tool = tool;
     this.previews.hover(null);

@@ -42,6 +42,9 @@ function start() {
       $("opacity").dispatchEvent(new Event("input"));
     },
     choose: (number) => app.choose(number),
+    zoomIn: () => stage.zoom.in(),
+    zoomOut: () => stage.zoom.out(),
+    zoomReset: () => stage.zoom.reset(),
     undo: () => app.undo(),
     redo: () => app.redo(),
     cross: (dx, dy) => app.move(dx, dy),
@@ -61,6 +64,8 @@ function connect(app) {
     redo: () => app.redo(),
     clear: () => app.clear(),
     new: () => app.begin(),
+    "zoom-in": () => app.stage.zoom.in(),
+    "zoom-out": () => app.stage.zoom.out(),
     "help-open": () => $("help").showModal(),
     "save-mask": () => app.save("mask"),
     "save-cutout": () => app.save("cutout"),

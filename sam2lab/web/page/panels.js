@@ -19,8 +19,7 @@ export function showCandidates(photo, answer, colour, choose) {
       const isChosen = number === answer.chosen;
       const button = element("button", "candidate", () => choose(number));
       button.type = "button";
-      button.setAttribute("role", "radio");
-      button.setAttribute("aria-checked", isChosen);
+      button.setAttribute("aria-pressed", isChosen);
       button.setAttribute("aria-label", `Answer ${number + 1}, score ${percent(score)}`);
       button.append(thumb(photo, mask, colour), text("span", `${number + 1}:`, percent(score)));
       return button;

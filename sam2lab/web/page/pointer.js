@@ -14,7 +14,6 @@ export function listen(stage, actions) {
     const place = stage.at(event);
     if (!stage.has(place)) return;
     from = { event, place };
-    actions.hover(null);
     if (canDraw(event)) element.setPointerCapture(event.pointerId);
   });
 
@@ -23,6 +22,7 @@ export function listen(stage, actions) {
       const place = stage.photo && stage.at(event);
       if (event.pointerType === "mouse") actions.hover(place && stage.has(place) ? place : null);
     } else if (canDraw(from.event) && hasMoved(event)) {
+      actions.hover(null);
       actions.drawing(corners(event));
     }
   });

@@ -1,6 +1,7 @@
 // The photo with its masks and marks, drawn; and where on it a place of the window is.
 
 import { paint } from "./painting.js";
+import { Zoom } from "./zoom.js";
 
 export class Stage {
   constructor() {
@@ -8,6 +9,7 @@ export class Stage {
     this.photoCanvas = document.getElementById("photo");
     this.maskCanvas = document.getElementById("masks");
     this.marks = document.getElementById("marks");
+    this.zoom = new Zoom(this.element);
   }
 
   // Show a photo, with nothing on it.
@@ -21,6 +23,7 @@ export class Stage {
     this.photoCanvas.getContext("2d").drawImage(photo.canvas, 0, 0);
     this.element.style.setProperty("--shape", width / height);
     this.marks.replaceChildren();
+    this.zoom.reset();
   }
 
   // Paint masks, [{mask, colour, strength}], the last on top.

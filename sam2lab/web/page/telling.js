@@ -34,5 +34,8 @@ function kind(message) {
   if (/wasm|WebAssembly/i.test(message)) {
     return `This browser does not run WebAssembly as the model needs it: ${message}. Try a newer one.`;
   }
+  if (/is not (defined|a function|a constructor)/.test(message)) {
+    return `This browser lacks something that the page needs: ${message}. Try a newer one.`;
+  }
   return message;
 }
