@@ -67,6 +67,24 @@ OPERATORS = {
     "Gemm, not transposed": graph(
         node("Gemm", "x", "w", "b"), shape=ROWS, w=values(8, 5), b=values(5)
     ),
+    "Gemm of a map's rows": graph(
+        node("Reshape", "x", "rows", output="a"),
+        node("Gemm", "a", "w", output="b", transB=1),
+        node("Reshape", "b", "map"),
+        shape=MAP,
+        rows=integers(48, 4),
+        map=integers(1, 8, 6, 3),
+        w=values(3, 4),
+    ),
+    "Gemm of rows that become another map": graph(
+        node("Reshape", "x", "rows", output="a"),
+        node("Gemm", "a", "w", output="b", transB=1),
+        node("Reshape", "b", "map"),
+        shape=MAP,
+        rows=integers(24, 8),
+        map=integers(2, 6, 2, 3),
+        w=values(3, 8),
+    ),
     "MatMul by weights": graph(node("MatMul", "x", "w"), shape=MAP, w=values(4, 3)),
     "MatMul of tensors": graph(
         node("Transpose", "x", output="t", perm=[0, 1, 3, 2]), node("MatMul", "x", "t"), shape=MAP
@@ -132,11 +150,14 @@ def test_every_operator_that_can_be_written_is_tested() -> None:
     assert WRITERS.keys() == {n.op_type for model in OPERATORS.values() for n in model.graph.node}
 
 
-def test_transpositions_that_cancel_are_not_written() -> None:
-    interpreter = Interpreter(model_content=to_tflite(OPERATORS["MaxPool between transpositions"]))
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("MaxPool between transpositions", "TRANSPOSE"), ("Gemm of a map's rows", "RESHAPE")],
+)
+def test_moves_that_cancel_are_not_written(name: str, kind: str) -> None:
+    interpreter = Interpreter(model_content=to_tflite(OPERATORS[name]))
     interpreter.allocate_tensors()
-    kinds = [op["op_name"] for op in interpreter._get_ops_details()]
-    assert "TRANSPOSE" not in kinds
+    assert kind not in [op["op_name"] for op in interpreter._get_ops_details()]
 
 
 def test_large_weights_are_stored_in_half_the_bytes_and_rounded() -> None:
