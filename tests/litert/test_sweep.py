@@ -26,7 +26,7 @@ from sam2lab.litert.convert import to_tflite
 from sam2lab.litert.eight_bits import in_eight_bits
 from sam2lab.runtime.engines.litert import LiteRtEngine
 
-PHOTOS = 8
+PHOTOS = 4
 LINEAR, CONVOLUTIONS = ("FULLY_CONNECTED",), ("FULLY_CONNECTED", "CONV_2D")
 # half and name: what is in 8 bits, whether ranges are fixed, whether channels are evened out
 VARIANTS: dict[tuple[str, str], tuple[tuple[str, ...], bool, bool]] = {
