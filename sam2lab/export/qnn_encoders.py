@@ -3,6 +3,10 @@
 The table says how far masks agree in Qualcomm's emulator where only the encoder is on the chip, and
 what compiling it took. The decoder is the float graph on this machine's processor, so that what is
 lost is the encoder's.
+
+Half precision loses most in softmax and GELU: of graphs of one operator on normal random numbers,
+compiled for the Snapdragon 8 Gen 3 by QAIRT 2.51, the emulator's root mean square error was 0.17 %
+of the answer's spread for softmax, 0.08 % for GELU, and 0.03 % for norms, sums and products.
 """
 
 from __future__ import annotations
@@ -80,10 +84,10 @@ def encoders(
 
     Columns: `precision`; `on_qnn` and `on_cpu`, nodes; `mb`, the file's; `seconds` and `peak_mb` of
     compiling; `masks`, `mean_iou` and `least_iou` with the float graphs on this processor. The
-    photos ship, and others than these calibrate. With `photos=0` it only compiles.
+    photos, 20 at most, ship, and others than these calibrate. With `photos=0` it only compiles.
     """
-    wanted, (calibrated, checked) = chip_of(chip), images_for(None)
-    asked = [photo for _, photo in readable(checked[:photos])] if photos else []
+    wanted, (calibrated, checked) = chip_of(chip), images_for(None, photos)
+    asked = [photo for _, photo in readable(checked)] if photos else []
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         graphs = dict(device_graphs(model))
