@@ -28,7 +28,8 @@ class Report:
     """What compiling one graph took, and where its nodes are.
 
     `on_qnn` counts the nodes that QNN took after ONNX Runtime had joined some, `on_cpu` those that
-    it did not, by operator. `seconds` and `peak_mb` are those of compiling, `bytes` is the file's.
+    it did not, by operator. `seconds` of a processor and `peak_mb` are those of compiling, `bytes`
+    is the file's.
     """
 
     on_qnn: int
