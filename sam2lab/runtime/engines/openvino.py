@@ -121,6 +121,7 @@ def core() -> Any:
     first of two went before the second, the thread was left with a stack that was gone, and the
     next Ctrl-C ended the process (OpenVINO 2026.4 on Linux).
     """
+    assert openvino is not None, "OpenVinoEngine refuses to be made without it"
     return openvino.Core()
 
 
