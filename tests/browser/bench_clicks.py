@@ -128,6 +128,7 @@ WATCH = """
 @pytest.mark.parametrize(("width", "height"), [(1024, 768), (1920, 1080)])
 def test_clicks(browser: Browser, jupyter: Any, width: int, height: int) -> None:
     clicker = open_clicker(browser, jupyter, width, height)
+    answer_in(clicker, "kernel")
     clicker.lab.screenshot(f"bench-{width}x{height}")
     places = clicker.ask("places")
     clicks = pd.DataFrame([measure(clicker, *place) for place in places])[WARM_UP:]
@@ -144,7 +145,7 @@ def test_clicks_on_a_slow_line(browser: Browser, jupyter: Any, answers: str) -> 
         clicker = open_clicker(browser, replace(jupyter, port=line.port), 720, 540)
         places = clicker.ask("places")
         start = time.perf_counter()
-        clicker.find("answers").locator("select").select_option(f"in the {answers}")
+        answer_in(clicker, answers)
         if answers == "browser":
             expect(clicker.status).to_contain_text("answers in the browser")
             print(
@@ -177,6 +178,11 @@ def open_clicker(browser: Browser, jupyter: Any, width: int, height: int) -> Cli
     clicker.canvas.scroll_into_view_if_needed()
     assert clicker.size() == (width, height)
     return clicker
+
+
+def answer_in(clicker: ClickerPage, place: str) -> None:
+    """Let clicks be answered in the "kernel" or in the "browser"."""
+    clicker.find("answers").locator("select").select_option(f"in the {place}")
 
 
 def measure(clicker: ClickerPage, x: int, y: int, *probe: int) -> dict[str, Any]:
