@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -96,14 +97,14 @@ def test_masks_are_painted_alike(page: Page, view: Viewport) -> None:
     found = page.evaluate(
         """([logits, view, paint]) => {
             const found = twins.painted(new Float32Array(logits), [20, 24], view, paint);
-            return found && {...found, rgba: Array.from(found.rgba)};
+            return {...found, rgba: btoa(String.fromCharCode(...found.rgba))};
         }""",
         [logits.ravel().tolist(), plain(view), {"colour": "#e69f00", "opacity": 0.5}],
     )
     seen = np.zeros((*view.size, 4), np.uint8)
     rows, columns = found["y"] + found["height"], found["x"] + found["width"]
-    rgba = np.array(found["rgba"], np.uint8).reshape(found["height"], found["width"], 4)
-    seen[found["y"] : rows, found["x"] : columns] = rgba
+    rgba = np.frombuffer(base64.b64decode(found["rgba"]), np.uint8)
+    seen[found["y"] : rows, found["x"] : columns] = rgba.reshape(found["height"], -1, 4)
 
     mask = restore_masks(logits, view.image_size, 0.0)
     painted = painting.mask(PackedMask.of(mask), view, Paint("#e69f00", 0.5))
