@@ -17,6 +17,9 @@ from sam2lab.web.joining import joined
 
 FOLDER = Path(__file__).parent
 
+# Where the worker is in the folder.
+WORKER = "worker.js"
+
 # For both: no form, no frame, no other base address, and pictures only of what is in memory.
 _ALWAYS = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src blob: data:"
 _SERVED = (
@@ -29,17 +32,22 @@ _CARRIED = "script-src '{script}' 'wasm-unsafe-eval'; style-src '{style}'; worke
 def scripts() -> dict[str, str]:
     """The texts of all scripts and styles of the folder, by their places."""
     found = [*FOLDER.glob("page/*.js"), *FOLDER.glob("model/*.js"), FOLDER / "page" / "page.css"]
-    return {
+    texts = {
         path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(found)
     }
+    # In one piece: a worker cannot be told early which modules it will ask for.
+    return texts | {WORKER: joined("model/worker.js")}
 
 
 def beside_files(settings: Mapping[str, Any]) -> str:
     """The page whose files lie beside it."""
+    # Else the browser would find each module only when it has read the one that imports it.
+    early = [place for place in scripts() if place.startswith("page/") and place.endswith(".js")]
+    links = [f'<link rel="modulepreload" href="{place}">' for place in early]
     return _filled(
         policy=f"{_ALWAYS}; {_SERVED}",
-        style='<link rel="stylesheet" href="page/page.css">',
+        style="\n".join(['<link rel="stylesheet" href="page/page.css">', *links]),
         data=_settings(settings),
         script='<script type="module" src="page/main.js"></script>',
     )

@@ -34,17 +34,16 @@ OPENINGS = 5
 PHOTO = "coffee.jpg"
 RESULT = REPOSITORY / "build" / "bench" / "page.json"
 
-# Notes when the mask canvas first has something in it after the button is released.
+# Notes when the mask canvas has something near the click after the button is released.
 WATCH = """
-() => {
-    const canvas = document.getElementById("masks");
+([x, y]) => {
+    const pen = document.getElementById("masks").getContext("2d");
     window.seen = new Promise(resolve => addEventListener("mouseup", ({timeStamp}) => {
-        const pen = canvas.getContext("2d");
         const look = () => {
-            const {data} = pen.getImageData(0, 0, canvas.width, canvas.height);
-            const isThere = new Uint32Array(data.buffer).some(pixel => pixel);
-            if (isThere) resolve(performance.now() - timeStamp);
-            else requestAnimationFrame(look);
+            const {data} = pen.getImageData(x - 15, y - 15, 31, 31);
+            if (new Uint32Array(data.buffer).some(pixel => pixel)) {
+                resolve(performance.now() - timeStamp);
+            } else requestAnimationFrame(look);
         };
         requestAnimationFrame(look);
     }, {capture: true, once: true}));
@@ -90,7 +89,7 @@ def opened(browser: Browser, url: str) -> float:
 
 
 def clicked(browser: Browser, url: str) -> pd.DataFrame:
-    """Times of first clicks on objects, at places of the photo that each have a mask."""
+    """Times of first clicks on objects; those whose mask lies elsewhere are left out."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.goto(url)
     user = PageUser(Chromium(page))
@@ -101,9 +100,9 @@ def clicked(browser: Browser, url: str) -> pd.DataFrame:
     rows = []
     for _ in range(WARM_UP + CLICKS):
         place = rng.integers(20, width - 20), rng.integers(20, height - 20)
-        page.evaluate(WATCH)
+        page.evaluate(WATCH, [int(side) for side in place])
         page.mouse.click(*user.on_page(*place, (width, height)))
-        took = page.evaluate("Promise.race([window.seen, new Promise(r => setTimeout(r, 5000))])")
+        took = page.evaluate("Promise.race([window.seen, new Promise(r => setTimeout(r, 3000))])")
         user.wait_for_answer()
         decode = page.evaluate(
             "import(new URL('page/main.js', document.baseURI))"

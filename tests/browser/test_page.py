@@ -14,7 +14,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from sam2lab import settings
+from sam2lab.opening import open_segmenter
 from sam2lab.web import write_page
+from sam2lab.widgets.session import Session
 from tests.browser.conftest import screenshot
 from tests.browser.page_user import (
     KINDS,
@@ -142,6 +144,22 @@ def test_a_turned_photo_is_upright_and_has_its_masks(opened: PageUser, tmp_path:
     opened.wait_until_said("turned.jpg, 427 × 640: ready")
     opened.point_out("a box", size)
     check_coco(opened.coco(), expected(turned, ["a box"], size))
+
+
+def test_a_large_photo_has_its_masks(opened: PageUser, tmp_path: Path) -> None:
+    """It is read in pieces, shown smaller, and saved as large as it is."""
+    large, size = tmp_path / "large.png", (2560, 1706)
+    with Image.open(PHOTOS / "coffee.jpg") as photo:
+        photo.resize(size).save(large, compress_level=1)
+    opened.window.page.set_input_files("#file", large)
+    opened.wait_until_said("large.png, 2560 × 1706: ready")
+    # A pixel of the window is three of the photo: the place that is hit is read from the page.
+    opened.click(1280, 512, size)
+    (hit,) = prompts(opened)
+    assert np.hypot(hit[0] - 1280, hit[1] - 512) < 4
+    session = Session(open_segmenter("nano"), large)
+    session.add_point(*hit)
+    check_coco(opened.coco(), session)
 
 
 def test_buttons_and_keys_say_what_a_click_means(user: PageUser) -> None:

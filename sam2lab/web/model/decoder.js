@@ -7,7 +7,9 @@ const OUTPUTS = ["masks", "iou_predictions", "single_mask", "single_iou"];
 export class Decoder {
   // `model` is the section of that name in bundle.json.
   static async open(bytes, model) {
-    return new Decoder(await openSession(bytes), model);
+    // In 8 bits, operators are joined that are slow apart.
+    const level = model.precision === "float" ? "basic" : "all";
+    return new Decoder(await openSession(bytes, level), model);
   }
 
   constructor(session, model) {

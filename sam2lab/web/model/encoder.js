@@ -7,7 +7,9 @@ export const FEATURES = ["image_embed", "high_res_feats_0", "high_res_feats_1"];
 export class Encoder {
   // `model` is the section of that name in bundle.json.
   static async open(bytes, model) {
-    return new Encoder(await openSession(bytes), model);
+    // In 8 bits, operators are joined that are slow apart.
+    const level = model.precision === "float" ? "disabled" : "all";
+    return new Encoder(await openSession(bytes, level), model);
   }
 
   constructor(session, model) {

@@ -12,14 +12,7 @@ export async function bytesOf(source, tell = () => {}) {
 async function download(url, tell) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url} is not there: the server answered ${response.status}`);
-  const parts = [];
-  for (const reader = response.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    tell(value.length);
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  return collected(response.body, tell);
 }
 
 function decoded({ base64 }, tell) {
@@ -32,7 +25,24 @@ function code(character) {
   return character.charCodeAt(0);
 }
 
-async function unpacked(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+function unpacked(bytes) {
+  return collected(new Response(bytes).body.pipeThrough(new DecompressionStream("gzip")));
+}
+
+// All bytes of a stream. A Blob would do this, too, by way of another process.
+async function collected(stream, tell = () => {}) {
+  const [parts, reader] = [[], stream.getReader()];
+  let size = 0;
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+    parts.push(value);
+    size += value.length;
+    tell(value.length);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }

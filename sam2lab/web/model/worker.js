@@ -14,6 +14,9 @@ import { useProgram } from "./runtime.js";
 // Photos whose features stay, so that going back to one costs nothing: 2 MB each with nano.
 const PHOTOS_KEPT = 6;
 
+// Pixels of a photo that is read at once, which takes 4 bytes for each.
+const READ_AT_ONCE = 4e6;
+
 const photos = new Map();
 let [encoder, decoder, answers] = [];
 
@@ -63,20 +66,20 @@ const verbs = {
   },
 };
 
-// A bitmap whose pixels are read a few rows at a time: no canvas is as large as the photo, which
-// some browsers would refuse.
+// A bitmap whose pixels can be read. Where they are many, they are read a few rows at a time: some
+// browsers refuse a canvas as large as the photo.
 function readable(bitmap) {
   const { width, height } = bitmap;
-  return {
-    width,
-    height,
-    rows(start, stop) {
-      const band = new OffscreenCanvas(width, stop - start);
-      const pen = band.getContext("2d", { willReadFrequently: true });
-      pen.drawImage(bitmap, 0, -start);
-      return pen.getImageData(0, 0, width, stop - start).data;
-    },
+  const read = (start, stop) => {
+    const band = new OffscreenCanvas(width, stop - start);
+    const pen = band.getContext("2d", { willReadFrequently: true });
+    pen.drawImage(bitmap, 0, -start);
+    return pen.getImageData(0, 0, width, stop - start).data;
   };
+  if (width * height > READ_AT_ONCE) return { width, height, rows: read };
+  const all = read(0, height);
+  const rows = (start, stop) => all.subarray(4 * width * start, 4 * width * stop);
+  return { width, height, rows };
 }
 
 async function handle({ id, verb, ...rest }) {

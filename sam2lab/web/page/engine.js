@@ -36,7 +36,7 @@ export class Engine {
 }
 
 function beside() {
-  return new URL("../model/worker.js", import.meta.url);
+  return new URL("../worker.js", import.meta.url);
 }
 
 // A page that was opened from disk may start a worker only from an address that holds all of it.
