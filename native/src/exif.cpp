@@ -35,7 +35,8 @@ public:
             const unsigned kind = unsigned(number(place + 2, 2));
             const std::uint64_t values = number(place + 4, 4);
             // Whole numbers: SBYTE, SHORT, SSHORT, LONG, SLONG and IFD.
-            const unsigned size = kind == 6 ? 1 : kind == 3 || kind == 8 ? 2 : kind == 4 || kind == 9 || kind == 13 ? 4 : 0;
+            const bool is_short = kind == 3 || kind == 8, is_long = kind == 4 || kind == 9 || kind == 13;
+            const unsigned size = kind == 6 ? 1 : is_short ? 2 : is_long ? 4 : 0;
             if (!size || !values) continue;
             const std::size_t at = size * values > 4 ? number(place + 8, 4) : place + 8;
             if (!has(at, size * values)) continue;

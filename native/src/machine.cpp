@@ -18,9 +18,19 @@
 #include <unistd.h>
 #endif
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "files.h"
 
 namespace sam2lab {
+
+void give_back_memory() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
 
 #ifdef __linux__
 namespace {
@@ -43,7 +53,8 @@ double quota(const Path& group) {
     if (said.empty())
         said = kernel_says(group / "cpu.cfs_quota_us") + " " + kernel_says(group / "cpu.cfs_period_us");
     double time = 0, of = 0;
-    return std::sscanf(said.c_str(), "%lf %lf", &time, &of) == 2 && time > 0 && of > 0 ? time / of : WITHOUT_END;
+    const bool limited = std::sscanf(said.c_str(), "%lf %lf", &time, &of) == 2 && time > 0 && of > 0;
+    return limited ? time / of : WITHOUT_END;
 }
 
 double granted() {

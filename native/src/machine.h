@@ -10,4 +10,7 @@ int fewer_cores();
 // The most memory that this process has held so far, in 10^6 bytes.
 double peak_megabytes();
 
+// Returns memory that was freed to the system, where the C library keeps it until told.
+void give_back_memory();
+
 }  // namespace sam2lab

@@ -88,7 +88,8 @@ std::vector<Path> in_environments() {
         libraries.push_back(root / "lib" / SYSTEM_NAMES[0]);
         packages.push_back(root / "Lib" / "site-packages");
         for (const Path& each : files_in(root / "lib"))
-            if (name_of(each.filename()).compare(0, 7, "python3") == 0) packages.push_back(each / "site-packages");
+            if (name_of(each.filename()).compare(0, 7, "python3") == 0)
+                packages.push_back(each / "site-packages");
     }
     for (const Path& folder : packages)
         for (const Path& each : files_in(folder / "onnxruntime" / "capi"))
@@ -149,7 +150,8 @@ Tensor::Tensor(const Runtime& runtime, std::vector<float>& data, std::vector<std
     : runtime_(&runtime) {
     ort::Value* value = nullptr;
     runtime.check(runtime.api().CreateTensorWithDataAsOrtValue(
-        runtime.memory(), data.data(), data.size() * sizeof(float), shape.data(), shape.size(), ort::FLOAT, &value));
+        runtime.memory(), data.data(), data.size() * sizeof(float), shape.data(), shape.size(), ort::FLOAT,
+        &value));
     value_.reset(value, runtime.api().ReleaseValue);
 }
 
@@ -192,7 +194,8 @@ Session::Session(const Runtime& runtime, const Path& graph, int threads) : runti
     }
 }
 
-std::vector<Tensor> Session::run(const std::vector<Input>& inputs, const std::vector<const char*>& outputs) const {
+std::vector<Tensor> Session::run(const std::vector<Input>& inputs,
+                                 const std::vector<const char*>& outputs) const {
     std::vector<const char*> names;
     std::vector<const ort::Value*> values;
     for (const Input& each : inputs) names.push_back(each.name), values.push_back(each.tensor.value());

