@@ -6,7 +6,7 @@ import { Answers } from "./answers.js";
 import { clean } from "./clean.js";
 import { Decoder } from "./decoder.js";
 import { Encoder } from "./encoder.js";
-import { restoreMask } from "./enlarge.js";
+import { areaOf, restoreMask } from "./enlarge.js";
 import { bytesOf } from "./fetching.js";
 import { preprocess } from "./pixels.js";
 import { useProgram } from "./runtime.js";
@@ -54,8 +54,10 @@ const verbs = {
     const { candidates, chosen, ms } = await answers.get(photos.get(key), prompts, choice);
     const { maskSize } = decoder;
     const tidied = candidates.map(({ logits }) => (tidy ? clean(logits, maskSize, tidy) : logits));
+    const mask = candidates.length ? restoreMask(tidied[chosen], maskSize, size) : null;
     return {
-      mask: candidates.length ? restoreMask(tidied[chosen], maskSize, size) : null,
+      mask,
+      area: mask && areaOf(mask),
       candidates: candidates.map(({ score }, number) => ({
         score,
         mask: thumbs ? restoreMask(tidied[number], maskSize, thumbs) : null,

@@ -80,21 +80,30 @@ export class App {
   async refresh() {
     if (!this.state) return;
     const turn = ++this.turn;
-    const { photo, objects } = this.state;
+    const { photo } = this.state;
     tellError(null);
     this.previews.hover(null);
+    // The worker begins while the page draws.
+    const [first] = this.missing();
+    if (first && photo.encodeMs !== undefined) this.asking.ask(photo, first).catch(() => {});
     this.view.draw();
     try {
       if (photo.encodeMs === undefined) await this.encode(photo);
-      for (const object of [this.active, ...objects.filter((each) => each !== this.active)]) {
+      for (const object of this.missing()) {
         if (turn !== this.turn) return;
-        if (!object.prompts.length || this.answerOf(object)) continue;
         await this.asking.ask(photo, object);
         if (turn === this.turn) this.view.draw();
       }
     } catch (error) {
       if (turn === this.turn) tellError(error);
     }
+  }
+
+  // The objects that have prompts and no mask yet, the active one first.
+  missing() {
+    const others = this.state.objects.filter((each) => each !== this.active);
+    const hasNone = (each) => each.prompts.length && !this.answerOf(each);
+    return [this.active, ...others].filter(hasNone);
   }
 
   async encode(photo) {

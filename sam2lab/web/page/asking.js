@@ -8,7 +8,7 @@ const ANSWERS_KEPT = 40;
 export class Asking {
   constructor(engine) {
     this.engine = engine;
-    this.answers = new Map();
+    [this.answers, this.asked] = [new Map(), new Map()];
     this.encodings = new Map();
     this.opened = null;
     // The largest holes and specks that are mended, in cells of the model's logits.
@@ -40,13 +40,21 @@ export class Asking {
     photo.encodeMs = ms;
   }
 
-  // The mask of an object as the photo is shown, with its candidates.
-  async ask(photo, object) {
-    const sizes = { size: photo.shown, thumbs: thumbSize(photo) };
-    const answer = await this.question(photo, object, sizes);
-    this.answers.set(this.key(photo, object), answer);
-    if (this.answers.size > ANSWERS_KEPT) this.answers.delete(this.answers.keys().next().value);
-    return answer;
+  // The mask of an object as the photo is shown, with its candidates; what is asked already is not
+  // asked again.
+  ask(photo, object) {
+    const name = this.key(photo, object);
+    if (!this.asked.has(name)) {
+      const sizes = { size: photo.shown, thumbs: thumbSize(photo) };
+      const asking = this.question(photo, object, sizes).then((answer) => {
+        this.answers.set(name, answer);
+        if (this.answers.size > ANSWERS_KEPT) this.answers.delete(this.answers.keys().next().value);
+        return answer;
+      });
+      this.asked.set(name, asking);
+      asking.catch(() => {}).then(() => this.asked.delete(name));
+    }
+    return this.asked.get(name);
   }
 
   // What was asked before, or undefined.

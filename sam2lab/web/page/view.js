@@ -74,7 +74,7 @@ export class View {
     if (!answer) return "…";
     if (!answer.mask) return "no mask yet";
     const [height, width] = this.app.state.photo.shown;
-    const share = answer.mask.bits.reduce((sum, bit) => sum + bit, 0) / (height * width);
+    const share = answer.area / (height * width);
     const covers = share > 0 && share < 0.01 ? "under 1 %" : percent(share);
     return `score ${percent(answer.candidates[answer.chosen].score)}, ${covers} of the photo`;
   }
