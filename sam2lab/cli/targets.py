@@ -27,6 +27,7 @@ were made, of the same graphs on this machine's processor.
 
 examples:
   {prog} targets nano
+  {prog} targets nano --only litert-float --only litert-w8a8
   {prog} targets nano --input-size 128x128 --photos 4
   {prog} targets tiny --weights random --folder my/files
 """
@@ -40,6 +41,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_version(parser)
     parser.add_argument("--input-size", type=height_and_width, metavar="HEIGHTxWIDTH")
+    names = [f"{target}-{precision}" for target in TARGETS for precision in TARGETS[target]]
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=names,
+        default=[],
+        metavar="NAME",
+        help="only these files, such as litert-w8a8; may be given again: " + ", ".join(names),
+    )
     parser.add_argument(
         "--photos", type=count, default=20, metavar="N", help="to compare on; 20 by default"
     )
@@ -77,7 +87,7 @@ def run(arguments: Namespace) -> None:
     )
     photos = [photo for _, photo in readable(images_for(None, arguments.photos)[1])]
     with tempfile.TemporaryDirectory() as scratch:
-        bundles = list(export_everywhere(model, arguments.folder or scratch))
+        bundles = list(export_everywhere(model, arguments.folder or scratch, arguments.only))
         found = compare_targets(TorchEngine(model), bundles, photos, arguments.runs)
     height, width = model.info.input_size
     print(f"{model.info.name} at {height} x {width}; {machine.describe(machine.fingerprint())}.\n")

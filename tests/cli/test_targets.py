@@ -21,12 +21,16 @@ def test_each_target_and_precision_has_a_row(
         asked.append((bundles, len(photos), runs))
         return TABLE
 
-    monkeypatch.setattr("sam2lab.export.everywhere.export_everywhere", lambda *_: iter("ab"))
+    monkeypatch.setattr(
+        "sam2lab.export.everywhere.export_everywhere", lambda _, folder, only: iter(only)
+    )
     monkeypatch.setattr("sam2lab.export.everywhere.targets_here", lambda: ["onnx", "litert"])
     monkeypatch.setattr("sam2lab.measure.by_target.compare_targets", compare)
     command = ["targets", "nano", "--weights", "random", "--input-size", "64x80"]
+    chosen = ["onnx-float", "litert-w8a8"]
+    command += ["--only", chosen[0], "--only", chosen[1]]
     assert main([*command, "--photos", "2", "--runs", "3"]) == 0
-    assert asked == [(["a", "b"], 2, 3)]
+    assert asked == [(chosen, 2, 3)]
     heading, table, absent = capsys.readouterr().out.split("\n\n")
     assert heading.startswith("nano at 64 x 80; ")
     rows = cells(table)[2:]
