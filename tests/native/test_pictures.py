@@ -51,7 +51,7 @@ def shown(checked_program: Program, tmp_path: Path) -> Shown:
         done = subprocess.run(
             [
                 checked_program.path.with_name("show-pixels"),
-                NANO,
+                model,
                 *(place for _, place, _ in named),
             ],
             capture_output=True,
