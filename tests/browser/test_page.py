@@ -227,6 +227,19 @@ def test_a_click_gives_what_was_shown_before_it(user: PageUser) -> None:
     page.keyboard.press("a")
 
 
+def test_moving_the_mouse_forgets_no_object(user: PageUser) -> None:
+    """More places are looked at than answers are kept."""
+    user.click(300, 150, COFFEE)
+    user.press("new")
+    is_known = user.evaluate(
+        "import(new URL('page/main.js', document.baseURI)).then(async ({app}) => {"
+        "  for (let x = 100; x < 145; x++) await app.previews.hover({x, y: 200});"
+        "  return app.answerOf(app.state.objects[0]) !== undefined;"
+        "})"
+    )
+    assert is_known
+
+
 def test_a_person_without_a_mouse_points_by_keys(user: PageUser) -> None:
     page = user.window.page
     page.locator("#stage").focus()

@@ -80,7 +80,8 @@ export class App {
   async refresh() {
     if (!this.state) return;
     const turn = ++this.turn;
-    const { photo } = this.state;
+    const { photo, objects } = this.state;
+    this.asking.objects = objects.length;
     tellError(null);
     this.previews.hover(null);
     // The worker begins while the page draws.

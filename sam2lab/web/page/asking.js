@@ -2,7 +2,7 @@
 
 import { thumbSize } from "./panels.js";
 
-// Masks that stay, so that undo shows them at once.
+// Masks that stay besides those of the objects, so that undo shows them at once.
 const ANSWERS_KEPT = 40;
 
 export class Asking {
@@ -11,6 +11,8 @@ export class Asking {
     [this.answers, this.asked] = [new Map(), new Map()];
     this.encodings = new Map();
     this.opened = null;
+    // How many objects there are.
+    this.objects = 0;
     // The largest holes and specks that are mended, in cells of the model's logits.
     this.tidy = 0;
   }
@@ -48,7 +50,7 @@ export class Asking {
       const sizes = { size: photo.shown, thumbs: thumbSize(photo) };
       const asking = this.question(photo, object, sizes).then((answer) => {
         this.answers.set(name, answer);
-        if (this.answers.size > ANSWERS_KEPT) this.answers.delete(this.answers.keys().next().value);
+        this.forget();
         return answer;
       });
       this.asked.set(name, asking);
@@ -59,7 +61,16 @@ export class Asking {
 
   // What was asked before, or undefined.
   known(photo, object) {
-    return this.answers.get(this.key(photo, object));
+    const name = this.key(photo, object);
+    const answer = this.answers.get(name);
+    // What is looked at goes last.
+    if (answer && this.answers.delete(name)) this.answers.set(name, answer);
+    return answer;
+  }
+
+  forget() {
+    const [oldest] = this.answers.keys();
+    if (this.answers.size > ANSWERS_KEPT + this.objects) this.answers.delete(oldest);
   }
 
   key(photo, { prompts, choice }) {
