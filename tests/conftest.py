@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -88,13 +89,15 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]
 
 
 def _server_info(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict:
-    """The file that the server writes when it is ready to listen."""
+    """The file that the server writes a moment before it listens."""
     file = runtime / f"jpserver-{server.pid}.json"
     give_up = time.monotonic() + 120
     while server.poll() is None and time.monotonic() < give_up:
         try:
-            return json.loads(file.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            info = json.loads(file.read_text())
+            socket.create_connection(("127.0.0.1", info["port"]), timeout=10).close()
+            return info
+        except (FileNotFoundError, json.JSONDecodeError, ConnectionRefusedError):
             time.sleep(0.1)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
 

@@ -88,7 +88,11 @@ class PageUser:
 
     def open_example(self, name: str) -> None:
         """Open one of the photos that come with the page, and wait until it can be clicked."""
-        self.evaluate(f"document.querySelector('.example[data-name=\"{name}\"]').click()")
+        # What it says of the photo before may be the same, and that photo goes a moment later.
+        self.evaluate(
+            "document.getElementById('status').textContent = '',"
+            f"document.querySelector('.example[data-name=\"{name}\"]').click()"
+        )
         self.wait_until_said(f"{name}, {' × '.join(map(str, size_of(name)))}: ready")
 
     def on_page(self, x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
