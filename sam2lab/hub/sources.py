@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from sam2lab.hub.errors import HubError
 from sam2lab.runtime.bundle import ONNX, Bundle, Tensor
-from sam2lab.runtime.engines.device import DeviceEngine
+from sam2lab.runtime.engines.bundle_engine import decoder_inputs
+from sam2lab.runtime.engines.device import in_slots
 from sam2lab.runtime.engines.protocol import (
     FEATURES,
     Decoded,
@@ -75,14 +76,13 @@ class Source:
 
     def decoder_inputs(self, features: Features, prompt: PromptBatch) -> Arrays:
         """What the decoder takes of one photo's features and one prompt, in the graph's order."""
-        inputs = {
-            **vars(features),
-            "point_coords": prompt.point_coords,
-            "point_labels": prompt.point_labels,
-            "mask_input": np.zeros((1, 1, *self.info.mask_size), np.float32),
-            "has_mask_input": np.zeros(1, np.float32),
-        }
+        no_mask = np.zeros((1, 1, *self.info.mask_size), np.float32)
+        inputs = self.arranged(decoder_inputs(features, prompt, no_mask))
         return {tensor.name: inputs[tensor.name] for tensor in self.bundle.graphs["decoder"].inputs}
+
+    def arranged(self, inputs: Arrays) -> Arrays:
+        """The decoder's arrays as the uploaded file takes them."""
+        return inputs
 
     def outputs(self, graph: str) -> list[Tensor]:
         """What the uploaded file gives, in its order."""
@@ -138,10 +138,9 @@ class CompiledSource(Source):
         """What the encoder takes of pixels (1, 3, H, W): channels last."""
         return {"image": np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))}
 
-    def decoder_inputs(self, features: Features, prompt: PromptBatch) -> Arrays:
-        """What the decoder takes of one photo's features and one prompt: slots, some empty."""
-        inputs = _Feeding(self.bundle).decoder_inputs(features, prompt)
-        return {tensor.name: inputs[tensor.name] for tensor in self.bundle.graphs["decoder"].inputs}
+    def arranged(self, inputs: Arrays) -> Arrays:
+        """The decoder's arrays as the file takes them: slots, some empty."""
+        return in_slots(self.bundle, inputs)
 
     def outputs(self, graph: str) -> list[Tensor]:
         """What the file gives, in its order."""
@@ -155,15 +154,3 @@ class CompiledSource(Source):
 def source_of(bundle: Bundle, folder: Path) -> Source:
     """The files of a bundle, whatever they are for."""
     return (Source if bundle.kind == ONNX else CompiledSource)(bundle, folder)
-
-
-class _Feeding(DeviceEngine):
-    """Knows what files for devices are given; AI Hub runs them."""
-
-    key = target = ""
-
-    def _open(self, graph: str) -> Any:
-        raise NotImplementedError
-
-    def _compute(self, *asked: Any) -> list[Float32]:
-        raise NotImplementedError

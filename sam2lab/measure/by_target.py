@@ -24,8 +24,7 @@ from sam2lab.runtime.engines.protocol import (
 )
 from sam2lab.runtime.images import RGB
 
-# The target of a bundle's kind of files, and the published runtime that such files are for.
-TARGET = {"onnx": "onnx", "tflite": "litert", "dlc": "qnn", "bin": "qnn"}
+# The published runtime that files for a target are for.
 PUBLISHED = {"onnx": "ONNX", "litert": "TFLITE", "qnn": "QNN_DLC"}
 
 
@@ -45,7 +44,7 @@ def compare_targets(
     rows, engines = [], {}
     reference = _Remembering(reference)
     for bundle in tqdm(list(bundles), desc="agreement"):
-        target, precision = TARGET[bundle.kind], bundle.info.precision
+        target, precision = bundle.target, bundle.info.precision
         engine = _engine(bundle)
         if engine is None:
             kept = (bundle.agreement or {})[precision]

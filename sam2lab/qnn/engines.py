@@ -24,8 +24,6 @@ from sam2lab.runtime.engines.protocol import Float32, ModelInfo
 class ProcessorEngine(DeviceEngine):
     """Runs device graphs with ONNX Runtime, in float or as the integers of QDQ form."""
 
-    target = "qnn"
-
     @classmethod
     def of(cls, info: ModelInfo, graphs: Mapping[str, onnx.ModelProto], folder: Path) -> Self:
         """An engine for graphs in memory, which are written to a folder first."""
@@ -57,8 +55,6 @@ class QnnEmulator(DeviceEngine):
         print(agreement(open_segmenter("nano").engine, emulator, [photo]))
     ```
     """
-
-    target = "qnn"
 
     @property
     def key(self) -> str:

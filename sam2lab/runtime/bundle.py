@@ -21,6 +21,8 @@ FORMAT = "sam2lab-bundle"
 VERSION = 1
 # The kinds of files that graphs come in, see `Bundle.kind`.
 ONNX, TFLITE = "onnx", "tflite"
+# What each kind is for.
+TARGET = {ONNX: "onnx", TFLITE: "litert", "dlc": "qnn", "bin": "qnn"}
 # Every bundle has these graphs.
 GRAPHS = ("encoder", "decoder")
 # Bundles that can follow objects through a video have these too.
@@ -144,6 +146,11 @@ class Bundle:
     def path(self, graph: str) -> Path:
         """The file of a graph, such as `"encoder"`."""
         return self.folder / self.graphs[graph].file
+
+    @property
+    def target(self) -> str:
+        """What its files are for, in the words of `export`: "onnx", "litert" or "qnn"."""
+        return TARGET[self.kind]
 
     @property
     def kind(self) -> str:

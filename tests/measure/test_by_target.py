@@ -12,10 +12,9 @@ import pytest
 from sam2lab.export import export
 from sam2lab.export.device import bundles
 from sam2lab.measure import compare_targets
-from sam2lab.measure.by_target import TARGET
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
-from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.bundle import TARGET, Bundle
 
 pytest.importorskip("ai_edge_litert", reason="pip install 'sam2lab[litert]'")
 
@@ -33,7 +32,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Any:
     graphs = {name: SimpleNamespace(bytes=1_500_000) for name in ("encoder", "decoder")}
     info = SimpleNamespace(precision="w8a8")
     elsewhere: Any = SimpleNamespace(
-        kind="dlc", info=info, graphs=graphs, agreement={"float": {}, "w8a8": kept}
+        kind="dlc",
+        target=TARGET["dlc"],
+        info=info,
+        graphs=graphs,
+        agreement={"float": {}, "w8a8": kept},
     )
     both: list[Bundle] = [made, elsewhere]
     return compare_targets(TorchEngine(model), both, PHOTOS, runs=3)

@@ -95,16 +95,7 @@ class BundleEngine(ABC):
 
     def decoder_inputs(self, features: Features, prompts: PromptBatch) -> dict[str, Float32]:
         """The arrays that the decoder's graph takes, by name."""
-        mask = prompts.mask_input
-        return {
-            "image_embed": features.image_embed,
-            "high_res_feats_0": features.high_res_feats_0,
-            "high_res_feats_1": features.high_res_feats_1,
-            "point_coords": prompts.point_coords,
-            "point_labels": prompts.point_labels,
-            "mask_input": self._no_mask if mask is None else mask,
-            "has_mask_input": np.array([mask is not None], np.float32),
-        }
+        return decoder_inputs(features, prompts, self._no_mask)
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
         """Answer L prompts on one image, or one on each of L images, by the batch of `features`.
@@ -201,3 +192,19 @@ class BundleEngine(ABC):
     @abstractmethod
     def _compute(self, opened: Any, outputs: Sequence[str], inputs: Inputs) -> list[Float32]:
         """Run what `_open` returned; the arrays of `outputs`, in that order, own their memory."""
+
+
+def decoder_inputs(
+    features: Features, prompts: PromptBatch, no_mask: Float32
+) -> dict[str, Float32]:
+    """The arrays that a decoder takes, by name; `no_mask` stands where prompts have no mask."""
+    mask = prompts.mask_input
+    return {
+        "image_embed": features.image_embed,
+        "high_res_feats_0": features.high_res_feats_0,
+        "high_res_feats_1": features.high_res_feats_1,
+        "point_coords": prompts.point_coords,
+        "point_labels": prompts.point_labels,
+        "mask_input": no_mask if mask is None else mask,
+        "has_mask_input": np.array([mask is not None], np.float32),
+    }

@@ -39,8 +39,6 @@ class LiteRtEngine(DeviceEngine):
     ```
     """
 
-    target = "litert"
-
     def __init__(self, bundle: Bundle | str | os.PathLike[str], threads: int | None = None) -> None:
         if missing(["ai_edge_litert"]):
             raise MissingExtra("LiteRtEngine", ["ai_edge_litert"])
