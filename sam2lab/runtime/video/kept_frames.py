@@ -14,8 +14,10 @@ from sam2lab.runtime.lru import BoundedMap
 # uint8 (H, W, 3).
 Frame = npt.NDArray[np.uint8]
 
-# Enough for ten frames of 1080p, so that stepping back and forth decodes nothing anew.
+# Enough for ten frames of 1080p, so that stepping back and forth decodes nothing anew. The bound in
+# frames lets memory be flat after a second or two where frames are small.
 KEPT_BYTES = 2**26
+KEPT_FRAMES = 32
 
 
 class FrameError(ValueError):
@@ -26,7 +28,7 @@ class KeptFrames(ABC):
     """Frames by number, each checked against the size of the first; safe under threads.
 
     A subclass reads one frame in `_read` and says its name in `_called`. The frames used last are
-    kept in memory, up to KEPT_BYTES.
+    kept in memory, up to KEPT_FRAMES and KEPT_BYTES.
     """
 
     def __init__(self, name: str, count: int, fps: float | None) -> None:
@@ -35,7 +37,7 @@ class KeptFrames(ABC):
         self.name = name
         self.fps = fps
         self._count = count
-        self._kept: BoundedMap[int, Frame] = BoundedMap(2**20, KEPT_BYTES)
+        self._kept: BoundedMap[int, Frame] = BoundedMap(KEPT_FRAMES, KEPT_BYTES)
         # Decoders have one position, and reading ahead is another thread.
         self._lock = RLock()
         self._size: tuple[int, int] | None = None
@@ -71,7 +73,7 @@ class KeptFrames(ABC):
         A step back then finds it, which would otherwise decode the same frames once more.
         """
         height, width = self.size
-        return index - passed < KEPT_BYTES // (3 * height * width)
+        return index - passed < min(KEPT_FRAMES, KEPT_BYTES // (3 * height * width))
 
     def _keep(self, index: int, frame: Frame) -> Frame:
         """Check a frame that was read, and keep it."""

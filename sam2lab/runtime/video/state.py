@@ -21,6 +21,7 @@ Prompt = PromptBatch | Mask
 
 # Features of four frames at 1024x1024, or of 32 of nano's at 512x512: enough for clicks that go
 # back and forth between a few frames.
+KEPT_FEATURES = 32
 FEATURES_BYTES = 64 * 2**20
 
 
@@ -158,7 +159,9 @@ class VideoState:
         self.num_frames = num_frames
         self.keep = keep
         self.objects: dict[ObjectId, ObjectState] = {}
-        self.features: BoundedMap[tuple[str, int], Features] = BoundedMap(1024, FEATURES_BYTES)
+        self.features: BoundedMap[tuple[str, int], Features] = BoundedMap(
+            KEPT_FEATURES, FEATURES_BYTES
+        )
 
     @property
     def obj_ids(self) -> list[ObjectId]:

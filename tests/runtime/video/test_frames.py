@@ -113,10 +113,13 @@ def test_a_file_says_how_many_frames_a_second_it_has(kind: str, tmp_path: Path) 
     assert open_frames(MAKERS[kind](tmp_path)).fps == 25
 
 
+@pytest.mark.parametrize(
+    ("bound", "most"), [("KEPT_BYTES", 3 * PICTURES[0].nbytes), ("KEPT_FRAMES", 3)]
+)
 def test_frames_are_read_when_they_are_asked_for_and_few_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bound: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_frames, "KEPT_BYTES", 3 * PICTURES[0].nbytes)
+    monkeypatch.setattr(kept_frames, bound, most)
     place = folder(tmp_path / "clip")
     frames = open_frames(place)
     shown = [frames[index] for index in (1, 2, 3)]
