@@ -8,7 +8,10 @@ It computes what upstream's layers do, with less work and less memory moved:
   through. Where memories are narrower than a frame, the weights sum the memories themselves, D
   wide, and the projection is applied to the few sums.
 - Positions are added to the memories once for all layers, and all layers share one table of turns.
-- Scores are computed in bands of queries, so that a band stays in the processor's cache.
+- Scores are computed in bands of queries, so that they need not all be held at once. For each band
+  a runtime packs the keys anew, so bands are as large as memory allows: with tiny and seven
+  memories this graph takes 0.84 of its time with 64 MB for 16.
+- The keys of memories are made as columns, as the product with the queries wants them.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from sam2lab.export.rotary import Grid, Turn
 from sam2lab.export.rows import Linear, attention, bands, beyond_pages, in_bands, in_one, linear
 from sam2lab.export.token_order import Size
 
-SCORE_BYTES = 16 * 2**20
+SCORE_BYTES = 64 * 2**20
 # The number of bands is planned for as many memories.
 USUAL_MEMORIES = 7
 
@@ -72,12 +75,14 @@ class MemoryAttention(nn.Module):
         # A pointer is as wide as several memories, and becomes as many.
         pointers = Regroup.apply(object_pointers, (0, -1, self.width // narrow, narrow))
         pointer_keys = pointers + self.time(pointer_time).unsqueeze(2)
-        pointer_keys = Regroup.apply(pointer_keys, (0, -1, narrow))
+        columns = [
+            Regroup.apply(each, (0, -1, narrow)).transpose(1, 2) for each in (keys, pointer_keys)
+        ]
         values = torch.cat(
             [Regroup.apply(each, (0, -1, narrow)) for each in (memory, object_pointers)], dim=1
         )
         for layer in self.layers:
-            x = layer(x, keys, pointer_keys, values, self.turn)
+            x = layer(x, *columns, values, self.turn)
         return self.norm(x).transpose(1, 2).reshape(-1, self.width, *self.grid)
 
 
@@ -105,7 +110,7 @@ class PointerTime(nn.Module):
 class MemoryLayer(nn.Module):
     """A frame's tokens (1 or L, h * w, C) attend to themselves, then to memories → (L, h * w, C).
 
-    `keys` (L, M, h * w, D) and `pointer_keys` (L, K, D) have their positions, `values`
+    `keys` (L, D, M * h * w) and `pointer_keys` (L, D, K) have their positions, `values`
     (L, M * h * w + K, D) have none.
     """
 
@@ -120,7 +125,7 @@ class MemoryLayer(nn.Module):
         self.own_values = in_one(own.v_proj, own.out_proj)
         self.own_bands = bands(self.tokens, 4 * self.tokens**2, SCORE_BYTES)
         self.queries = Halves(cross.q_proj, cross.internal_dim**-0.5)
-        self.keys = Halves(cross.k_proj)
+        self.keys = HalvesOfColumns(cross.k_proj)
         self.values = in_one(cross.v_proj, cross.out_proj)
         self.bands = bands(self.tokens, 4 * self.tokens**2 * USUAL_MEMORIES, SCORE_BYTES)
         self.linear1 = linear(layer.linear1)
@@ -150,9 +155,10 @@ class MemoryLayer(nn.Module):
 
     def turned_keys(self, keys: Tensor, pointer_keys: Tensor, turn: Turn) -> Tensor:
         """Memories turned by their places, and pointers, which have none: (L, C, M * h * w + K)."""
-        turned = Regroup.apply(turn(*self.keys(keys)), (0, -1, self.width))
-        pointers = torch.cat(self.keys(pointer_keys), dim=-1)
-        return torch.cat([turned, pointers], dim=1).transpose(1, 2)
+        places = (0, self.width // 2, -1, self.tokens)
+        turned = turn.columns(*(Regroup.apply(half, places) for half in self.keys(keys)))
+        pointers = torch.cat(self.keys(pointer_keys), dim=1)
+        return torch.cat([Regroup.apply(turned, (0, self.width, -1)), pointers], dim=2)
 
 
 class Halves(nn.Module):
@@ -166,6 +172,19 @@ class Halves(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.even(x), self.odd(x)
+
+
+class HalvesOfColumns(nn.Module):
+    """A linear layer on columns (L, D, N), as its even outputs and its odd ones."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight, negative = linear.weight.detach(), -linear.bias.detach().unsqueeze(1)
+        self.even, self.odd = nn.Buffer(weight[0::2]), nn.Buffer(weight[1::2])
+        self.negative_even, self.negative_odd = nn.Buffer(negative[0::2]), nn.Buffer(negative[1::2])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.even @ x - self.negative_even, self.odd @ x - self.negative_odd
 
 
 def _positions(encoding: nn.Module, channels: int, grid: Size) -> Tensor:

@@ -52,7 +52,10 @@ class _Sum(torch.autograd.Function):
 
 
 class Turn(nn.Module):
-    """Turns the even and the odd channels of tokens, both (…, h * w, C/2) → (…, h * w, C)."""
+    """Turns the even and the odd channels of tokens, both (…, h * w, C/2) → (…, h * w, C).
+
+    `columns` does the same to channels that come first, (L, C/2, M, h * w) → (L, C, M, h * w).
+    """
 
     def __init__(self, attn: RoPEAttention, grid: Size) -> None:
         super().__init__()
@@ -63,3 +66,7 @@ class Turn(nn.Module):
     def forward(self, even: Tensor, odd: Tensor) -> Tensor:
         cos, sin = self.cos(), self.sin()
         return torch.cat([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+
+    def columns(self, even: Tensor, odd: Tensor) -> Tensor:
+        cos, sin = (each().t().unsqueeze(1) for each in (self.cos, self.sin))
+        return torch.cat([even * cos - odd * sin, even * sin + odd * cos], dim=1)

@@ -73,6 +73,9 @@ def quantisable(model: onnx.ModelProto, graph: str) -> list[Quantisable]:
         part = part_of(graph, node.name)
         if part is None or node.op_type not in OPERATORS:
             continue
+        # Weights that come first, as those of the memories' keys do, are a small product.
+        if node.input[0] in weights:
+            continue
         # A stack of matrices cannot have a range for each channel.
         if node.op_type == "MatMul" and weights.get(node.input[1], 2) > 2:
             continue

@@ -96,6 +96,9 @@ def test_a_turn_is_that_of_complex_numbers_bit_for_bit(
     halves = turn(tokens[..., 0::2], tokens[..., 1::2])
     torch.testing.assert_close(halves[..., : width // 2], wanted[..., 0::2], rtol=0, atol=0)
     torch.testing.assert_close(halves[..., width // 2 :], wanted[..., 1::2], rtol=0, atol=0)
+    columns = tokens.permute(0, 3, 1, 2)
+    turned = turn.columns(columns[:, 0::2], columns[:, 1::2])
+    torch.testing.assert_close(turned, halves.permute(0, 3, 1, 2), rtol=0, atol=0)
 
 
 def attends_as_upstream(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sam2lab.export import export, memory
+from sam2lab.reference import zoo
 from sam2lab.runtime.engines.openvino import core
 from sam2lab.runtime.engines.openvino import openvino as installed
 from sam2lab.runtime.engines.openvino_attention import join_bands
@@ -19,6 +21,14 @@ if openvino is None:
     pytest.skip(
         "openvino is not installed: pip install 'sam2lab[openvino]'", allow_module_level=True
     )
+
+
+@pytest.fixture(scope="module")
+def nano_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """nano with bands that are small enough for its memory attention to have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "SCORE_BYTES", 16 * 2**20)
+        return export(zoo.load("nano"), tmp_path_factory.mktemp("banded") / "nano").folder
 
 
 def read(folder: Path, graph: str) -> Any:
