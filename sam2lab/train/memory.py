@@ -6,7 +6,7 @@ there. A memory that was never trained gets the starting values of `memory_start
 clips are stills that get faster, because a still teaches to look at the same place. One that was
 trained goes on.
 
-To tell that an object is gone has to be seen often: in every third clip it is out of sight for a
+To tell that an object is gone has to be seen often: in every other clip it is out of sight for a
 while, and the loss of the object score is a plain cross-entropy over all frames. In every other
 step memories say truly whether the object was there, in the rest what the model believed.
 """
@@ -221,7 +221,7 @@ class MemoryTrainer:
             if key not in self._clips:
                 # Those of another pace or phase are not used again.
                 self._clips = {k: clip for k, clip in self._clips.items() if k[1:] == key[1:]}
-                self._clips[key] = self.scenes.clip(*key, hides=pace > 0 and index % 3 == 0)
+                self._clips[key] = self.scenes.clip(*key, hides=pace > 0 and index % 2 == 0)
             drawn.append(self._clips[key])
         images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
         for axis in (2, 3):
