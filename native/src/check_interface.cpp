@@ -35,10 +35,15 @@ SAME(ReleaseSession);
 SAME(ReleaseValue);
 SAME(ReleaseTensorTypeAndShapeInfo);
 SAME(ReleaseSessionOptions);
+SAME(AddSessionConfigEntry);
+SAME(RegisterAllocator);
+SAME_PLACE(OrtAllocator, Allocator, Alloc);
+SAME_PLACE(OrtAllocator, Allocator, Free);
+SAME_PLACE(OrtAllocator, Allocator, Info);
 
 static_assert(std::is_same_v<PathChar, ORTCHAR_T>, "paths have another letter");
 static_assert(int(LOG_ERRORS) == int(ORT_LOGGING_LEVEL_ERROR), "levels of logging are others");
-static_assert(int(ARENA) == int(OrtArenaAllocator), "kinds of allocators are others");
+static_assert(int(NO_ARENA) == int(OrtDeviceAllocator), "kinds of allocators are others");
 static_assert(int(DEFAULT_MEMORY) == int(OrtMemTypeDefault), "kinds of memory are others");
 static_assert(int(FLOAT) == int(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT), "kinds of numbers are others");
 static_assert(sizeof(FLOAT) == sizeof(ONNXTensorElementDataType), "kinds of numbers have another size");

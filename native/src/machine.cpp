@@ -15,6 +15,7 @@
 #endif
 #ifdef __linux__
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #endif
 
@@ -29,6 +30,21 @@ namespace sam2lab {
 void give_back_memory() {
 #ifdef __GLIBC__
     malloc_trim(0);
+#endif
+}
+
+void keep_large_blocks_apart() {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 16);
+#endif
+}
+
+void give_back([[maybe_unused]] char* block, [[maybe_unused]] std::size_t size) {
+#ifdef __linux__
+    const auto page = std::uintptr_t(sysconf(_SC_PAGESIZE));
+    const auto first = (std::uintptr_t(block) + page - 1) / page * page;
+    const auto last = (std::uintptr_t(block) + size) / page * page;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 #endif
 }
 

@@ -12,7 +12,7 @@ Model::Model(const Bundle& bundle, const Runtime& runtime, int threads)
       encoder_(runtime, bundle.encoder.path, threads),
       decoder_(opening_.get()) {}
 
-std::vector<Tensor> Model::encode(std::vector<float>& pixels) const {
+std::vector<Tensor> Model::encode(std::vector<float> pixels) const {
     const Tensor image(runtime_, pixels, pixels_shape_);
     return encoder_.run({{"image", image}}, {"image_embed", "high_res_feats_0", "high_res_feats_1"});
 }

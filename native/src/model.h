@@ -23,7 +23,7 @@ public:
     // Opens encoder and decoder side by side, which takes half as long on two cores.
     Model(const Bundle& bundle, const Runtime& runtime, int threads);
 
-    std::vector<Tensor> encode(std::vector<float>& pixels) const;
+    std::vector<Tensor> encode(std::vector<float> pixels) const;
     Answer decode(const std::vector<Tensor>& features, EncodedPrompt& prompt) const;
 
 private:

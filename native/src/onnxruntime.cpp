@@ -128,12 +128,14 @@ Runtime::Runtime(const std::string& given) {
     setenv("ORT_DISABLE_TELEMETRY", "1", 1);
 #endif
     api_ = find_api(given);
+    ort::MemoryInfo* memory = nullptr;
+    check(api_->CreateCpuMemoryInfo(ort::NO_ARENA, ort::DEFAULT_MEMORY, &memory));
+    memory_.reset(memory, api_->ReleaseMemoryInfo);
+    pool_ = std::make_shared<Pool>(memory);
     ort::Env* env = nullptr;
     check(api_->CreateEnv(ort::LOG_ERRORS, "sam2lab-segment", &env));
     env_.reset(env, api_->ReleaseEnv);
-    ort::MemoryInfo* memory = nullptr;
-    check(api_->CreateCpuMemoryInfo(ort::ARENA, ort::DEFAULT_MEMORY, &memory));
-    memory_.reset(memory, api_->ReleaseMemoryInfo);
+    check(api_->RegisterAllocator(env, pool_.get()));
 }
 
 void Runtime::check(ort::Status* status) const {
@@ -185,6 +187,7 @@ Session::Session(const Runtime& runtime, const Path& graph, int threads) : runti
         const std::shared_ptr<ort::SessionOptions> kept(options, api.ReleaseSessionOptions);
         // What sam2lab sets, as far as C can: `enable_mem_reuse` is in Python alone.
         runtime.check(api.DisableMemPattern(options));
+        runtime.check(api.AddSessionConfigEntry(options, "session.use_env_allocators", "1"));
         runtime.check(api.SetIntraOpNumThreads(options, threads));
         ort::Session* session = nullptr;
         runtime.check(api.CreateSession(runtime.env(), graph.c_str(), options, &session));

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "files.h"
-#include "onnxruntime_interface.h"
+#include "pool.h"
 
 namespace sam2lab {
 
@@ -19,12 +19,14 @@ public:
     const ort::Api& api() const { return *api_; }
     ort::Env* env() const { return env_.get(); }
     ort::MemoryInfo* memory() const { return memory_.get(); }
+    Pool& pool() const { return *pool_; }
     void check(ort::Status* status) const;  // throws a std::runtime_error with onnxruntime's words
 
 private:
     const ort::Api* api_ = nullptr;
-    std::shared_ptr<ort::Env> env_;
     std::shared_ptr<ort::MemoryInfo> memory_;
+    std::shared_ptr<Pool> pool_;
+    std::shared_ptr<ort::Env> env_;  // last, because what it holds goes back to the pool
 };
 
 // A float32 tensor, which belongs to onnxruntime or looks at memory of ours.

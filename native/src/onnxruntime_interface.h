@@ -35,13 +35,22 @@ struct Value;
 struct ShapeInfo;
 
 enum Logging : int { LOG_ERRORS = 3 };
-enum AllocatorType : int { ARENA = 1 };
+enum AllocatorType : int { NO_ARENA = 0 };
 enum MemoryType : int { DEFAULT_MEMORY = 0 };
 enum ElementType : int { FLOAT = 1 };
 
 template <class Result, class... Arguments>
 using Function = Result(SAM2LAB_ORT_CALL*)(Arguments...);
 using Other = void*;
+
+// Memory that the program gives. Later versions have more members, which they leave alone in one
+// of an older version.
+struct Allocator {
+    std::uint32_t version;
+    Function<void*, Allocator*, std::size_t> Alloc;
+    Function<void, Allocator*, void*> Free;
+    Function<const MemoryInfo*, const Allocator*> Info;
+};
 
 struct Api {
     Other others_0[2];
@@ -79,6 +88,10 @@ struct Api {
     Other others_97[2];
     Function<void, ShapeInfo*> ReleaseTensorTypeAndShapeInfo;                 // 99
     Function<void, SessionOptions*> ReleaseSessionOptions;                    // 100
+    Other others_101[29];
+    Function<Status*, SessionOptions*, const char*, const char*> AddSessionConfigEntry;  // 130
+    Other others_131[45];
+    Function<Status*, Env*, Allocator*> RegisterAllocator;                    // 176
 };
 
 struct ApiBase {
