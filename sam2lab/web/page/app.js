@@ -11,6 +11,9 @@ import { View } from "./view.js";
 // How near to a mark a click must be to take it away, in pixels of the window.
 const NEAR = 10;
 
+// How long a screen takes to show what was drawn.
+const FRAME_MS = 17;
+
 export class App {
   constructor(engine, stage) {
     this.stage = stage;
@@ -93,7 +96,11 @@ export class App {
       for (const object of this.missing()) {
         if (turn !== this.turn) return;
         await this.asking.ask(photo, object);
-        if (turn === this.turn) this.view.draw();
+        if (turn !== this.turn) return;
+        this.view.drawMasks();
+        // The lists can wait until the mask is on the screen.
+        await new Promise((resolve) => setTimeout(resolve, FRAME_MS));
+        if (turn === this.turn) this.view.drawAround();
       }
     } catch (error) {
       if (turn === this.turn) tellError(error);

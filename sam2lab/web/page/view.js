@@ -20,6 +20,12 @@ export class View {
     if (this.stage.photo !== state.photo) this.stage.show(state.photo);
     this.drawMasks();
     this.drawMarks();
+    this.drawAround();
+  }
+
+  // What stands around the photo: lists, buttons, words.
+  drawAround() {
+    const { state } = this.app;
     const active = activeOf(state);
     const answer = active.prompts.length === 1 ? this.app.answerOf(active) : null;
     showCandidates(state.photo, answer, active.colour, this.actions.choose);
