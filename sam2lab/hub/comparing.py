@@ -15,9 +15,7 @@ from sam2lab.measure.parity import compare_masks
 from sam2lab.measure.workload import prepare
 from sam2lab.runtime import images
 from sam2lab.runtime import prompts as prompting
-from sam2lab.runtime.bundle import ONNX, TFLITE, Bundle
-from sam2lab.runtime.engines.litert import LiteRtEngine
-from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.protocol import (
     Decoded,
     Engine,
@@ -26,6 +24,7 @@ from sam2lab.runtime.engines.protocol import (
     ModelInfo,
     PromptBatch,
 )
+from sam2lab.runtime.engines.table import open_files
 
 
 def encoder_samples(source: Source, photos: Sequence[images.RGB]) -> list[Arrays]:
@@ -49,10 +48,9 @@ def reference(bundle: Bundle) -> Engine | None:
     .tflite files are run as they are. Nothing here runs a .dlc file, so that the model in torch
     answers, if it is one of ours with these weights.
     """
-    if bundle.kind == ONNX:
-        return OnnxEngine(bundle)
-    if bundle.kind == TFLITE:
-        return LiteRtEngine(bundle)
+    engine = open_files(bundle)
+    if engine is not None:
+        return engine
     # Imported here, because the others need no torch.
     from sam2lab.reference import zoo
     from sam2lab.reference.engine import TorchEngine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,17 +10,10 @@ from tqdm.auto import tqdm
 
 from sam2lab.measure import devices, latency, latency_summaries
 from sam2lab.measure.agreement import agreement
+from sam2lab.measure.remembering import Remembering
 from sam2lab.runtime.bundle import Bundle
-from sam2lab.runtime.engines.litert import LiteRtEngine
-from sam2lab.runtime.engines.onnx import OnnxEngine
-from sam2lab.runtime.engines.protocol import (
-    Decoded,
-    Engine,
-    Features,
-    Float32,
-    ModelInfo,
-    PromptBatch,
-)
+from sam2lab.runtime.engines.protocol import Engine
+from sam2lab.runtime.engines.table import open_files
 from sam2lab.runtime.images import RGB
 
 # The published runtime that files for a target are for.
@@ -42,10 +34,10 @@ def compare_targets(
     What nothing runs here has the agreement that was kept when it was made, and no time.
     """
     rows, engines = [], {}
-    reference = _Remembering(reference)
+    reference = Remembering(reference)
     for bundle in tqdm(list(bundles), desc="agreement"):
         target, precision = bundle.target, bundle.info.precision
-        engine = _engine(bundle)
+        engine = open_files(bundle, threads=1)
         if engine is None:
             kept = (bundle.agreement or {})[precision]
         else:
@@ -59,53 +51,15 @@ def compare_targets(
     return table.join(pd.DataFrame(published))
 
 
-class _Remembering:
-    """An engine that is asked the same for every bundle, and computes it once."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._known: dict[tuple[bytes | None, ...], Any] = {}
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._engine.info
-
-    @property
-    def key(self) -> str:
-        return self._engine.key
-
-    def encode(self, pixels: Float32) -> Features:
-        key = (_digest(pixels),)
-        if key not in self._known:
-            self._known[key] = self._engine.encode(pixels)
-        found: Features = self._known[key]
-        return found
-
-    def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
-        arrays = features.image_embed, *vars(prompts).values()
-        key = tuple(None if array is None else _digest(array) for array in arrays)
-        if key not in self._known:
-            self._known[key] = self._engine.decode(features, prompts)
-        found: Decoded = self._known[key]
-        return found
-
-
-def _digest(array: Float32) -> bytes:
-    return hashlib.sha256(array.tobytes()).digest()
-
-
-def _engine(bundle: Bundle) -> Engine | None:
-    """What runs a bundle here, on one thread."""
-    if bundle.kind == "onnx":
-        return OnnxEngine(bundle, threads=1)
-    return LiteRtEngine(bundle, threads=1) if bundle.kind == "tflite" else None
-
-
 def _times(engines: dict[str, Engine], photo: RGB, runs: int) -> pd.DataFrame:
+    columns = ["ratio", "ratio_low", "ratio_high", "encode_ms"]
+    if not engines:
+        index = pd.MultiIndex.from_arrays([[], []], names=["target", "precision"])
+        return pd.DataFrame(columns=columns, index=index, dtype=float)
     table = latency.time_engines(engines, photo, runs=runs)
     times = latency_summaries.summarise_latency(table, "encode_ms").set_index("series")
     ratios = latency_summaries.latency_ratios(table, column="encode_ms")
-    ratios = ratios.reindex(columns=["series", "ratio", "ratio_low", "ratio_high"])
+    ratios = ratios.reindex(columns=["series", *columns[:-1]])
     found = ratios.set_index("series").reindex(list(engines))
     found.iloc[0] = 1.0
     found["encode_ms"] = times["median_ms"]

@@ -14,7 +14,7 @@ from sam2lab.export.device import bundles
 from sam2lab.measure import compare_targets
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
-from sam2lab.runtime.bundle import TARGET, Bundle
+from sam2lab.runtime.bundle import TARGET
 
 pytest.importorskip("ai_edge_litert", reason="pip install 'sam2lab[litert]'")
 
@@ -28,18 +28,21 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundles, "CHECKED", 1)
         made = export(model, folder, target="litert")
+    return compare_targets(TorchEngine(model), [made, elsewhere()], PHOTOS, runs=3)
+
+
+def elsewhere() -> Any:
+    """A bundle that nothing runs here."""
     kept = {"photos": 4, "masks": 24, "mean_iou": 0.98, "least_iou": 0.9}
     graphs = {name: SimpleNamespace(bytes=1_500_000) for name in ("encoder", "decoder")}
     info = SimpleNamespace(precision="w8a8")
-    elsewhere: Any = SimpleNamespace(
+    return SimpleNamespace(
         kind="dlc",
         target=TARGET["dlc"],
         info=info,
         graphs=graphs,
         agreement={"float": {}, "w8a8": kept},
     )
-    both: list[Bundle] = [made, elsewhere]
-    return compare_targets(TorchEngine(model), both, PHOTOS, runs=3)
 
 
 def test_files_that_run_here_are_asked(table: Any) -> None:
@@ -57,6 +60,14 @@ def test_files_that_do_not_have_what_their_making_found(table: Any) -> None:
     assert (row["target"], row["precision"], row["megabytes"]) == ("qnn", "w8a8", 3.0)
     assert (row["photos"], row["mean_iou"], row["least_iou"]) == (4, 0.98, 0.9)
     assert np.isnan(row["ratio"])
+
+
+def test_files_of_which_none_runs_here_have_no_time() -> None:
+    model = zoo.load("nano", weights="random", input_size=(64, 80))
+    row = compare_targets(TorchEngine(model), [elsewhere()], PHOTOS).iloc[0]
+    assert row["mean_iou"] == 0.98
+    assert np.isnan(row["ratio"])
+    assert np.isnan(row["encode_ms"])
 
 
 def test_published_times_of_the_same_kind_of_file_stand_beside(table: Any) -> None:

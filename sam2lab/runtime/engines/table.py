@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sam2lab.runtime.bundle import ONNX as ONNX
-from sam2lab.runtime.bundle import TFLITE
+from sam2lab.runtime.bundle import TFLITE, Bundle
 from sam2lab.runtime.engines.protocol import LITERT_PRECISIONS, PRECISIONS, Engine
 
 CHECKPOINT = "checkpoint"
@@ -122,3 +122,14 @@ def open_by_name(**arguments: Any) -> Engine:
     ```
     """
     return _opener[0](**arguments)
+
+
+def open_files(bundle: Bundle, **options: Any) -> Engine | None:
+    """Open a bundle on the first engine of the table that reads its files; None if none does.
+
+    `options` are arguments of `open_segmenter`, such as `threads`.
+    """
+    for row in ENGINES.values():
+        if bundle.kind in row.reads:
+            return open_by_name(model=bundle.folder, engine=row.name, **options)
+    return None
