@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -19,6 +21,7 @@ import torch
 from tqdm.auto import tqdm
 
 from sam2lab._version import __version__
+from sam2lab.export.shared import once
 from sam2lab.export.tracing import OPSET, traced
 from sam2lab.graphs.compress import factor_constants, halve_exact_constants
 from sam2lab.graphs.half import to_half
@@ -91,16 +94,10 @@ def export(
     names = GRAPHS if video is None else (*GRAPHS, *MEMORY_GRAPHS)
     with appearing(folder) as unfinished, torch.no_grad():
         graphs = {}
-        with tqdm(total=3 * len(names), desc=f"export {info.name}") as progress:
-            for name, raw, metadata in traced(copy.deepcopy(model.module), info, names):
-                progress.update()
-                graph = onnxslim.slim(raw, size_threshold=_COMPUTED.get(name))
-                # onnxslim takes a batch of 1 or of L for one of L.
-                del graph.graph.input[:]
-                graph.graph.input.extend(raw.graph.input)
-                _forget_false_sizes(graph.graph)
-                onnx.helper.set_model_props(graph, metadata)
-                progress.update()
+        with tqdm(total=2 * len(names), desc=f"export {info.name}") as progress:
+            simple = once(model, "onnx", lambda: dict(_simplified(model, names, progress)))
+            progress.update(len(names) - progress.n)
+            for name, graph in simple.items():
                 # onnxruntime multiplies factors once, when it opens the file, but not in float16.
                 if precision == "fp16":
                     graph = to_half(graph)
@@ -122,6 +119,21 @@ def export(
             video=video,
         ).seal()
     return Bundle.open(folder, verify=False)
+
+
+def _simplified(
+    model: ZooModel, names: Sequence[str], progress: tqdm[Any]
+) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Trace and simplify one graph after the other."""
+    for name, raw, metadata in traced(copy.deepcopy(model.module), model.info, names):
+        graph = onnxslim.slim(raw, size_threshold=_COMPUTED.get(name))
+        # onnxslim takes a batch of 1 or of L for one of L.
+        del graph.graph.input[:]
+        graph.graph.input.extend(raw.graph.input)
+        _forget_false_sizes(graph.graph)
+        onnx.helper.set_model_props(graph, metadata)
+        progress.update()
+        yield name, graph
 
 
 def check_model(model: ZooModel) -> None:

@@ -19,13 +19,16 @@ from sam2lab.export.device.bundles import (
     made_with,
 )
 from sam2lab.export.device.graphs import device_graphs
+from sam2lab.export.shared import once
 from sam2lab.export.tracing import OPSET
 from sam2lab.measure.agreement import agreement
+from sam2lab.measure.remembering import Remembering
 from sam2lab.qnn.chips import Chip
 from sam2lab.qnn.chips import chip as chip_of
 from sam2lab.qnn.compiling import Report, to_context, to_dlc
 from sam2lab.qnn.eight_bits import in_eight_bits
 from sam2lab.qnn.engines import ProcessorEngine
+from sam2lab.qnn.half_precision import for_half_precision
 from sam2lab.quantize.calibration import (
     ImageReader,
     ImageSource,
@@ -69,18 +72,24 @@ def export(
     folder, wanted = check_export(folder, precision, calibration, chip)
     if input_size is not None:
         model = zoo.resize(model, input_size)
-    calibrated, checked = images_for(calibration)
+    images, checked = images_for(calibration)
     with ExitStack() as stack, tqdm(total=4, desc=f"export {model.info.name}") as progress:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         unfinished = stack.enter_context(appearing(folder))
-        graphs = dict(device_graphs(model, points))
-        exact = ProcessorEngine.of(model.info, graphs, scratch)
+        graphs = dict(once(model, ("device", points), lambda: dict(device_graphs(model, points))))
+        if precision == "float":
+            graphs["encoder"] = for_half_precision(graphs["encoder"])
+        exact = Remembering(
+            ProcessorEngine.of(model.info, graphs, scratch),
+            once(model, ("qnn answers", points, precision == "float"), dict),
+        )
         photos = [photo for _, photo in readable(checked)]
-        found = {"float": agreement(TorchEngine(model), exact, photos)}
+        reference = Remembering(TorchEngine(model), once(model, "answers", dict))
+        found = {"float": agreement(reference, exact, photos)}
         check_agreement(found["float"], accept_difference)
         progress.update()
         if precision != "float":
-            feeds = feeds_of(calibrated, model.info)
+            feeds = feeds_of(images, model.info)
             graphs["encoder"] = in_eight_bits(graphs["encoder"], precision, feeds)
             eight = scratch / "eight"
             eight.mkdir()

@@ -25,12 +25,14 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sam2lab.quantize.tensor_statistics import Feeds
+
+Ranges = Mapping[str, Mapping[str, npt.NDArray[np.float32]]]
 
 # What has fixed ranges, graph by graph.
 CALIBRATED = {
@@ -43,12 +45,12 @@ _POINTS = r".*/points/.*"
 
 
 def in_eight_bits(
-    data: bytes, precision: str, feeds: Sequence[Feeds] = (), layers: Sequence[str] = LAYERS
+    data: bytes, precision: str, ranges: Ranges | None = None, layers: Sequence[str] = LAYERS
 ) -> bytes:
     """The bytes of a float .tflite file, in 8 bits; inputs and outputs stay float32.
 
-    `feeds` are inputs by name, for what has fixed ranges; without them, `"w8a8"` finds ranges while
-    the file runs. `layers` are the operators that `"w8a8"` computes in 8 bits.
+    `ranges` are those of `ranges_of`, for what has fixed ones; without them, `"w8a8"` finds ranges
+    while the file runs. `layers` are the operators that `"w8a8"` computes in 8 bits.
     """
     from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
@@ -56,7 +58,7 @@ def in_eight_bits(
     made = quantizer.Quantizer(data)
     chosen = layers if precision == "w8a8" else ("ALL_SUPPORTED",)
     for kind in (kinds[name] for name in chosen):
-        if precision == "w8a8" and not feeds:
+        if precision == "w8a8" and ranges is None:
             made.add_dynamic_config(regex=".*", operation_name=kind, num_bits=8)
         else:
             bits = 16 if precision == "w8a16" else 8
@@ -77,28 +79,32 @@ def in_eight_bits(
     # The quantizer draws several bars of progress for less than a second, and opens files in a way
     # that LiteRT warns of.
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
-        ranges = _ranges(data, made, feeds) if made.need_calibration else None
         quantized = made.quantize(ranges, enable_progress_report=False).quantized_model
     return bytes(quantized)
 
 
-def _ranges(data: bytes, made: Any, feeds: Sequence[Feeds]) -> Any:
-    """The extremes of every tensor."""
+def ranges_of(data: bytes, feeds: Sequence[Feeds]) -> Ranges:
+    """The extremes of every tensor of a float file, for inputs by name. They serve all precisions.
+
+    LiteRT's quantizer takes them as dictionaries of its own.
+    """
     from ai_edge_litert.interpreter import Interpreter
-    from ai_edge_quantizer import calibrator
+    from ai_edge_quantizer import calibrator, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
 
     if not feeds:
         raise ValueError("feeds is empty; wanted inputs to calibrate with")
-    seen = calibrator.Calibrator(
-        data,
-        num_threads=1,
-        # Of the two ways this takes a third of the time and a quarter of the memory.
-        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
-        qsv_update_func=qsv_utils.min_max_update,
-    )
-    # It reads a generator once too often, and then calibrates nothing without a word.
-    seen.calibrate({"serving_default": list(feeds)}, made._recipe_manager)
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
+        seen = calibrator.Calibrator(
+            data,
+            num_threads=1,
+            # Of the two ways this takes a third of the time and a quarter of the memory.
+            mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+            qsv_update_func=qsv_utils.min_max_update,
+        )
+        # It reads a generator once too often, and then calibrates nothing without a word. What is
+        # to be quantised changes nothing in this mode.
+        seen.calibrate({"serving_default": list(feeds)}, recipe_manager.RecipeManager())
     interpreter = Interpreter(model_content=data)
     interpreter.allocate_tensors()
     ranks = {each["name"]: len(each["shape"]) for each in interpreter.get_tensor_details()}

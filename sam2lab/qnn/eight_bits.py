@@ -8,7 +8,7 @@ are the true extremes on the calibration images: what is cut off costs masks mor
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -18,7 +18,7 @@ from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from sam2lab.quantize.smoothing import smoothed
-from sam2lab.quantize.tensor_statistics import Feeds, observe
+from sam2lab.quantize.tensor_statistics import Feeds, extremes
 
 ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
 OPSET = 21
@@ -36,7 +36,11 @@ def in_eight_bits(
     del model.metadata_props[:]
     # The first whose QuantizeLinear takes 16 bits; what else the graph has is the same in both.
     model.opset_import[0].version = OPSET
-    model = onnx.shape_inference.infer_shapes(smoothed(model, feeds), data_prop=True)
+    if precision == "w8a8":
+        # 16 bits have room for the outliers that this moves into weights, which have not: nano's
+        # masks at 256 x 256 have a mean IoU of 0.9955 with those in float without it, 0.9942 with.
+        model = smoothed(model, feeds)
+    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     ranges = _ranges(model, feeds)
     # QNN takes the weights of norms in the activations' kind of bytes only.
     overrides = {
@@ -77,7 +81,7 @@ def in_eight_bits(
     return quantizer.model.model
 
 
-def _ranges(model: onnx.ModelProto, feeds: Iterable[Feeds]) -> TensorsData:
+def _ranges(model: onnx.ModelProto, feeds: Sequence[Feeds]) -> TensorsData:
     """The extremes of every float tensor that is no weight."""
     floats = [
         value.name
@@ -86,8 +90,7 @@ def _ranges(model: onnx.ModelProto, feeds: Iterable[Feeds]) -> TensorsData:
     ]
     inputs = {value.name for value in model.graph.input}
     weights = {tensor.name for tensor in model.graph.initializer}
-    found = observe(model, [n for n in floats if n not in weights], feeds)
-    ends = {name: (spread.low, spread.high) for name, spread in found.items()}
+    ends = extremes(model, [n for n in floats if n not in weights], feeds)
     for name in inputs:
         values = [feed[name] for feed in feeds]
         ends[name] = float(min(v.min() for v in values)), float(max(v.max() for v in values))

@@ -39,6 +39,20 @@ def observe(
     return spreads
 
 
+def extremes(
+    model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[Feeds]
+) -> dict[str, tuple[float, float]]:
+    """Find the extremes of each tensor's values, in half the time that `observe` takes."""
+    watching, tensors = copy.deepcopy(model), list(dict.fromkeys(tensors))
+    ends = [end for tensor in tensors for end in _add_extremes(watching.graph, tensor)]
+    found = np.array([list(values.values()) for values in _run(watching, ends, feeds)])
+    found = found.reshape(-1, len(tensors), 2)
+    if not np.isfinite(found).all():
+        raise ValueError("a tensor is infinite: the float model overflows; check its weights")
+    low, high = found[..., 0].min(axis=0), found[..., 1].max(axis=0)
+    return dict(zip(tensors, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+
+
 def channel_peaks(
     model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[Feeds]
 ) -> dict[str, Float32]:
@@ -92,7 +106,8 @@ def _sizes(model: onnx.ModelProto) -> dict[str, int]:
 
 def _add_sample(graph: onnx.GraphProto, tensor: str, sizes: Mapping[str, int]) -> list[str]:
     """Compute a tensor's extremes, and every n-th of its values; return their names."""
-    low, high, sample = (f"{tensor}:{what}" for what in ("low", "high", "sample"))
+    low, high = _add_extremes(graph, tensor)
+    sample = f"{tensor}:sample"
     step = max(1, -(-sizes.get(tensor, 1) // SAMPLES))
     # A step that shares a factor with the number of channels would miss some of them.
     while math.gcd(step, 2 * 3 * 7) > 1:
@@ -103,13 +118,23 @@ def _add_sample(graph: onnx.GraphProto, tensor: str, sizes: Mapping[str, int]) -
     )
     graph.node.extend(
         [
-            helper.make_node("ReduceMin", [tensor], [low], keepdims=0),
-            helper.make_node("ReduceMax", [tensor], [high], keepdims=0),
             helper.make_node("Reshape", [tensor, flat], [f"{tensor}:flat"]),
             helper.make_node("Slice", [f"{tensor}:flat", start, ends, start, steps], [sample]),
         ]
     )
     return [low, high, sample]
+
+
+def _add_extremes(graph: onnx.GraphProto, tensor: str) -> list[str]:
+    """Compute a tensor's extremes; return their names."""
+    low, high = f"{tensor}:low", f"{tensor}:high"
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMin", [tensor], [low], keepdims=0),
+            helper.make_node("ReduceMax", [tensor], [high], keepdims=0),
+        ]
+    )
+    return [low, high]
 
 
 def _add_constant(graph: onnx.GraphProto, name: str, values: list[int]) -> str:

@@ -23,7 +23,7 @@ from sam2lab.reference import zoo
 pytest.importorskip("ai_edge_litert", reason="pip install 'sam2lab[litert]'")
 
 from sam2lab.litert.convert import to_tflite
-from sam2lab.litert.eight_bits import in_eight_bits
+from sam2lab.litert.eight_bits import in_eight_bits, ranges_of
 from sam2lab.runtime.engines.litert import LiteRtEngine
 
 PHOTOS = 4
@@ -59,7 +59,8 @@ def test_each_half_as_chosen_keeps_98_of_100_parts_of_the_masks(tmp_path: Path) 
     found: dict[tuple[str, str], Agreement] = {}
     for (half, name), (layers, is_fixed, is_even) in VARIANTS.items():
         data = even if is_even else files[half]
-        made = in_eight_bits(data, "w8a8", feeds[half] if is_fixed else (), layers)
+        ranges = ranges_of(data, feeds[half]) if is_fixed else None
+        made = in_eight_bits(data, "w8a8", ranges, layers)
         folder = tmp_path / f"{half} {name}"
         folder.mkdir()
         litert._bundle(model, folder, "w8a8", {**files, half: made}, graphs).seal()

@@ -150,7 +150,9 @@ def test_a_precision_keeps_most_of_each_mask(
 ) -> None:
     bundle = Bundle.open(folders[precision])
     kept = bundle.agreement or {}
-    assert (kept[precision]["photos"], kept[precision]["masks"]) == (2, 12)
+    # What takes a processor long is asked about one.
+    photos = 1 if precision == "w8a16" else 2
+    assert (kept[precision]["photos"], kept[precision]["masks"]) == (photos, 6 * photos)
     assert kept[precision]["mean_iou"] >= least
     assert kept.get("float", {"least_iou": 1})["least_iou"] >= bundles.LEAST_IOU
 
