@@ -23,13 +23,17 @@ row's, and what was published of the tiny model on real chips. Photos are those
 that ship, and drawn scenes; what is calibrated never saw them.
 
 Files for NPUs run nowhere but there: their row is what was measured when they
-were made, of the same graphs on this machine's processor.
+were made, of the same graphs on this machine's processor. A second table says
+how many nodes of the encoder the NPU takes and what compiling took, and with
+--chip and --emulate how far masks agree where Qualcomm's emulator encodes. That
+takes it a minute for a photo of 512 x 512.
 
 examples:
   {prog} targets nano
   {prog} targets nano --only litert-float --only litert-w8a8
   {prog} targets nano --input-size 128x128 --photos 4
   {prog} targets tiny --weights random --folder my/files
+  {prog} targets nano --only qnn-float --chip "Snapdragon 8 Gen 3" --emulate 4
 """
 
 
@@ -56,6 +60,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=count, default=15, metavar="N", help="of each encoder; 15 by default"
     )
+    parser.add_argument("--chip", metavar="NAME", help="for qnn: compile for this chip")
+    parser.add_argument(
+        "--emulate",
+        type=count,
+        default=0,
+        metavar="N",
+        help="with --chip: ask Qualcomm's emulator about so many of the photos; 0 by default",
+    )
     parser.add_argument(
         "--folder",
         type=Path,
@@ -70,15 +82,23 @@ def run(arguments: Namespace) -> None:
             f"--photos is {arguments.photos} and --runs {arguments.runs}; wanted 1 to 20, and at "
             "least 2"
         )
+    if arguments.emulate > arguments.photos * bool(arguments.chip):
+        raise ValueError(
+            f"--emulate is {arguments.emulate}; wanted at most --photos, {arguments.photos}, and "
+            "--chip, since the emulator is one chip's"
+        )
     from sam2lab.export.device.bundles import images_for
     from sam2lab.export.everywhere import export_everywhere, targets_here
     from sam2lab.measure import machine
     from sam2lab.measure.by_target import compare_targets
     from sam2lab.peers.markdown import table
+    from sam2lab.qnn.chips import chip
+    from sam2lab.qnn.emulated import compiled
     from sam2lab.quantize.calibration import readable
     from sam2lab.reference import zoo
     from sam2lab.reference.engine import TorchEngine
 
+    wanted = chip(arguments.chip) if arguments.chip else None
     model = zoo.load(
         arguments.size,
         weights=arguments.weights,
@@ -86,12 +106,19 @@ def run(arguments: Namespace) -> None:
         input_size=arguments.input_size,
     )
     photos = [photo for _, photo in readable(images_for(None, arguments.photos)[1])]
+    asked = photos[: arguments.emulate]
     with tempfile.TemporaryDirectory() as scratch:
-        bundles = list(export_everywhere(model, arguments.folder or scratch, arguments.only))
+        folder = arguments.folder or scratch
+        bundles = list(export_everywhere(model, folder, arguments.only, wanted))
         found = compare_targets(TorchEngine(model), bundles, photos, arguments.runs)
+        for_npus = [bundle for bundle in bundles if bundle.target == "qnn"]
+        encoders = compiled(TorchEngine(model), for_npus, asked)
     height, width = model.info.input_size
     print(f"{model.info.name} at {height} x {width}; {machine.describe(machine.fingerprint())}.\n")
     print(table(in_words(found)))
+    if len(encoders):
+        print(f"\nThe encoder, compiled for {wanted.name if wanted else 'any chip'}:\n")
+        print(table(compiled_in_words(encoders)))
     absent = [target for target in TARGETS if target not in targets_here()]
     for target in absent:
         print(f"\nnot here: {target}; pip install 'sam2lab[{target}]' brings it")
@@ -127,3 +154,21 @@ def in_words(found: pd.DataFrame) -> pd.DataFrame:
             "tiny on published chips (ms)": found.apply(published, axis=1),
         }
     )
+
+
+def compiled_in_words(found: pd.DataFrame) -> pd.DataFrame:
+    """The table of `qnn.compiled` as text."""
+    import pandas as pd
+
+    words = {
+        "precision": found["precision"],
+        "nodes on QNN, on the processor": [f"{r.on_qnn}, {r.on_cpu}" for r in found.itertuples()],
+        "file (MB)": found["megabytes"].map("{:.1f}".format),
+        "compiling (s of a core)": found["seconds"].map("{:.0f}".format),
+        "its peak (GB)": (found["peak_mb"] / 1000).map("{:.2f}".format),
+    }
+    if "masks" in found:
+        words["mean IoU by the emulator (least)"] = [
+            f"{r.mean_iou:.4f} ({r.least_iou:.4f}) of {r.masks} masks" for r in found.itertuples()
+        ]
+    return pd.DataFrame(words)

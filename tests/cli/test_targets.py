@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -11,26 +12,53 @@ from sam2lab.cli import main
 from tests.cli.test_accuracy import table as cells
 from tests.plots.test_targets import TABLE
 
+COMPILED = pd.DataFrame(
+    {
+        "precision": ["float"],
+        "on_qnn": [295],
+        "on_cpu": [0],
+        "megabytes": [7.1],
+        "seconds": [4.2],
+        "peak_mb": [430],
+        "masks": [12],
+        "mean_iou": [0.99912],
+        "least_iou": [0.9962],
+    }
+)
+
+
+def stubs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Nothing is exported and compared; what would be is listed."""
+    asked: list[Any] = []
+
+    def write(_: Any, folder: Any, only: list[str], chip: Any) -> list[Any]:
+        asked.append(chip and chip.part)
+        return [SimpleNamespace(name=name, target=name.partition("-")[0]) for name in only]
+
+    def compare(_: Any, bundles: Any, photos: Any, runs: int) -> pd.DataFrame:
+        asked.append(([bundle.name for bundle in bundles], len(photos), runs))
+        return TABLE
+
+    def compile_(_: Any, bundles: Any, photos: Any) -> pd.DataFrame:
+        asked.append(([bundle.name for bundle in bundles], len(photos)))
+        return COMPILED.head(len(bundles))
+
+    monkeypatch.setattr("sam2lab.export.everywhere.export_everywhere", write)
+    monkeypatch.setattr("sam2lab.measure.by_target.compare_targets", compare)
+    monkeypatch.setattr("sam2lab.qnn.emulated.compiled", compile_)
+    return asked
+
 
 def test_each_target_and_precision_has_a_row(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[Any] = []
-
-    def compare(_: Any, bundles: Any, photos: Any, runs: int) -> pd.DataFrame:
-        asked.append((bundles, len(photos), runs))
-        return TABLE
-
-    monkeypatch.setattr(
-        "sam2lab.export.everywhere.export_everywhere", lambda _, folder, only: iter(only)
-    )
+    asked = stubs(monkeypatch)
     monkeypatch.setattr("sam2lab.export.everywhere.targets_here", lambda: ["onnx", "litert"])
-    monkeypatch.setattr("sam2lab.measure.by_target.compare_targets", compare)
     command = ["targets", "nano", "--weights", "random", "--input-size", "64x80"]
     chosen = ["onnx-float", "litert-w8a8"]
     command += ["--only", chosen[0], "--only", chosen[1]]
     assert main([*command, "--photos", "2", "--runs", "3"]) == 0
-    assert asked == [(chosen, 2, 3)]
+    assert asked == [None, (chosen, 2, 3), ([], 0)]
     heading, table, absent = capsys.readouterr().out.split("\n\n")
     assert heading.startswith("nano at 64 x 80; ")
     rows = cells(table)[2:]
@@ -42,6 +70,25 @@ def test_each_target_and_precision_has_a_row(
     ]
     assert rows[2][6:] == ["not here", "–"]
     assert absent == "not here: qnn; pip install 'sam2lab[qnn]' brings it\n"
+
+
+def test_encoders_for_npus_have_a_table_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = stubs(monkeypatch)
+    command = ["targets", "nano", "--weights", "random", "--input-size", "64x80"]
+    command += ["--only", "qnn-float", "--chip", "sm8650", "--emulate", "2"]
+    assert main([*command, "--photos", "3", "--runs", "3"]) == 0
+    assert asked == ["SM8650", (["qnn-float"], 3, 3), (["qnn-float"], 2)]
+    _, title, table, *_ = capsys.readouterr().out.split("\n\n")[1:]
+    assert title == "The encoder, compiled for Snapdragon 8 Gen 3:"
+    assert cells(table)[2] == ["float", "295, 0", "7.1", "4", "0.43", "0.9991 (0.9962) of 12 masks"]
+
+
+@pytest.mark.parametrize("emulate", [["--emulate", "1"], ["--emulate", "21", "--chip", "sm8650"]])
+def test_an_emulator_is_of_one_chip(emulate: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "nano", *emulate]) == 2
+    assert "wanted at most --photos, 20, and --chip" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [["--photos", "0"], ["--photos", "21"], ["--runs", "1"]])
