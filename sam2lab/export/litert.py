@@ -33,7 +33,6 @@ from sam2lab.quantize.calibration import (
     readable,
     samples,
 )
-from sam2lab.quantize.smoothing import smoothed
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
@@ -155,14 +154,12 @@ def _in_eight_bits(
     calibration: ImageSource,
     images: list[ImageReader],
 ) -> dict[str, bytes]:
-    from sam2lab.litert.convert import to_tflite
     from sam2lab.litert.eight_bits import CALIBRATED, Ranges, in_eight_bits, ranges_of
 
     def encoder() -> tuple[bytes, Ranges]:
         fed = encoder_feeds(images, model.info)
         feeds = [{"image": feed["image"].transpose(0, 2, 3, 1)} for feed in fed]
-        # One range serves all channels of an activation, fixed or not.
-        data = to_tflite(smoothed(_graphs(model, points)["encoder"], feeds))
+        data = exact.bundle.path("encoder").read_bytes()
         return data, ranges_of(data, feeds)
 
     def decoder() -> tuple[bytes, Ranges]:

@@ -35,6 +35,11 @@ class Conversion:
         self.last: dict[str, int] = {}
         # What a reshaped tensor was before: only the last of several reshapes is written.
         self.unshaped: dict[str, str] = {}
+        # What a transposed tensor was before, and its axes.
+        self.turned: dict[str, tuple[str, list[int]]] = {}
+        # Products' factors, and whether the second is transposed; and those of softmax's input.
+        self.scores: dict[str, tuple[int, int, bool]] = {}
+        self.weights: dict[str, tuple[int, int, bool]] = {}
         self.tensors: dict[str, int] = {}
 
     def get(self, name: str) -> int:
@@ -89,6 +94,20 @@ class Conversion:
     def transpose(self, tensor: int, output: int, axes: Sequence[int]) -> None:
         """Write a transposition."""
         self.builder.operator("TRANSPOSE", [tensor, self.constant(axes)], [output], "Transpose")
+
+    def is_transposed(self, name: str) -> bool:
+        """Whether a tensor's columns were not the last dimension before its last move."""
+        return name in self.turned and self.turned[name][1][-1] != len(self.shapes[name]) - 1
+
+    def transposed(self, name: str) -> int:
+        """The tensor of `is_transposed` with its last two dimensions exchanged."""
+        source, axes = self.turned[name]
+        axes = [*axes[:-2], axes[-1], axes[-2]]
+        if axes == sorted(axes):
+            return self.get(source)
+        made = self.between(f"{name}/transposed", [self.shapes[source][axis] for axis in axes])
+        self.transpose(self.get(source), made, axes)
+        return made
 
     def channels_last(self, name: str) -> int:
         """A tensor (N, C, h, w) as (N, h, w, C)."""

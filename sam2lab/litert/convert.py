@@ -11,6 +11,7 @@ import onnx
 from onnx import helper
 
 from sam2lab.litert.conversion import Conversion
+from sam2lab.litert.folding import folded
 from sam2lab.litert.operators import WRITERS
 
 
@@ -23,7 +24,7 @@ def to_tflite(model: onnx.ModelProto, half: bool = False) -> bytes:
 
     Tensors keep their names, so that an operator's name begins with its module's path.
     """
-    to = Conversion(model, half)
+    to = Conversion(folded(model), half)
     inputs = {value.name: to.get(value.name) for value in to.graph.input}
     for node in to.graph.node:
         if node.op_type not in WRITERS:

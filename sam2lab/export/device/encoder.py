@@ -8,19 +8,20 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
 from sam2lab.export.device.layout import (
+    arranged,
     by_channels_first,
     double,
     from_windows,
     in_one,
     join_heads,
     linear,
+    padded_windows,
     pixelwise,
     pool,
     scaled,
     sizes,
     split_heads,
     split_keys,
-    to_windows,
 )
 from sam2lab.export.token_order import Size
 
@@ -47,37 +48,53 @@ class DeviceEncoder(nn.Module):
         self.blocks = nn.ModuleList(map(DeviceBlock, trunk.blocks))
         self.stage_ends = trunk.stage_ends
         laterals = [each.conv for each in list(neck.convs)[::-1]]
-        self.conv_s0 = in_one(laterals[0], decoder.conv_s0)
-        self.conv_s1 = in_one(laterals[1], decoder.conv_s1)
-        self.lateral_2, self.lateral_3 = pixelwise(laterals[2]), pixelwise(laterals[3])
+        # What reads the end of each stage.
+        self.heads = nn.ModuleList(
+            [
+                in_one(laterals[0], decoder.conv_s0),
+                in_one(laterals[1], decoder.conv_s1),
+                *map(pixelwise, laterals[2:]),
+            ]
+        )
         if model.directly_add_no_mem_embed:
             # Both are added to every pixel.
             with torch.no_grad():
-                self.lateral_2.bias += model.no_mem_embed.flatten()
+                self.heads[2].bias += model.no_mem_embed.flatten()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = by_channels_first(self.patch_embed, image) + self.pos_embed
-        stages = []
+        _, height, width, _ = sizes(x)
+        stages: list[Tensor] = []
         for index, block in enumerate(self.blocks):
+            if block.window:
+                # What attends everywhere takes tokens in any order, and all else looks at one.
+                x = arranged(x, block.window, height, width)
             x = block(x)
+            if block.pools:
+                height, width = height // 2, width // 2
             if index in self.stage_ends:
-                stages.append(x)
-        coarse = double(self.lateral_3(stages[3]), *sizes(stages[2])[1:3])
-        embed = self.lateral_2(stages[2]) + coarse
-        return self.conv_s0(stages[0]), self.conv_s1(stages[1]), embed
+                head = self.heads[len(stages)]
+                stages.append(arranged(head(x), 0, height, width))
+        fine, middle, embed, coarse = stages
+        return fine, middle, embed + double(coarse, *sizes(embed)[1:3])
 
 
 class DeviceBlock(nn.Module):
-    """A block of the trunk on a map (1, h, w, C)."""
+    """A block of the trunk on a map (1, h, w, C), or on the windows that it attends within."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
         attn = block.attn
         self.window, self.pools, self.heads = block.window_size, bool(block.pool), attn.num_heads
         self.norm1, self.norm2 = block.norm1, block.norm2
-        q, k, v = map(linear, attn.qkv.weight.chunk(3), attn.qkv.bias.chunk(3))
-        self.q, self.k, self.v = scaled(q, attn.dim_out // attn.num_heads), k, v
-        self.proj = attn.proj
+        q, k, v = attn.qkv.weight.chunk(3)
+        q_bias, _, v_bias = attn.qkv.bias.chunk(3)
+        none = torch.zeros_like(v_bias)
+        self.q = scaled(linear(q, q_bias), attn.dim_out // attn.num_heads)
+        # Softmax ignores what all scores of a query have in common, so keys need no bias. Its
+        # weights sum to one, so the values' bias is the same after it.
+        self.k, self.v = linear(k, none), linear(v, none)
+        self.proj = linear(attn.proj.weight, attn.proj.bias + attn.proj.weight @ v_bias)
         self.widen = block.proj if block.dim != block.dim_out else None
         self.fc1, self.fc2 = block.mlp.layers
 
@@ -86,33 +103,30 @@ class DeviceBlock(nn.Module):
         if self.widen is not None:
             x = self.widen(normed)
             x = pool(x) if self.pools else x
-        attended = self.attend(normed)
-        _, height, width, _ = sizes(x)
-        if sizes(attended)[1:3] != (height, width):
-            attended = attended[:, :height, :width]
-        x = x + attended
+        x = x + self.attend(normed)
         return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
 
     def attend(self, x: Tensor) -> Tensor:
-        """Attention, everywhere or within windows, whose tokens beyond the map are zeros."""
-        _, height, width, _ = sizes(x)
-        if self.window:
-            beyond = -width % self.window, -height % self.window
-            if any(beyond):
-                x = F.pad(x, (0, 0, 0, beyond[0], 0, beyond[1]))
+        """Attention, everywhere or within windows.
+
+        Keys and values of tokens beyond the map are zeros, because they have no bias. What their
+        queries find is cut off.
+        """
+        q, k, v = self.q(x), self.k(x), self.v(x)
+        q = pool(q) if self.pools else q
+        _, height, width, channels = sizes(q)
         # Windows have an even side, so that pooling before is pooling within them.
-        q = pool(self.q(x)) if self.pools else self.q(x)
-        _, height, width, _ = sizes(q)
         side = self.window // 2 if self.pools else self.window
-        queries = split_heads(_tokens(q, side), self.heads)
-        keys = split_keys(_tokens(self.k(x), self.window), self.heads)
-        values = split_heads(_tokens(self.v(x), self.window), self.heads)
-        attended = self.proj(join_heads(torch.softmax(queries @ keys, dim=-1) @ values))
-        if side:
-            return from_windows(attended, side, height, width)
-        return attended.reshape(1, height, width, -1)
-
-
-def _tokens(x: Tensor, window: int) -> Tensor:
-    """(1, h, w, C) → (windows, tokens, C), or one window of the whole map if `window` is 0."""
-    return to_windows(x, window) if window else x.reshape(1, -1, sizes(x)[-1])
+        moves = side and (height, width) != (side, side)
+        if moves:
+            k, v = padded_windows(k, self.window), padded_windows(v, self.window)
+            q = padded_windows(q, side)
+        shape, count = sizes(q), sizes(q)[0] if side else 1
+        q, k, v = (each.reshape(count, -1, channels) for each in (q, k, v))
+        scores = split_heads(q, self.heads) @ split_keys(k, self.heads)
+        attended = torch.softmax(scores, dim=-1) @ split_heads(v, self.heads)
+        attended = self.proj(join_heads(attended).reshape(shape))
+        if not moves:
+            return attended
+        whole = from_windows(attended, -(-height // side) * side, -(-width // side) * side)
+        return whole if sizes(whole)[1:3] == (height, width) else whole[:, :height, :width]

@@ -29,17 +29,34 @@ def pool(x: Tensor) -> Tensor:
 
 
 def to_windows(x: Tensor, side: int) -> Tensor:
-    """(1, h, w, C), h and w being multiples of `side` → (windows, side * side, C)."""
+    """(1, h, w, C), h and w being multiples of `side` → (windows, side, side, C)."""
     _, height, width, channels = sizes(x)
     x = x.reshape(height // side, side, width // side, side * channels)
-    return x.permute(0, 2, 1, 3).reshape(-1, side * side, channels)
+    return x.permute(0, 2, 1, 3).reshape(-1, side, side, channels)
 
 
-def from_windows(x: Tensor, side: int, height: int, width: int) -> Tensor:
-    """The inverse of `to_windows`: (windows, side * side, C) → (1, h, w, C)."""
-    channels = sizes(x)[-1]
+def padded_windows(x: Tensor, side: int) -> Tensor:
+    """`to_windows` of a map (1, h, w, C), with zeros below and to the right that fill it up."""
+    _, height, width, _ = sizes(x)
+    right, below = -width % side, -height % side
+    return to_windows(F.pad(x, (0, 0, 0, right, 0, below)) if right or below else x, side)
+
+
+def from_windows(x: Tensor, height: int, width: int) -> Tensor:
+    """The inverse of `to_windows`: (windows, side, side, C) → (1, h, w, C)."""
+    _, side, _, channels = sizes(x)
     x = x.reshape(height // side, width // side, side, side * channels)
     return x.permute(0, 2, 1, 3).reshape(1, height, width, channels)
+
+
+def arranged(x: Tensor, side: int, height: int, width: int) -> Tensor:
+    """A map (1, h, w, C), or its windows, as windows of `side` if these fill it, else as a map."""
+    if sizes(x)[1:3] == (side, side):
+        return x
+    if sizes(x)[1:3] != (height, width):
+        x = from_windows(x, height, width)
+    fill = side and not height % side and not width % side
+    return to_windows(x, side) if fill else x
 
 
 def double(x: Tensor, height: int, width: int) -> Tensor:
@@ -54,12 +71,15 @@ def double(x: Tensor, height: int, width: int) -> Tensor:
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(N, T, heads * width) → (N, heads, T, width)."""
-    return x.reshape(*sizes(x)[:2], heads, -1).permute(0, 2, 1, 3)
+    count, tokens, _ = sizes(x)
+    if heads == 1:
+        return x.reshape(count, 1, tokens, -1)
+    return x.reshape(count, tokens, heads, -1).permute(0, 2, 1, 3)
 
 
 def split_keys(x: Tensor, heads: int) -> Tensor:
     """(N, T, heads * width) → (N, heads, width, T), the second factor of the scores."""
-    return x.reshape(*sizes(x)[:2], heads, -1).permute(0, 2, 3, 1)
+    return split_heads(x, heads).transpose(2, 3)
 
 
 def join_heads(x: Tensor) -> Tensor:
