@@ -76,7 +76,7 @@ def in_eight_bits(
             )
     keeps = [(_POINTS, kinds.ALL_SUPPORTED)]
     if precision == "w8a8" and ranges is not None:
-        keeps += [(re.escape(name), kinds.ALL_SUPPORTED) for name in narrow(data)]
+        keeps += [(f"^{re.escape(name)}(;|$)", kinds.ALL_SUPPORTED) for name in narrow(data)]
     if made.need_calibration:
         keeps += [(".*", kinds.INPUT), (".*", kinds.OUTPUT)]
     if precision == "w8a8-full":
