@@ -96,10 +96,10 @@ TOY = Schedule(
 
 MORE = Schedule(
     geometry_steps=0,
-    phases=(Phase(256, 8, 6, 1127), Phase(512, 4, 6, 1250)),
+    phases=(Phase(256, 8, 6, 2231), Phase(512, 4, 6, 850)),
     rate=2.5e-4,
     warm_up=200,
-    fall_from=0.31,
+    fall_from=0.57,
     score_weight=1.0,
 )
 """What carried models/nano on after `FULL`: a steady rate at 256 px, then a long fall at 512 px.
