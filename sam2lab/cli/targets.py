@@ -33,7 +33,7 @@ examples:
   {prog} targets nano --only litert-float --only litert-w8a8
   {prog} targets nano --input-size 128x128 --photos 4
   {prog} targets tiny --weights random --folder my/files
-  {prog} targets nano --only qnn-float --chip "Snapdragon 8 Gen 3" --emulate 4
+  {prog} targets nano --only qnn-float --chip SM8650 --emulate 4
 """
 
 

@@ -154,7 +154,7 @@ def test_several_clicks_are_answered_while_the_kernel_is_silent(
 
 def test_no_mask_comes_and_goes_while_clicks_follow_each_other(far: ClickerPage) -> None:
     expect(far.status).to_contain_text("answers in the browser")
-    far.canvas.evaluate(WATCH, [300, 360])
+    far.canvas.evaluate(WATCH, [360, 360])
     for x, y in [(360, 300), (340, 400), (420, 350)]:
         far.page.mouse.click(*far.on_page(x, y))
         # The answer to the last click comes while that to the one before is on its way.
