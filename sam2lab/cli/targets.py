@@ -87,7 +87,7 @@ def run(arguments: Namespace) -> None:
             f"--emulate is {arguments.emulate}; wanted at most --photos, {arguments.photos}, and "
             "--chip, since the emulator is one chip's"
         )
-    from sam2lab.export.device.bundles import images_for
+    from sam2lab.export.device.bundles import answers_of, images_for
     from sam2lab.export.everywhere import export_everywhere, targets_here
     from sam2lab.measure import machine
     from sam2lab.measure.by_target import compare_targets
@@ -96,7 +96,6 @@ def run(arguments: Namespace) -> None:
     from sam2lab.qnn.emulated import compiled
     from sam2lab.quantize.calibration import readable
     from sam2lab.reference import zoo
-    from sam2lab.reference.engine import TorchEngine
 
     wanted = chip(arguments.chip) if arguments.chip else None
     model = zoo.load(
@@ -110,9 +109,10 @@ def run(arguments: Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or scratch
         bundles = list(export_everywhere(model, folder, arguments.only, wanted))
-        found = compare_targets(TorchEngine(model), bundles, photos, arguments.runs)
+        reference = answers_of(model)
+        found = compare_targets(reference, bundles, photos, arguments.runs)
         for_npus = [bundle for bundle in bundles if bundle.target == "qnn"]
-        encoders = compiled(TorchEngine(model), for_npus, asked)
+        encoders = compiled(reference, for_npus, asked)
     height, width = model.info.input_size
     print(f"{model.info.name} at {height} x {width}; {machine.describe(machine.fingerprint())}.\n")
     print(table(in_words(found)))

@@ -15,12 +15,13 @@ from tqdm.auto import tqdm
 
 from sam2lab.export.device.bundles import (
     LEAST_IOU,
+    answers_of,
     check_agreement,
     described,
+    graphs_of,
     images_for,
     made_with,
 )
-from sam2lab.export.device.graphs import device_graphs
 from sam2lab.export.shared import once
 from sam2lab.export.tracing import OPSET
 from sam2lab.measure.agreement import agreement
@@ -34,7 +35,6 @@ from sam2lab.quantize.calibration import (
     samples,
 )
 from sam2lab.reference import zoo
-from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, TFLITE, Bundle
@@ -80,10 +80,9 @@ def export(
         exact, graphs = _float_files(model, scratch, points, half=precision == "fp16")
         progress.update()
         photos = [photo for _, photo in readable(checked)]
-        reference = Remembering(TorchEngine(model), once(model, "answers", dict))
         key = "litert answers", points, exact.info.precision
         remembering = Remembering(exact, once(model, key, dict))
-        found = agreement(reference, remembering, photos)
+        found = agreement(answers_of(model), remembering, photos)
         least = LEAST_HALF_IOU if precision == "fp16" else LEAST_IOU
         check_agreement(found, accept_difference, least)
         progress.update()
@@ -123,7 +122,7 @@ def _float_files(
     """An engine on float files in a folder, and the ONNX graphs they were written from."""
     from sam2lab.litert.convert import to_tflite
 
-    graphs = _graphs(model, points)
+    graphs = graphs_of(model, points)
     files = {name: to_tflite(graph, half) for name, graph in graphs.items()}
     bundle = _bundle(model, folder, "fp16" if half else "float", files, graphs)
     bundle.seal()
@@ -178,7 +177,3 @@ def _in_eight_bits(
         seen = once(model, key, see) if calibration is None else see()
         files[name] = in_eight_bits(seen[0], precision, seen[1])
     return files
-
-
-def _graphs(model: ZooModel, points: int) -> dict[str, onnx.ModelProto]:
-    return once(model, ("device", points), lambda: dict(device_graphs(model, points)))

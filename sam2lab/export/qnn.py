@@ -13,12 +13,13 @@ import onnx
 from tqdm.auto import tqdm
 
 from sam2lab.export.device.bundles import (
+    answers_of,
     check_agreement,
     described,
+    graphs_of,
     images_for,
     made_with,
 )
-from sam2lab.export.device.graphs import device_graphs
 from sam2lab.export.shared import once
 from sam2lab.export.tracing import OPSET
 from sam2lab.measure.agreement import agreement
@@ -38,7 +39,6 @@ from sam2lab.quantize.calibration import (
 )
 from sam2lab.quantize.tensor_statistics import Feeds
 from sam2lab.reference import zoo
-from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import Bundle
@@ -76,7 +76,7 @@ def export(
     with ExitStack() as stack, tqdm(total=4, desc=f"export {model.info.name}") as progress:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         unfinished = stack.enter_context(appearing(folder))
-        graphs = dict(once(model, ("device", points), lambda: dict(device_graphs(model, points))))
+        graphs = dict(graphs_of(model, points))
         if precision == "float":
             graphs["encoder"] = for_half_precision(graphs["encoder"])
         exact = Remembering(
@@ -84,8 +84,7 @@ def export(
             once(model, ("qnn answers", points, precision == "float"), dict),
         )
         photos = [photo for _, photo in readable(checked)]
-        reference = Remembering(TorchEngine(model), once(model, "answers", dict))
-        found = {"float": agreement(reference, exact, photos)}
+        found = {"float": agreement(answers_of(model), exact, photos)}
         check_agreement(found["float"], accept_difference)
         progress.update()
         if precision != "float":

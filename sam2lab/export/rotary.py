@@ -64,9 +64,12 @@ class Turn(nn.Module):
         self.cos, self.sin = Grid(turns.real, grid), Grid(turns.imag, grid)
 
     def forward(self, even: Tensor, odd: Tensor) -> Tensor:
-        cos, sin = self.cos(), self.sin()
-        return torch.cat([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+        return _turned(even, odd, self.cos(), self.sin(), dim=-1)
 
     def columns(self, even: Tensor, odd: Tensor) -> Tensor:
         cos, sin = (each().t().unsqueeze(1) for each in (self.cos, self.sin))
-        return torch.cat([even * cos - odd * sin, even * sin + odd * cos], dim=1)
+        return _turned(even, odd, cos, sin, dim=1)
+
+
+def _turned(even: Tensor, odd: Tensor, cos: Tensor, sin: Tensor, dim: int) -> Tensor:
+    return torch.cat([even * cos - odd * sin, even * sin + odd * cos], dim=dim)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from sam2lab.measure.workload import prepare
 from sam2lab.runtime import images
 from sam2lab.runtime import prompts as prompting
 from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.embedding import content_key
 from sam2lab.runtime.engines.protocol import (
     Decoded,
     Engine,
@@ -119,4 +119,4 @@ def _prompts(info: ModelInfo, photos: Sequence[images.RGB]) -> list[tuple[int, P
 
 
 def _key(*arrays: Float32) -> str:
-    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    return " ".join(map(content_key, arrays))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from sam2lab.runtime.embedding import content_key
 from sam2lab.runtime.engines.protocol import (
     Decoded,
     Engine,
@@ -37,7 +37,7 @@ class Remembering:
 
     def encode(self, pixels: Float32) -> Features:
         """The engine's features."""
-        key = _digest(pixels)
+        key = _key(pixels)
         if key not in self._known:
             self._known[key] = self._engine.encode(pixels)
         found: Features = self._known[key]
@@ -45,18 +45,12 @@ class Remembering:
 
     def decode(self, features: Features, prompts: PromptBatch) -> Decoded:
         """The engine's answer."""
-        key = _digest(features.image_embed, *vars(prompts).values())
+        key = _key(features.image_embed, *vars(prompts).values())
         if key not in self._known:
             self._known[key] = self._engine.decode(features, prompts)
         found: Decoded = self._known[key]
         return found
 
 
-def _digest(*arrays: Float32 | None) -> bytes:
-    """What tells arrays from others. Their shapes count, because bytes alone are ambiguous."""
-    seen = hashlib.sha256()
-    for array in arrays:
-        seen.update(repr(None if array is None else array.shape).encode())
-        if array is not None:
-            seen.update(array.tobytes())
-    return seen.digest()
+def _key(*arrays: Float32 | None) -> tuple[str | None, ...]:
+    return tuple(None if array is None else content_key(array) for array in arrays)

@@ -159,7 +159,7 @@ def made_of_toys(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     for target in (litert, qnn):
         graphs = toy_bundle.device_graphs()
-        monkeypatch.setattr(target, "device_graphs", lambda *_, graphs=graphs: graphs.items())
+        monkeypatch.setattr(target, "graphs_of", lambda *_, graphs=graphs: graphs)
         monkeypatch.setattr(target, "images_for", lambda _: ([], []))
         monkeypatch.setattr(target, "readable", lambda _: [])
         monkeypatch.setattr(target, "agreement", lambda *_: Agreement(1, 6, 1.0, 1.0))

@@ -9,9 +9,14 @@ from pathlib import Path
 import onnx
 
 from sam2lab._version import __version__
+from sam2lab.export.device.graphs import device_graphs
+from sam2lab.export.shared import once
 from sam2lab.graphs.writing import tensors_of
 from sam2lab.measure.agreement import Agreement
+from sam2lab.measure.remembering import Remembering
 from sam2lab.quantize.calibration import ImageReader, ImageSource, calibration_images
+from sam2lab.reference.engine import TorchEngine
+from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.bundle import Graph
 from sam2lab.runtime.digests import sha256_of
 
@@ -34,6 +39,16 @@ def images_for(
     if calibration is not None:
         return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:checked]
     return shipped[::2][:CALIBRATED], shipped[1::2][:checked]
+
+
+def graphs_of(model: ZooModel, points: int) -> dict[str, onnx.ModelProto]:
+    """The model's device graphs, traced once for all targets and precisions; not to be changed."""
+    return once(model, ("device", points), lambda: dict(device_graphs(model, points)))
+
+
+def answers_of(model: ZooModel) -> Remembering:
+    """The model in torch, which is asked each question once for all targets and precisions."""
+    return Remembering(TorchEngine(model), once(model, "answers", dict))
 
 
 def check_agreement(

@@ -54,7 +54,7 @@ def folders(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundles, "CALIBRATED", 4)
         patch.setattr(bundles, "CHECKED", 2)
-        patch.setattr(litert, "device_graphs", lambda *_: graphs)
+        patch.setattr(litert, "graphs_of", lambda *_: dict(graphs))
         return {
             precision: export(
                 nano, made / precision, precision=precision, target="litert", points=POINTS
@@ -231,7 +231,7 @@ class TestExport:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(litert, "device_graphs", lambda *_: graphs)
+        monkeypatch.setattr(litert, "graphs_of", lambda *_: dict(graphs))
         found = Agreement(photos=1, masks=6, mean_iou=0.999, least_iou=0.9)
         monkeypatch.setattr(litert, "agreement", lambda *_: found)
         with pytest.raises(bundles.Disagreement, match=r"0\.9 at least, wanted 0\.999.*Nothing"):
