@@ -12,6 +12,7 @@ import onnx
 from sam2lab.measure.child import Child, ChildError
 from sam2lab.qnn._compiler import steps
 from sam2lab.qnn.chips import Chip
+from sam2lab.qnn.layers import with_joined_layers
 from sam2lab.runtime.requirements import require
 
 QNN = "QNNExecutionProvider"
@@ -75,7 +76,7 @@ def to_context(graph: onnx.ModelProto, chip: Chip, path: Path, allow_cpu: bool =
 def _compile(graph: onnx.ModelProto, scratch: Path, chip: Chip | None = None, **to: str) -> Report:
     require("Compiling for QNN", ["onnxruntime_qnn"])
     source = scratch / "graph.onnx"
-    onnx.save(graph, source)
+    onnx.save(with_joined_layers(graph), source)
     numbers = chip and (chip.soc, chip.arch)
     try:
         with Child(steps, patience_s=PATIENCE_S) as child:

@@ -83,6 +83,13 @@ def test_a_context_computes_in_the_emulator_what_the_graph_computes(
 
 
 @needs_qnn
+@pytest.mark.parametrize("name", ["Snapdragon 8 Gen 3", "Snapdragon 8 Elite"])
+def test_a_layer_between_windows_and_a_map_compiles(tmp_path: Path, name: str) -> None:
+    report = to_context(toy_graphs.on_windows(), chip(name), tmp_path / "encoder.bin")
+    assert not report.on_cpu
+
+
+@needs_qnn
 def test_an_island_on_the_processor_is_an_error_unless_asked_for(tmp_path: Path) -> None:
     with pytest.raises(QnnError, match=r"would run on the phone's processor .*Det"):
         to_dlc(toy_graphs.with_island(), tmp_path / "encoder.dlc")

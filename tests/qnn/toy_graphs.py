@@ -1,4 +1,4 @@
-"""Small graphs to compile: one that an NPU takes whole, and one with a node that it does not."""
+"""Small graphs to compile: two that an NPU takes whole, and one with a node that it does not."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ whole (float[1, 8, 8, 16] x) => (float[1, 8, 8, 16] y)
     bent = Gelu(grown)
     back = Reshape(bent, map)
     y = Add(x, back)
+}
+"""
+WINDOWS = """
+windows (float[16, 4, 4, 8] x) => (float[1, 16, 16, 4] y)
+{
+    flat = Reshape(x, rows)
+    grown = Gemm<transB = 1>(flat, weight, add)
+    rowwise = Reshape(grown, windows)
+    turned = Transpose<perm = [0, 2, 1, 3]>(rowwise)
+    y = Reshape(turned, map)
 }
 """
 ISLAND = """
@@ -40,6 +50,19 @@ def whole() -> onnx.ModelProto:
         weight=rng.standard_normal((16, 16)).astype(np.float32) / 4,
         add=rng.standard_normal(16).astype(np.float32),
         map=np.array([1, 8, 8, 16]),
+    )
+
+
+def on_windows() -> onnx.ModelProto:
+    """A layer on as many windows in a row as a window has pixels, which become one map."""
+    rng = np.random.default_rng(0)
+    return _with(
+        HEAD + WINDOWS,
+        rows=np.array([256, 8]),
+        weight=rng.standard_normal((4, 8)).astype(np.float32) / 3,
+        add=rng.standard_normal(4).astype(np.float32),
+        windows=np.array([4, 4, 4, 16]),
+        map=np.array([1, 16, 16, 4]),
     )
 
 
