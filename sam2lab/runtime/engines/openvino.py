@@ -122,7 +122,6 @@ def core() -> Any:
     next Ctrl-C ended the process (OpenVINO 2026.4 on Linux).
     """
     assert openvino is not None, "OpenVinoEngine refuses to be made without it"
-    assert openvino is not None, "an engine asks for it first"
     return openvino.Core()
 
 
