@@ -17,11 +17,14 @@ from sam2lab.cli import main
 from sam2lab.export import check_export, device_graphs, export, litert
 from sam2lab.export.device import bundles
 from sam2lab.measure.agreement import Agreement, agreement
+from sam2lab.measure.remembering import Remembering
+from sam2lab.quantize.calibration import readable
 from sam2lab.reference import zoo
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.bundle import Bundle, BundleError
 from sam2lab.runtime.engines.protocol import Features, PromptBatch
+from sam2lab.runtime.images import RGB
 from tests.blocking import run_without
 from tests.docs.markdown import code_blocks
 
@@ -52,8 +55,7 @@ def folders(
     """A bundle of each precision."""
     made = tmp_path_factory.mktemp("litert")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundles, "CALIBRATED", 4)
-        patch.setattr(bundles, "CHECKED", 2)
+        patch.setattr(bundles, "CHECKED", 1)
         patch.setattr(litert, "graphs_of", lambda *_: dict(graphs))
         return {
             precision: export(
@@ -138,23 +140,35 @@ def test_one_engine_answers_several_threads(exact: LiteRtEngine) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.fixture(scope="module")
+def asked(exact: LiteRtEngine) -> tuple[Remembering, list[RGB]]:
+    """The float files, and ten photos that nothing was calibrated with."""
+    return Remembering(exact), [photo for _, photo in readable(bundles.images_for(None, 10)[1])]
+
+
 # fp16 rounds weights to eleven bits, which moves single pixels of an edge. Eight bits round each
 # value to one in 256: at this size, where masks are enlarged from 28x20 logits, that moves a few
-# pixels in a hundred of an object, and one of the few masks asked for may be another candidate.
-# Fixed ranges for all, found on four photos, cost most.
-LEAST = {"fp16": 0.99, "w8a8": 0.9, "w8a8-full": 0.6, "w8a16": 0.9}
+# pixels in a hundred of an object. Of 60 masks on ten photos, one or two become another object's,
+# so that means of other ten photos differ by 0.02 with 8 bits, and by 0.005 with 16.
+LEAST = {"fp16": 0.99, "w8a8": 0.93, "w8a8-full": 0.6, "w8a16": 0.97}
 
 
 @pytest.mark.parametrize(("precision", "least"), LEAST.items())
 def test_a_precision_keeps_most_of_each_mask(
-    folders: dict[str, Path], precision: str, least: float
+    folders: dict[str, Path],
+    asked: tuple[Remembering, list[RGB]],
+    precision: str,
+    least: float,
 ) -> None:
-    bundle = Bundle.open(folders[precision])
-    kept = bundle.agreement or {}
-    # What takes a processor long is asked about one.
-    photos = 1 if precision == "w8a16" else 2
-    assert (kept[precision]["photos"], kept[precision]["masks"]) == (photos, 6 * photos)
-    assert kept[precision]["mean_iou"] >= least
+    found = agreement(asked[0], LiteRtEngine(folders[precision], threads=1), asked[1])
+    assert found.masks == 60
+    assert found.mean_iou >= least
+
+
+@pytest.mark.parametrize("precision", LEAST)
+def test_a_bundle_keeps_how_far_it_agreed(folders: dict[str, Path], precision: str) -> None:
+    kept = Bundle.open(folders[precision]).agreement or {}
+    assert (kept[precision]["photos"], kept[precision]["masks"]) == (1, 6)
     assert kept.get("float", {"least_iou": 1})["least_iou"] >= bundles.LEAST_IOU
 
 
