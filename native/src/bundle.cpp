@@ -1,117 +1,108 @@
-#include "bundle.h"
-
 #include <system_error>
 
-#include "failure.h"
-#include "json.h"
+#include "sam2lab.h"
 
 namespace sam2lab {
 namespace {
 
-const char COPY_AGAIN[] = "copy the whole folder again, or export it anew";
+const char COPY_AGAIN[] = "; copy the whole folder again, or export it anew";
 const int LARGEST_SIDE = 16384;
 
-[[noreturn]] void damaged(const std::string& reason) { throw std::runtime_error(reason); }
-
-std::array<double, 3> three(const Json& model, const std::string& name) {
-    const Json& listed = model.field(name, Json::LIST);
-    std::array<double, 3> values{};
-    if (listed.list.size() != 3) damaged("'" + name + "' must have 3 numbers");
-    for (int i = 0; i < 3; ++i) {
-        if (listed.list[i].kind != Json::NUMBER) damaged("'" + name + "' must have 3 numbers");
-        values[i] = listed.list[i].number;
-    }
-    return values;
+template <class... Pieces>
+[[noreturn]] void damaged(const Pieces&... pieces) {
+    throw std::runtime_error(text(pieces...));
 }
 
-Size input_size(const Json& model) {
-    const Json& listed = model.field("input_size", Json::LIST);
-    if (listed.list.size() != 2) damaged("'input_size' must be a height and a width");
-    Json named;
-    named.object = {{"height", listed.list[0]}, {"width", listed.list[1]}};
-    return {int(named.whole("height", 1, LARGEST_SIDE)), int(named.whole("width", 1, LARGEST_SIDE))};
+// The numbers of a list, from `index` to the first value that is none.
+std::vector<double> numbers_of(const Json& sealed, const std::string& pointer, int index = 0) {
+    std::vector<double> found;
+    for (;; ++index) {
+        const auto each = sealed.numbers.find(text(pointer, "/", index));
+        if (each == sealed.numbers.end()) return found;
+        found.push_back(each->second);
+    }
 }
 
 // Input `name` of a graph must be float32 and, after the batch, of this shape.
-void check_input(const Json& graph, const std::string& name, const std::array<int, 3>& shape) {
-    for (const Json& input : graph.field("inputs", Json::LIST).list) {
-        if (input.field("name", Json::TEXT).text != name) continue;
-        if (input.field("dtype", Json::TEXT).text != "float32") damaged("'" + name + "' must be float32");
-        const Json& found = input.field("shape", Json::LIST);
-        bool fits = found.list.size() == 4;
-        for (int i = 0; fits && i < 3; ++i)
-            fits = found.list[i + 1].kind == Json::NUMBER && found.list[i + 1].number == shape[i];
-        if (!fits) damaged("the shape of '" + name + "' does not fit to 'input_size'");
-        return;
+void check_input(const Json& sealed, const std::string& graph, const std::string& name,
+                 double channels, Size size) {
+    const std::vector<double> shape = {channels, double(size.height), double(size.width)};
+    for (int i = 0;; ++i) {
+        const std::string input = text("/graphs/", graph, "/inputs/", i);
+        if (!sealed.texts.count(input + "/name")) damaged("no input is called '", name, "'");
+        if (sealed.text_at(input + "/name") != name) continue;
+        if (sealed.text_at(input + "/dtype") != "float32") damaged("'", name, "' must be float32");
+        if (numbers_of(sealed, input + "/shape", 1) == shape) return;
+        damaged("the shape of '", name, "' does not fit to 'input_size'");
     }
-    damaged("no input is called '" + name + "'");
 }
 
-Graph graph(const Path& folder, const Json& sealed) {
-    const std::string file = sealed.field("file", Json::TEXT).text;
+GraphFile graph_file(const Path& folder, const Json& sealed, const std::string& pointer) {
+    const std::string file = sealed.text_at(pointer + "/file");
     if (file.empty() || file == "." || file == ".." ||
         file.find_first_of(std::string("/\\:\0", 4)) != std::string::npos)
-        damaged("'file' must be the plain name of a file in the folder");
+        damaged("'", pointer, "/file' must be the plain name of a file in the folder");
     const Path path = folder / path_of(file);
     if (path.extension() != ".onnx")
-        throw Failure(MODEL, {name_of(path), " is not an ONNX file, and others are not run here; "
-                      "export the model with: python -m sam2lab export SIZE --target onnx"});
+        throw Failure(MODEL, name_of(path), " is not an ONNX file, and others are not run here; "
+                      "export the model with: python -m sam2lab export SIZE --target onnx");
     std::error_code error;
     const auto bytes = std::filesystem::file_size(path, error);
-    if (error) throw Failure(MODEL, {name_of(folder), " lacks ", file, "; ", COPY_AGAIN});
-    const long long wanted = sealed.whole("bytes", 0, 1LL << 50);
+    if (error) throw Failure(MODEL, name_of(folder), " lacks ", file, COPY_AGAIN);
+    const long long wanted = sealed.whole_at(pointer + "/bytes", 0, 1LL << 50);
     if (bytes != std::uintmax_t(wanted))
-        throw Failure(MODEL, {name_of(path), " has ", bytes, " bytes, but was sealed with ", wanted,
-                      "; ", COPY_AGAIN});
-    return {path, sealed.field("sha256", Json::TEXT).text};
+        throw Failure(MODEL, name_of(path), " has ", bytes, " bytes, but was sealed with ", wanted,
+                      COPY_AGAIN);
+    return {path, sealed.text_at(pointer + "/sha256")};
 }
 
 }  // namespace
 
 Bundle read_bundle(const Path& folder) {
     const Path file = folder / "bundle.json";
-    const std::string name = name_of(file);
     Json sealed;
     try {
-        const Bytes content = read_file(file);
-        sealed = parse_json(std::string(content.begin(), content.end()));
+        sealed = parse_json(read_file(file));
     } catch (const std::exception& reason) {
-        throw Failure(MODEL, {name, " cannot be read (", reason.what(),
-                      "); point at a folder that python -m sam2lab export wrote"});
+        throw Failure(MODEL, name_of(file), " cannot be read (", reason.what(),
+                      "); point at a folder that python -m sam2lab export wrote");
     }
     try {
-        if (sealed.field("format", Json::TEXT).text != "sam2lab-bundle") damaged("it is no sam2lab-bundle");
-        sealed.whole("version", 1, 1);
-        const Json& model = sealed.field("model", Json::OBJECT);
-        const Json& graphs = sealed.field("graphs", Json::OBJECT);
-        const Json& encoder = graphs.field("encoder", Json::OBJECT);
-        const Json& decoder = graphs.field("decoder", Json::OBJECT);
-        const Size input = input_size(model);
-        const int stride = int(model.whole("stride", 1, LARGEST_SIDE));
-        const Size mask = {input.height / stride * 4, input.width / stride * 4};
-        const Bundle bundle = {input, mask, three(model, "mean"), three(model, "std"),
-                               graph(folder, encoder), graph(folder, decoder)};
-        check_input(encoder, "image", {3, input.height, input.width});
-        check_input(decoder, "mask_input", {1, mask.height, mask.width});
+        if (sealed.text_at("/format") != "sam2lab-bundle") damaged("it is no sam2lab-bundle");
+        sealed.whole_at("/version", 1, 1);
+        const int height = int(sealed.whole_at("/model/input_size/0", 1, LARGEST_SIDE));
+        const int width = int(sealed.whole_at("/model/input_size/1", 1, LARGEST_SIDE));
+        const int stride = int(sealed.whole_at("/model/stride", 1, LARGEST_SIDE));
+        const Size mask = {height / stride * 4, width / stride * 4};
+        const std::vector<double> mean = numbers_of(sealed, "/model/mean");
+        const std::vector<double> std = numbers_of(sealed, "/model/std");
+        if (mean.size() != 3) damaged("'mean' must have 3 numbers");
+        if (std.size() != 3) damaged("'std' must have 3 numbers");
+        const Bundle bundle = {{height, width}, mask, mean, std,
+                               graph_file(folder, sealed, "/graphs/encoder"),
+                               graph_file(folder, sealed, "/graphs/decoder")};
+        check_input(sealed, "encoder", "image", 3, bundle.input_size);
+        check_input(sealed, "decoder", "mask_input", 1, bundle.mask_size);
         return bundle;
     } catch (const Failure&) {
         throw;
     } catch (const std::exception& reason) {
-        throw Failure(MODEL, {name, " is damaged: ", reason.what(), "; ", COPY_AGAIN});
+        throw Failure(MODEL, name_of(file), " is damaged: ", reason.what(), COPY_AGAIN);
     }
 }
 
 void verify(const Bundle& bundle) {
-    for (const Graph* each : {&bundle.encoder, &bundle.decoder}) {
+    for (const GraphFile& each : {bundle.encoder, bundle.decoder}) {
         std::string found;
         try {
-            found = sha256_of_file(each->path);
+            found = sha256_of_file(each.path);
         } catch (const std::exception& reason) {
-            throw Failure(MODEL, {name_of(each->path), " cannot be read (", reason.what(), "); ", COPY_AGAIN});
+            throw Failure(MODEL, name_of(each.path), " cannot be read (", reason.what(), ")",
+                          COPY_AGAIN);
         }
-        if (found != each->sha256)
-            throw Failure(MODEL, {name_of(each->path), " was changed after it was sealed: its sha256 "
-                          "is not that of bundle.json; ", COPY_AGAIN});
+        if (found != each.sha256)
+            throw Failure(MODEL, name_of(each.path), " was changed after it was sealed: its sha256 "
+                          "is not that of bundle.json", COPY_AGAIN);
     }
 }
 

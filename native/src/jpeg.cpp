@@ -2,111 +2,92 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>
-#include <cstring>
-#include <stdexcept>
 
 #include <jpeglib.h>
 #include <jerror.h>
 
-#include "picture.h"
+#include "sam2lab.h"
 
 namespace sam2lab {
 namespace {
 
-struct Errors {
-    jpeg_error_mgr manager;  // first, because libjpeg knows only this
+// What is freed after an error too. `decode` has nothing of its own to free, because a longjmp into
+// it runs no destructors.
+struct Codec {
+    jpeg_error_mgr errors{};  // first, because libjpeg knows only this
+    jpeg_decompress_struct jpeg{};
     std::jmp_buf back;
     char message[JMSG_LENGTH_MAX];
+    std::vector<JSAMPLE> row;
+
+    ~Codec() { jpeg_destroy_decompress(&jpeg); }
 };
 
-void leave_jpeg(j_common_ptr codec) {
-    auto* errors = reinterpret_cast<Errors*>(codec->err);
-    codec->err->format_message(codec, errors->message);
-    std::longjmp(errors->back, 1);
+void leave(j_common_ptr jpeg) {
+    auto* codec = reinterpret_cast<Codec*>(jpeg->err);
+    jpeg->err->format_message(jpeg, codec->message);
+    std::longjmp(codec->back, 1);
 }
 
 // Pillow takes no notice of warnings, but refuses a file that ends early.
-void jpeg_warning(j_common_ptr codec, int level) {
-    if (level < 0 && codec->err->msg_code == JWRN_JPEG_EOF) leave_jpeg(codec);
+void warn(j_common_ptr jpeg, int level) {
+    if (level < 0 && jpeg->err->msg_code == JWRN_JPEG_EOF) leave(jpeg);
 }
 
-void say_nothing(j_common_ptr) {}
-
-void collect_markers(const jpeg_decompress_struct& codec, Decoded& found) {
-    static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
-    for (jpeg_saved_marker_ptr each = codec.marker_list; each; each = each->next) {
+void collect_markers(const jpeg_decompress_struct& jpeg, Picture& picture) {
+    static const std::string exif("Exif\0\0", 6), xmp("http://ns.adobe.com/xap/1.0/\0", 29);
+    for (jpeg_saved_marker_ptr each = jpeg.marker_list; each; each = each->next) {
         const std::string data(reinterpret_cast<const char*>(each->data), each->data_length);
         // A long EXIF goes on in further markers.
-        if (data.compare(0, sizeof exif, exif, sizeof exif) == 0) {
-            found.exif += data.substr(found.has_exif ? sizeof exif : 0);
-            found.has_exif = true;
-        } else if (data.compare(0, sizeof xmp, xmp, sizeof xmp) == 0) {
-            found.xmp = data.substr(sizeof xmp);
-        }
+        if (data.compare(0, exif.size(), exif) == 0)
+            picture.exif += data.substr(picture.exif.empty() ? 0 : exif.size());
+        else if (data.compare(0, xmp.size(), xmp) == 0) picture.xmp = data.substr(xmp.size());
     }
 }
 
 // As Pillow does: values of 4 channels are stored inverted, by Adobe's convention.
-void cmyk_to_rgb(const JSAMPLE* from, std::uint8_t* to, int width) {
-    for (int x = 0; x < width; ++x, from += 4, to += 3) {
-        const int light = from[3];
-        for (int channel = 0; channel < 3; ++channel) {
-            const int product = (255 - from[channel]) * light + 128;
-            const int level = light - (((product >> 8) + product) >> 8);
-            to[channel] = std::uint8_t(level < 0 ? 0 : level);
-        }
+void cmyk_to_rgb(const std::vector<JSAMPLE>& row, std::uint8_t* to) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+        if (i % 4 == 3) continue;
+        const int light = row[i | 3], product = (255 - row[i]) * light + 128;
+        *to++ = std::uint8_t(std::max(0, light - (((product >> 8) + product) >> 8)));
     }
 }
 
-// Everything that is freed after an error belongs to the caller.
-void decode(jpeg_decompress_struct& codec, Errors& errors, const Bytes& file, Decoded& found, Bytes& row) {
-    if (setjmp(errors.back)) throw std::runtime_error(errors.message);
-    jpeg_create_decompress(&codec);
-    jpeg_mem_src(&codec, file.data(), static_cast<unsigned long>(file.size()));
-    jpeg_save_markers(&codec, JPEG_APP0 + 1, 0xffff);
-    jpeg_read_header(&codec, TRUE);
-    check_pixels(codec.image_width, codec.image_height);
-    const int channels = codec.num_components;
-    if (channels == 1) codec.out_color_space = JCS_GRAYSCALE;
-    else if (channels == 3) codec.out_color_space = JCS_RGB;
-    else if (channels == 4) codec.out_color_space = JCS_CMYK;
-    else throw std::runtime_error("it has " + std::to_string(channels) + " channels");
-    jpeg_start_decompress(&codec);
-
-    const int width = int(codec.output_width);
-    found.picture.width = width;
-    found.picture.height = int(codec.output_height);
-    found.picture.levels.resize(std::size_t(3) * codec.output_width * codec.output_height);
-    row.resize(std::size_t(channels) * codec.output_width);
-    std::uint8_t* target = found.picture.levels.data();
-    while (codec.output_scanline < codec.output_height) {
-        JSAMPROW rows[] = {channels == 3 ? target : row.data()};
-        if (jpeg_read_scanlines(&codec, rows, 1) != 1) throw std::runtime_error("a row is missing");
-        if (channels == 4) cmyk_to_rgb(row.data(), target, width);
-        for (int x = 0; channels == 1 && x < width; ++x) std::memset(target + 3 * x, row[x], 3);
-        target += 3 * std::size_t(width);
+void decode(Codec& codec, const Bytes& file, Picture& picture) {
+    jpeg_decompress_struct& jpeg = codec.jpeg;
+    if (setjmp(codec.back)) throw std::runtime_error(codec.message);
+    jpeg_create_decompress(&jpeg);
+    jpeg_mem_src(&jpeg, file.data(), static_cast<unsigned long>(file.size()));
+    jpeg_save_markers(&jpeg, JPEG_APP0 + 1, 0xffff);
+    jpeg_read_header(&jpeg, TRUE);
+    picture.size = checked_size(jpeg.image_height, jpeg.image_width);
+    const bool is_cmyk = jpeg.num_components == 4;
+    if (!is_cmyk && jpeg.num_components != 1 && jpeg.num_components != 3)
+        throw std::runtime_error(text("it has ", jpeg.num_components, " channels"));
+    jpeg.out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
+    jpeg_start_decompress(&jpeg);
+    picture.levels.resize(3 * picture.size.area());
+    if (is_cmyk) codec.row.resize(4 * std::size_t(picture.size.width));
+    while (jpeg.output_scanline < jpeg.output_height) {
+        const std::size_t place = std::size_t(jpeg.output_scanline) * jpeg.output_width;
+        std::uint8_t* const target = &picture.levels[3 * place];
+        JSAMPROW rows[] = {is_cmyk ? codec.row.data() : target};
+        if (jpeg_read_scanlines(&jpeg, rows, 1) != 1) throw std::runtime_error("a row is missing");
+        cmyk_to_rgb(codec.row, target);
     }
-    collect_markers(codec, found);
+    collect_markers(jpeg, picture);
 }
 
 }  // namespace
 
-void decode_jpeg(const Bytes& file, Decoded& found) {
-    jpeg_decompress_struct codec;
-    std::memset(&codec, 0, sizeof codec);
-    Errors errors;
-    codec.err = jpeg_std_error(&errors.manager);
-    errors.manager.error_exit = leave_jpeg;
-    errors.manager.emit_message = jpeg_warning;
-    errors.manager.output_message = say_nothing;
-    Bytes row;
-    try {
-        decode(codec, errors, file, found, row);
-    } catch (...) {
-        jpeg_destroy_decompress(&codec);
-        throw;
-    }
-    jpeg_destroy_decompress(&codec);
+void decode_jpeg(const Bytes& file, Picture& picture) {
+    Codec codec;
+    codec.jpeg.err = jpeg_std_error(&codec.errors);
+    codec.errors.error_exit = leave;
+    codec.errors.emit_message = warn;
+    codec.errors.output_message = [](j_common_ptr) {};
+    decode(codec, file, picture);
 }
 
 }  // namespace sam2lab

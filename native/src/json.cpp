@@ -1,173 +1,136 @@
-#include "json.h"
-
+#include <cmath>
 #include <cstdlib>
-#include <cstring>
-#include <stdexcept>
+
+#include "sam2lab.h"
 
 namespace sam2lab {
 namespace {
 
 const int DEEPEST = 64;
+const char HEXADECIMAL[] = "0123456789abcdefABCDEF";
 
+// `text_[at_]` is 0 at the end, and a 0 in the text is no JSON.
 class Reader {
 public:
-    explicit Reader(const std::string& text) : next_(text.data()), end_(next_ + text.size()), start_(next_) {}
+    explicit Reader(const Bytes& utf8) : text_(utf8.begin(), utf8.end()) {}
 
     Json document() {
-        Json value = read(0);
+        value("", 0);
         skip_space();
-        if (next_ != end_) fail("the end");
-        return value;
+        if (at_ != text_.size()) fail("the end");
+        return std::move(found_);
     }
 
 private:
-    [[noreturn]] void fail(const char* wanted) const {
-        throw std::runtime_error(std::string(wanted) + " is wanted at byte " +
-                                 std::to_string(next_ - start_));
+    [[noreturn]] void fail(const std::string& wanted) const {
+        throw std::runtime_error(text(wanted, " is wanted at byte ", at_));
     }
 
-    void skip_space() {
-        while (next_ != end_ && std::strchr(" \t\r\n", *next_) && *next_) ++next_;
-    }
+    void skip_space() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
 
-    char peek() const { return next_ == end_ ? '\0' : *next_; }
-
-    bool take(char wanted) {
+    bool take(const std::string& wanted) {
         skip_space();
-        if (peek() != wanted || next_ == end_) return false;
-        ++next_;
-        return true;
+        const bool is_here = text_.compare(at_, wanted.size(), wanted) == 0;
+        if (is_here) at_ += wanted.size();
+        return is_here;
     }
 
-    bool take_word(const char* word) {
-        const std::size_t length = std::strlen(word);
-        if (std::size_t(end_ - next_) < length || std::memcmp(next_, word, length)) return false;
-        next_ += length;
-        return true;
+    void expect(const std::string& wanted) {
+        if (!take(wanted)) fail(wanted);
     }
 
-    Json read(int depth) {
+    void value(const std::string& pointer, int depth) {
         if (depth > DEEPEST) fail("a shallower value");
-        Json value;
-        skip_space();
-        if (take('{')) {
-            value.kind = Json::OBJECT;
-            if (take('}')) return value;
-            do {
-                skip_space();
-                if (peek() != '"') fail("a name in quotes");
-                const std::string name = string();
-                if (!take(':')) fail("a colon");
-                value.object[name] = read(depth + 1);
-            } while (take(','));
-            if (!take('}')) fail("a comma or }");
-        } else if (take('[')) {
-            value.kind = Json::LIST;
-            if (take(']')) return value;
-            do value.list.push_back(read(depth + 1));
-            while (take(','));
-            if (!take(']')) fail("a comma or ]");
-        } else if (peek() == '"') {
-            value.kind = Json::TEXT;
-            value.text = string();
-        } else if (take_word("true") || take_word("false")) {
-            value.kind = Json::TRUTH;
-            value.truth = next_[-2] == 'u';
-        } else if (!take_word("null")) {
-            value.kind = Json::NUMBER;
-            value.number = number();
-        }
+        if (take("{")) members(pointer, depth, true, "}");
+        else if (take("[")) members(pointer, depth, false, "]");
+        else if (take("\"")) found_.texts[pointer] = rest_of_string();
+        else if (!take("true") && !take("false") && !take("null"))
+            found_.numbers[pointer] = number();
+    }
+
+    void members(const std::string& pointer, int depth, bool have_names, const char* close) {
+        if (take(close)) return;
+        int index = 0;
+        do {
+            std::string name = std::to_string(index++);
+            if (have_names) {
+                expect("\"");
+                name = rest_of_string();
+                expect(":");
+            }
+            value(pointer + "/" + name, depth + 1);
+        } while (take(","));
+        expect(close);
+    }
+
+    // Refuses what `strtod` takes beyond JSON: 01, .5, 1. and +1.
+    double number() {
+        const std::size_t end = text_.find_first_not_of("+-.0123456789eE", at_);
+        const std::string all = text_.substr(at_, end - at_);
+        const auto is_digit = [&](std::size_t i) { return i < all.size() && std::isdigit(all[i]); };
+        const std::size_t first = all[0] == '-', point = all.find('.');
+        char* read_to = nullptr;
+        const double value = std::strtod(all.c_str(), &read_to);
+        if (!is_digit(first) || (all[first] == '0' && is_digit(first + 1)) || *read_to ||
+            (point != std::string::npos && !is_digit(point + 1)))
+            fail("a value");
+        at_ += all.size();
         return value;
     }
 
-    void digits() {
-        if (peek() < '0' || peek() > '9') fail("a value");
-        while (peek() >= '0' && peek() <= '9') ++next_;
-    }
-
-    double number() {
-        const char* first = next_;
-        if (peek() == '-') ++next_;
-        if (peek() == '0') ++next_;
-        else digits();
-        if (peek() == '.') ++next_, digits();
-        if (peek() == 'e' || peek() == 'E') {
-            ++next_;
-            if (peek() == '+' || peek() == '-') ++next_;
-            digits();
-        }
-        return std::strtod(std::string(first, next_).c_str(), nullptr);
-    }
-
-    std::string string() {
+    std::string rest_of_string() {
+        static const std::string marks = "\"\\/bfnrt", meant = "\"\\/\b\f\n\r\t";
         std::string found;
-        ++next_;
-        while (peek() != '"') {
-            if (next_ == end_ || static_cast<unsigned char>(*next_) < 0x20) fail("the end of a string");
-            if (*next_ != '\\') {
-                found += *next_++;
-                continue;
-            }
-            ++next_;
-            static const char marks[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-            const char* mark = peek() ? std::strchr(marks, peek()) : nullptr;
-            if (mark) found += meant[mark - marks], ++next_;
-            else if (peek() == 'u') ++next_, add_utf8(found, code_point());
+        while (text_[at_] != '"') {
+            if (static_cast<unsigned char>(text_[at_]) < ' ') fail("the end of a string");
+            const std::size_t mark = text_[at_] == '\\' ? marks.find(text_[at_ + 1]) : 0;
+            if (text_[at_] != '\\') found += text_[at_++];
+            else if (text_[at_ + 1] == 'u') found += escaped_utf16();
+            else if (mark != std::string::npos) found += meant[mark], at_ += 2;
             else fail("an escape");
         }
-        ++next_;
+        ++at_;
         return found;
     }
 
-    unsigned four_digits() {
-        unsigned value = 0;
-        for (int i = 0; i < 4; ++i, ++next_) {
-            static const char hexadecimal[] = "0123456789abcdef0123456789ABCDEF";
-            const char* digit = peek() ? std::strchr(hexadecimal, peek()) : nullptr;
-            if (!digit) fail("a hexadecimal digit");
-            value = 16 * value + unsigned(digit - hexadecimal) % 16;
+    // All of \uXXXX that follow one another, since two may be one letter.
+    std::string escaped_utf16() {
+        std::u16string units;
+        for (; text_.compare(at_, 2, "\\u") == 0; at_ += 6) {
+            const std::string digits = text_.substr(at_ + 2, 4);
+            if (digits.size() < 4 || digits.find_first_not_of(HEXADECIMAL) != std::string::npos)
+                fail("a \\u with four hexadecimal digits");
+            units += char16_t(std::stoi(digits, nullptr, 16));
         }
-        return value;
+        try {
+            return Path(units).u8string();
+        } catch (const std::exception&) {
+            fail("a pair of surrogates");
+        }
     }
 
-    unsigned code_point() {
-        const unsigned high = four_digits();
-        if (high < 0xd800 || high > 0xdfff) return high;
-        if (high > 0xdbff || !take_word("\\u")) fail("a pair of surrogates");
-        const unsigned low = four_digits();
-        if (low < 0xdc00 || low > 0xdfff) fail("a pair of surrogates");
-        return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-    }
-
-    static void add_utf8(std::string& text, unsigned code) {
-        const int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-        static const unsigned lead[] = {0, 0xc0, 0xe0, 0xf0};
-        text += char(lead[more] | code >> 6 * more);
-        for (int i = more - 1; i >= 0; --i) text += char(0x80 | (code >> 6 * i & 0x3f));
-    }
-
-    const char *next_, *end_, *start_;
+    const std::string text_;
+    std::size_t at_ = 0;
+    Json found_;
 };
 
 }  // namespace
 
-Json parse_json(const std::string& utf8) { return Reader(utf8).document(); }
+Json parse_json(const Bytes& utf8) { return Reader(utf8).document(); }
 
-const Json& Json::field(const std::string& name, Kind wanted) const {
-    static const char* kinds[] = {"null", "true or false", "a number", "a text", "a list", "an object"};
-    const auto found = object.find(name);
-    if (found == object.end()) throw std::runtime_error("'" + name + "' is missing");
-    if (found->second.kind != wanted)
-        throw std::runtime_error("'" + name + "' must be " + kinds[wanted]);
+const std::string& Json::text_at(const std::string& pointer) const {
+    const auto found = texts.find(pointer);
+    if (found == texts.end()) throw std::runtime_error("'" + pointer + "' must be a text");
     return found->second;
 }
 
-long long Json::whole(const std::string& name, long long least, long long most) const {
-    const double value = field(name, NUMBER).number;
-    if (!(value >= double(least) && value <= double(most)) || value != double((long long)value))
-        throw std::runtime_error("'" + name + "' must be a whole number from " +
-                                 std::to_string(least) + " to " + std::to_string(most));
-    return (long long)value;
+long long Json::whole_at(const std::string& pointer, long long least, long long most) const {
+    const auto found = numbers.find(pointer);
+    if (found == numbers.end() || !(found->second >= double(least)) ||
+        !(found->second <= double(most)) || found->second != std::floor(found->second))
+        throw std::runtime_error(text("'", pointer, "' must be a whole number from ", least, " to ",
+                                      most));
+    return (long long)found->second;
 }
 
 }  // namespace sam2lab

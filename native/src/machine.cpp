@@ -1,92 +1,64 @@
-#include "machine.h"
-
-#include <algorithm>
+// What the operating system says of this process.
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <limits>
-#include <string>
-
-#ifdef _WIN32
-#include <windows.h>
-#include <psapi.h>
-#else
-#include <sys/resource.h>
-#endif
-#ifdef __linux__
-#include <sched.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#endif
 
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#if defined(_WIN32)
+#include <windows.h>
+#include <psapi.h>
+#elif defined(__linux__)
+#include <sched.h>
+#include <unistd.h>
+#else
+#include <sys/resource.h>
+#endif
 
-#include "files.h"
+#include "sam2lab.h"
 
 namespace sam2lab {
 
-void give_back_memory() {
-#ifdef __GLIBC__
-    malloc_trim(0);
+void prepare_process() {
+#ifdef _WIN32
+    _putenv_s("ORT_DISABLE_TELEMETRY", "1");
+#else
+    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
 #endif
-}
-
-void keep_large_blocks_apart() {
 #ifdef __GLIBC__
+    // Blocks of more than 64 kB return to the system whenever they are freed. Otherwise glibc puts
+    // ever larger ones among the small ones, where they leave gaps: 2 to 9 MB after opening nano.
     mallopt(M_MMAP_THRESHOLD, 1 << 16);
-#endif
-}
-
-void give_back([[maybe_unused]] char* block, [[maybe_unused]] std::size_t size) {
-#ifdef __linux__
-    const auto page = std::uintptr_t(sysconf(_SC_PAGESIZE));
-    const auto first = (std::uintptr_t(block) + page - 1) / page * page;
-    const auto last = (std::uintptr_t(block) + size) / page * page;
-    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 #endif
 }
 
 #ifdef __linux__
 namespace {
 
-const double WITHOUT_END = std::numeric_limits<double>::infinity();
-
-// A file of the kernel's, or nothing where it cannot be read.
-std::string kernel_says(const Path& path) {
-    try {
-        const Bytes content = read_file(path);
-        return std::string(content.begin(), content.end());
-    } catch (const std::exception&) {
-        return {};
-    }
-}
-
 // The cores' worth of time that one control group is granted, as sam2lab/runtime/cores.py reads it.
 double quota(const Path& group) {
-    std::string said = kernel_says(group / "cpu.max");
-    if (said.empty())
-        said = kernel_says(group / "cpu.cfs_quota_us") + " " + kernel_says(group / "cpu.cfs_period_us");
     double time = 0, of = 0;
-    const bool limited = std::sscanf(said.c_str(), "%lf %lf", &time, &of) == 2 && time > 0 && of > 0;
-    return limited ? time / of : WITHOUT_END;
+    std::ifstream(group / "cpu.max") >> time >> of;
+    std::ifstream(group / "cpu.cfs_quota_us") >> time;
+    std::ifstream(group / "cpu.cfs_period_us") >> of;
+    return time > 0 && of > 0 ? time / of : std::numeric_limits<double>::infinity();
 }
 
 double granted() {
-    double least = WITHOUT_END;
-    const std::string groups = kernel_says("/proc/self/cgroup");
-    for (std::size_t start = 0, end; (end = groups.find('\n', start)) != std::string::npos; start = end + 1) {
-        const std::string line = groups.substr(start, end - start);
-        const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-        if (second == std::string::npos) continue;
+    double least = std::numeric_limits<double>::infinity();
+    std::ifstream groups("/proc/self/cgroup");
+    std::string number, controllers, path;
+    while (std::getline(groups, number, ':') && std::getline(groups, controllers, ':') &&
+           std::getline(groups, path)) {
         // Version 2 has one tree for all controllers, version 1 one for each.
-        const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-        if (controllers != ",," && controllers.find(",cpu,") == std::string::npos) continue;
-        const Path root = controllers == ",," ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+        const bool is_one_tree = controllers.empty();
+        if (!is_one_tree && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
+        const Path root = is_one_tree ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
         // In a container the path may be the host's; there the root is the process's own group.
         least = std::min(least, quota(root));
-        for (Path own = Path(line.substr(second + 1)).relative_path(); !own.empty(); own = own.parent_path())
+        for (Path own = Path(path).relative_path(); !own.empty(); own = own.parent_path())
             least = std::min(least, quota(root / own));
     }
     return least;
@@ -98,29 +70,27 @@ int fewer_cores() {
     const int all = int(sysconf(_SC_NPROCESSORS_ONLN));
     cpu_set_t set;
     const int allowed = sched_getaffinity(0, sizeof set, &set) ? all : CPU_COUNT(&set);
-    const double time = granted();
-    const int usable = time >= allowed ? allowed : std::max(1, int(std::ceil(time)));
+    const int usable = std::max(1, int(std::ceil(std::min(double(allowed), granted()))));
     return usable == all ? 0 : usable;
 }
 
 double peak_megabytes() {
     // Not getrusage, which on Linux begins with what the parent held when it forked.
-    const std::string status = kernel_says("/proc/self/status");
-    const std::size_t place = status.find("VmHWM:");
-    return place == std::string::npos ? 0 : std::atof(status.c_str() + place + 6) * 1024 / 1e6;
-}
-#elif defined(_WIN32)
-int fewer_cores() { return 0; }
-
-double peak_megabytes() {
-    PROCESS_MEMORY_COUNTERS counters;
-    GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters);
-    return double(counters.PeakWorkingSetSize) / 1e6;
+    std::ifstream status("/proc/self/status");
+    double kilobytes = 0;
+    for (std::string word; status >> word;)
+        if (word == "VmHWM:") status >> kilobytes;
+    return kilobytes * 1024 / 1e6;
 }
 #else
 int fewer_cores() { return 0; }
 
 double peak_megabytes() {
+#if defined(_WIN32)
+    PROCESS_MEMORY_COUNTERS counters;
+    GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters);
+    return double(counters.PeakWorkingSetSize) / 1e6;
+#else
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     // In kilobytes on every other system but macOS, which counts bytes.
@@ -128,6 +98,7 @@ double peak_megabytes() {
     return double(usage.ru_maxrss) / 1e6;
 #else
     return double(usage.ru_maxrss) * 1024 / 1e6;
+#endif
 #endif
 }
 #endif

@@ -32,7 +32,6 @@ struct SessionOptions;
 struct RunOptions;
 struct MemoryInfo;
 struct Value;
-struct ShapeInfo;
 
 enum Logging : int { LOG_ERRORS = 3 };
 enum AllocatorType : int { NO_ARENA = 0 };
@@ -57,27 +56,20 @@ struct Api {
     Function<const char*, const Status*> GetErrorMessage;                     // 2
     Function<Status*, Logging, const char*, Env**> CreateEnv;                 // 3
     Other others_4[3];
-    Function<Status*, const Env*, const PathChar*, const SessionOptions*, Session**> CreateSession;  // 7
+    Function<Status*, const Env*, const PathChar*, const SessionOptions*,
+             Session**> CreateSession;                                        // 7
     Other others_8[1];
-    Function<Status*, Session*, const RunOptions*, const char* const*, const Value* const*, std::size_t,
-             const char* const*, std::size_t, Value**> Run;                   // 9
+    Function<Status*, Session*, const RunOptions*, const char* const*, const Value* const*,
+             std::size_t, const char* const*, std::size_t, Value**> Run;      // 9
     Function<Status*, SessionOptions**> CreateSessionOptions;                 // 10
     Other others_11[6];
     Function<Status*, SessionOptions*> DisableMemPattern;                     // 17
     Other others_18[6];
     Function<Status*, SessionOptions*, int> SetIntraOpNumThreads;             // 24
     Other others_25[24];
-    Function<Status*, const MemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t, ElementType,
-             Value**> CreateTensorWithDataAsOrtValue;                         // 49
-    Other others_50[1];
-    Function<Status*, Value*, void**> GetTensorMutableData;                   // 51
-    Other others_52[8];
-    Function<Status*, const ShapeInfo*, ElementType*> GetTensorElementType;   // 60
-    Function<Status*, const ShapeInfo*, std::size_t*> GetDimensionsCount;     // 61
-    Function<Status*, const ShapeInfo*, std::int64_t*, std::size_t> GetDimensions;  // 62
-    Other others_63[2];
-    Function<Status*, const Value*, ShapeInfo**> GetTensorTypeAndShape;       // 65
-    Other others_66[3];
+    Function<Status*, const MemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t,
+             ElementType, Value**> CreateTensorWithDataAsOrtValue;            // 49
+    Other others_50[19];
     Function<Status*, AllocatorType, MemoryType, MemoryInfo**> CreateCpuMemoryInfo;  // 69
     Other others_70[22];
     Function<void, Env*> ReleaseEnv;                                          // 92
@@ -85,8 +77,7 @@ struct Api {
     Function<void, MemoryInfo*> ReleaseMemoryInfo;                            // 94
     Function<void, Session*> ReleaseSession;                                  // 95
     Function<void, Value*> ReleaseValue;                                      // 96
-    Other others_97[2];
-    Function<void, ShapeInfo*> ReleaseTensorTypeAndShapeInfo;                 // 99
+    Other others_97[3];
     Function<void, SessionOptions*> ReleaseSessionOptions;                    // 100
     Other others_101[29];
     Function<Status*, SessionOptions*, const char*, const char*> AddSessionConfigEntry;  // 130

@@ -1,183 +1,149 @@
-// PNG by libpng's full interface, because the simple one converts the gamma of 16 bits.
+// PNG by libpng's full interface: the simple one converts by gamma, and does not tell EXIF.
+#include <algorithm>
+#include <cctype>
 #include <csetjmp>
-#include <cstdint>
-#include <cstdio>
 #include <cstring>
-#include <stdexcept>
-#include <string>
 
 #include <png.h>
 
-#include "picture.h"
+#include "sam2lab.h"
 
 namespace sam2lab {
 namespace {
 
-struct Stream {
+[[noreturn]] void leave(png_structp png, png_const_charp message) {
+    *static_cast<std::string*>(png_get_error_ptr(png)) = message;
+    png_longjmp(png, 1);
+}
+
+void say_nothing(png_structp, png_const_charp) {}
+
+// What is freed after an error too. `decode` has nothing of its own to free, because a longjmp into
+// it runs no destructors.
+struct Reading {
+    std::string message;
     const std::uint8_t* next;
     std::size_t left;
-    std::string message;
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message, leave, say_nothing);
+    png_infop info = png ? png_create_info_struct(png) : nullptr;
+    Bytes deep;
+    std::vector<png_bytep> rows;
+
+    explicit Reading(const Bytes& file) : next(file.data()), left(file.size()) {}
+    ~Reading() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
-void take_png(png_structp codec, png_bytep target, std::size_t count) {
-    auto& stream = *static_cast<Stream*>(png_get_io_ptr(codec));
-    if (count > stream.left) png_error(codec, "it is cut short");
-    std::memcpy(target, stream.next, count);
-    stream.next += count, stream.left -= count;
+void take(png_structp png, png_bytep target, std::size_t count) {
+    auto& reading = *static_cast<Reading*>(png_get_io_ptr(png));
+    if (count > reading.left) png_error(png, "it is cut short");
+    std::memcpy(target, reading.next, count);
+    reading.next += count, reading.left -= count;
 }
-
-void leave_png(png_structp codec, png_const_charp message) {
-    *static_cast<std::string*>(png_get_error_ptr(codec)) = message;
-    png_longjmp(codec, 1);
-}
-
-void png_warning(png_structp, png_const_charp) {}
 
 // Old writers keep EXIF as hexadecimal digits in a text, after three lines of title.
-bool from_raw_profile(const std::string& text, std::string& exif) {
-    std::size_t start = 0;
-    for (int line = 0; line < 3 && start != std::string::npos; ++line) {
-        start = text.find('\n', start);
-        if (start != std::string::npos) ++start;
-    }
-    std::string digits;
-    for (char each : start == std::string::npos ? std::string() : text.substr(start)) {
-        static const char hexadecimal[] = "0123456789abcdef0123456789ABCDEF";
-        if (each && std::strchr(" \t\r\n\v\f", each)) continue;
-        const char* digit = each ? std::strchr(hexadecimal, each) : nullptr;
-        if (!digit) return false;
-        digits += char((digit - hexadecimal) % 16);
-    }
-    if (digits.size() % 2) return false;
-    for (std::size_t i = 0; i < digits.size(); i += 2) exif += char(digits[i] * 16 + digits[i + 1]);
-    return true;
+std::string from_raw_profile(const std::string& profile) {
+    std::istringstream lines(profile);
+    static const std::string hexadecimal = "0123456789abcdefABCDEF";
+    std::string line, digits, exif;
+    for (int number = 0; std::getline(lines, line); ++number)
+        for (unsigned char each : line)
+            if (number >= 3 && !std::isspace(each)) digits += char(each);
+    if (digits.size() % 2 || digits.find_first_not_of(hexadecimal) != std::string::npos)
+        return "broken";
+    for (std::size_t i = 0; i < digits.size(); i += 2)
+        exif += char(std::stoi(digits.substr(i, 2), nullptr, 16));
+    return exif;
 }
 
-void collect_texts(png_structp codec, png_infop info, Decoded& found) {
+void collect_texts(png_structp png, png_infop info, Picture& picture) {
+    png_textp texts = nullptr;
+    const int many = png_get_text(png, info, &texts, nullptr);
+    for (png_textp each = texts; each != texts + many; ++each) {
+        const bool is_utf8 = each->compression >= PNG_ITXT_COMPRESSION_NONE;
+        const std::string key = each->key;
+        const std::string value(each->text, is_utf8 ? each->itxt_length : each->text_length);
+        if (key == "XML:com.adobe.xmp") picture.xmp = value;
+        if (key == "Raw profile type exif") picture.exif = from_raw_profile(value);
+    }
     png_bytep exif = nullptr;
     png_uint_32 count = 0;
-    if (png_get_eXIf_1(codec, info, &count, &exif)) {
-        found.has_exif = true;
-        found.exif.assign(reinterpret_cast<char*>(exif), count);
-    }
-    png_textp texts = nullptr;
-    const int many = png_get_text(codec, info, &texts, nullptr);
-    for (int i = 0; i < many; ++i) {
-        const bool international = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE;
-        const std::string key = texts[i].key;
-        const std::size_t length = international ? texts[i].itxt_length : texts[i].text_length;
-        const std::string text(texts[i].text, length);
-        if (key == "XML:com.adobe.xmp") found.xmp = text;
-        if (key == "Raw profile type exif" && !found.has_exif)
-            found.has_exif = true, found.exif_is_broken = !from_raw_profile(text, found.exif);
-    }
+    if (png_get_eXIf_1(png, info, &count, &exif))
+        picture.exif.assign(reinterpret_cast<char*>(exif), count);
 }
 
-// A number without an entry in the palette is black, as in Pillow.
-void from_palette(png_structp codec, png_infop info, const Bytes& raw, Bytes& levels) {
-    png_colorp palette = nullptr;
-    int entries = 0;
-    png_get_PLTE(codec, info, &palette, &entries);
-    for (std::size_t i = 0; i < raw.size(); ++i) {
-        const std::uint8_t index = raw[i];
-        const png_color colour = index < entries ? palette[index] : png_color{0, 0, 0};
-        levels[3 * i] = colour.red, levels[3 * i + 1] = colour.green, levels[3 * i + 2] = colour.blue;
+void decode(Reading& reading, Picture& picture) {
+    const png_structp png = reading.png;
+    const png_infop info = reading.info;
+    if (setjmp(png_jmpbuf(png))) throw std::runtime_error(reading.message);
+    png_read_info(png, info);
+    picture.size = checked_size(png_get_image_height(png, info), png_get_image_width(png, info));
+    const bool is_grey = png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY;
+    const bool is_deep = is_grey && png_get_bit_depth(png, info) == 16;
+    if (!is_deep) {
+        png_set_strip_16(png);
+        png_set_gray_to_rgb(png);
     }
-}
+    png_set_expand(png);  // palettes, and grey of fewer bits
+    png_set_strip_alpha(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
 
-// Everything that is freed after an error belongs to the caller.
-void decode(png_structp codec, png_infop info, const std::string& message, Decoded& found, Bytes& raw,
-            std::vector<png_bytep>& rows) {
-    if (setjmp(png_jmpbuf(codec))) throw std::runtime_error(message);
-    png_read_info(codec, info);
-    const png_uint_32 width = png_get_image_width(codec, info), height = png_get_image_height(codec, info);
-    check_pixels(width, height);
-    const int kind = png_get_color_type(codec, info), depth = png_get_bit_depth(codec, info);
-    const bool deep = depth == 16 && kind == PNG_COLOR_TYPE_GRAY;
-    if (depth == 16 && !deep) png_set_strip_16(codec);
-    if (depth < 8 && kind == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(codec);
-    if (depth < 8) png_set_packing(codec);
-    if (kind & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(codec);
-    png_set_interlace_handling(codec);
-    png_read_update_info(codec, info);
-
-    const std::size_t row_bytes = png_get_rowbytes(codec, info), pixels = std::size_t(width) * height;
-    const bool coloured = kind == PNG_COLOR_TYPE_RGB || kind == PNG_COLOR_TYPE_RGB_ALPHA;
-    if (row_bytes != width * std::size_t(coloured ? 3 : deep ? 2 : 1))
+    const std::size_t row_bytes = png_get_rowbytes(png, info);
+    if (row_bytes != std::size_t(picture.size.width) * (is_deep ? 2 : 3))
         throw std::runtime_error("its rows have another length than its header says");
-    Picture& picture = found.picture;
-    picture.width = int(width), picture.height = int(height);
-    Bytes& target = coloured ? picture.levels : raw;
-    target.resize(row_bytes * height);
-    rows.resize(height);
-    for (png_uint_32 y = 0; y < height; ++y) rows[y] = target.data() + y * row_bytes;
-    png_read_image(codec, rows.data());
-    png_read_end(codec, info);
-    collect_texts(codec, info, found);
-    if (coloured) return;
-    if (deep) {
-        picture.shares.resize(3 * pixels);
-        for (std::size_t i = 0; i < pixels; ++i)
-            for (int channel = 0; channel < 3; ++channel)
-                picture.shares[3 * i + channel] = float(raw[2 * i] << 8 | raw[2 * i + 1]) / 65535.0f;
-        return;
-    }
-    picture.levels.resize(3 * pixels);
-    if (kind == PNG_COLOR_TYPE_PALETTE) from_palette(codec, info, raw, picture.levels);
-    else
-        for (std::size_t i = 0; i < pixels; ++i) std::memset(&picture.levels[3 * i], raw[i], 3);
+    Bytes& target = is_deep ? reading.deep : picture.levels;
+    target.resize(row_bytes * std::size_t(picture.size.height));
+    for (std::size_t i = 0; i < target.size(); i += row_bytes) reading.rows.push_back(&target[i]);
+    png_read_image(png, reading.rows.data());
+    png_read_end(png, info);
+    collect_texts(png, info, picture);
+    if (is_deep) picture.shares.reserve(3 * picture.size.area());
+    for (std::size_t i = 0; i < reading.deep.size(); i += 2)
+        picture.shares.insert(picture.shares.end(), 3,
+                              float(reading.deep[i] << 8 | reading.deep[i + 1]) / 65535.0f);
 }
 
-void put(png_structp codec, png_bytep bytes, std::size_t count) {
-    auto& file = *static_cast<Bytes*>(png_get_io_ptr(codec));
+struct Writing {
+    std::string message;
+    Bytes file;
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, leave, say_nothing);
+    png_infop info = png ? png_create_info_struct(png) : nullptr;
+
+    ~Writing() { png_destroy_write_struct(&png, &info); }
+};
+
+void put(png_structp png, png_bytep bytes, std::size_t count) {
+    Bytes& file = *static_cast<Bytes*>(png_get_io_ptr(png));
     file.insert(file.end(), bytes, bytes + count);
 }
 
-void flush(png_structp) {}
-
-void encode(png_structp codec, png_infop info, const std::string& message, const Mask& mask) {
-    if (setjmp(png_jmpbuf(codec))) throw std::runtime_error(message);
-    png_set_IHDR(codec, info, png_uint_32(mask.width), png_uint_32(mask.height), 1, PNG_COLOR_TYPE_GRAY,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(codec, info);
-    for (int y = 0; y < mask.height; ++y) png_write_row(codec, mask.row(y));
-    png_write_end(codec, info);
+void encode(Writing& writing, const Mask& mask) {
+    const png_structp png = writing.png;
+    if (setjmp(png_jmpbuf(png))) throw std::runtime_error(writing.message);
+    png_set_IHDR(png, writing.info, png_uint_32(mask.size.width), png_uint_32(mask.size.height), 1,
+                 PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(png, writing.info);
+    for (std::size_t place = 0; place < mask.bits.size(); place += mask.row_bytes())
+        png_write_row(png, &mask.bits[place]);
+    png_write_end(png, writing.info);
 }
 
 }  // namespace
 
-void decode_png(const Bytes& file, Decoded& found) {
-    Stream stream = {file.data(), file.size(), {}};
-    Bytes raw;
-    std::vector<png_bytep> rows;
-    png_structp codec = png_create_read_struct(PNG_LIBPNG_VER_STRING, &stream.message, leave_png, png_warning);
-    png_infop info = codec ? png_create_info_struct(codec) : nullptr;
-    try {
-        if (!info) throw std::runtime_error("libpng does not start");
-        png_set_read_fn(codec, &stream, take_png);
-        decode(codec, info, stream.message, found, raw, rows);
-    } catch (...) {
-        png_destroy_read_struct(&codec, &info, nullptr);
-        throw;
-    }
-    png_destroy_read_struct(&codec, &info, nullptr);
+void decode_png(const Bytes& file, Picture& picture) {
+    Reading reading(file);
+    if (!reading.info) throw std::runtime_error("libpng does not start");
+    png_set_read_fn(reading.png, &reading, take);
+    decode(reading, picture);
 }
 
 Bytes encode_png(const Mask& mask) {
-    Bytes file;
-    std::string message;
-    png_structp codec = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, leave_png, png_warning);
-    png_infop info = codec ? png_create_info_struct(codec) : nullptr;
-    try {
-        if (!info) throw std::runtime_error("libpng does not start");
-        png_set_write_fn(codec, &file, put, flush);
-        encode(codec, info, message, mask);
-    } catch (...) {
-        png_destroy_write_struct(&codec, &info);
-        throw;
-    }
-    png_destroy_write_struct(&codec, &info);
-    return file;
+    Writing writing;
+    if (!writing.info) throw std::runtime_error("libpng does not start");
+    png_set_write_fn(writing.png, &writing.file, put, [](png_structp) {});
+    encode(writing, mask);
+    return std::move(writing.file);
 }
 
 }  // namespace sam2lab

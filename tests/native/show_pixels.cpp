@@ -4,10 +4,7 @@
 // then the encoder's input. A line for each file says "ok", or why it is refused.
 #include <cstdio>
 
-#include "bundle.h"
-#include "failure.h"
-#include "picture.h"
-#include "resample.h"
+#include "sam2lab.h"
 
 using namespace sam2lab;
 
@@ -23,7 +20,8 @@ int main(int count, char** words) {
         try {
             const Picture picture = read_picture(words[i]);
             Bytes shown;
-            put(shown, std::vector<std::int32_t>{picture.width, picture.height, !picture.shares.empty()});
+            const auto [height, width] = picture.size;
+            put(shown, std::vector<std::int32_t>{width, height, !picture.shares.empty()});
             put(shown, picture.levels);
             put(shown, picture.shares);
             put(shown, preprocess(picture, bundle));

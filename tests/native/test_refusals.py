@@ -153,22 +153,22 @@ def changed(*path: str | int, to: Any) -> bytes:
                 b"NaN",
             )
         ),
-        (b"[]", "'format' is missing"),
-        (b'"\\ud83d\\ude00"', "'format' is missing"),
+        (b"[]", "'/format' must be a text"),
+        (b'"\\ud83d\\ude00"', "'/format' must be a text"),
         (changed("format", to="other"), "it is no sam2lab-bundle"),
-        (changed("version", to=2), "'version' must be a whole number from 1 to 1"),
-        (changed("model", to=...), "'model' is missing"),
-        (changed("model", to=3), "'model' must be an object"),
+        (changed("version", to=2), "'/version' must be a whole number from 1 to 1"),
+        (changed("model", to=...), "'/model/input_size/0' must be a whole number"),
+        (changed("model", to=3), "'/model/input_size/0' must be a whole number"),
         *(
             (changed("model", "input_size", to=size), "must be")
             for size in ("512", [512], [512, "a"], [512, -1], [512, 1e9], [512, 0.5], [10**400, 1])
         ),
         (changed("model", "input_size", to=[256, 512]), "shape of 'image' does not fit"),
         (changed("model", "stride", to=8), "shape of 'mask_input' does not fit"),
-        (changed("model", "stride", to=0), "'stride' must be a whole number"),
+        (changed("model", "stride", to=0), "'/model/stride' must be a whole number"),
         (changed("model", "mean", to=[0, 0]), "'mean' must have 3 numbers"),
         (changed("model", "std", to=["a"] * 3), "'std' must have 3 numbers"),
-        (changed("graphs", "decoder", to=...), "'decoder' is missing"),
+        (changed("graphs", "decoder", to=...), "'/graphs/decoder/file' must be a text"),
         (changed("graphs", "encoder", "inputs", to=[]), "no input is called 'image'"),
         (changed("graphs", "encoder", "inputs", 0, "dtype", to="int8"), "must be float32"),
         (changed("graphs", "encoder", "inputs", 0, "shape", to=[1]), "does not fit"),
@@ -179,7 +179,10 @@ def changed(*path: str | int, to: Any) -> bytes:
         (changed("graphs", "encoder", "file", to="a.tflite"), "not an ONNX file"),
         (changed("graphs", "encoder", "file", to="a.onnx"), "lacks a.onnx; copy the whole folder"),
         (changed("graphs", "encoder", "bytes", to=7), "was sealed with 7"),
-        (changed("graphs", "encoder", "bytes", to=-1), "'bytes' must be a whole number"),
+        (
+            changed("graphs", "encoder", "bytes", to=-1),
+            "'/graphs/encoder/bytes' must be a whole number",
+        ),
     ],
 )
 def test_bundle_files(segment: Callable, tmp_path: Path, content: bytes, words: str) -> None:
