@@ -27,7 +27,7 @@ from sam2lab.measure.remembering import Remembering
 from sam2lab.qnn.chips import Chip
 from sam2lab.qnn.chips import chip as chip_of
 from sam2lab.qnn.compiling import Report, to_context, to_dlc
-from sam2lab.qnn.eight_bits import in_eight_bits
+from sam2lab.qnn.eight_bits import Ranges, in_eight_bits, ranges_of
 from sam2lab.qnn.engines import ProcessorEngine
 from sam2lab.qnn.half_precision import for_half_precision
 from sam2lab.quantize.calibration import (
@@ -88,8 +88,13 @@ def export(
         check_agreement(found["float"], accept_difference)
         progress.update()
         if precision != "float":
-            feeds = feeds_of(images, model.info)
-            graphs["encoder"] = in_eight_bits(graphs["encoder"], precision, feeds)
+
+            def see() -> Ranges:
+                return ranges_of(graphs["encoder"], feeds_of(images, model.info))
+
+            # The images that ship are the same for every precision.
+            ranges = once(model, ("qnn ranges", len(images)), see) if calibration is None else see()
+            graphs["encoder"] = in_eight_bits(graphs["encoder"], precision, ranges)
             eight = scratch / "eight"
             eight.mkdir()
             info = replace(model.info, precision=precision)

@@ -8,29 +8,58 @@ are the true extremes on the calibration images: what is cut off costs masks mor
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from sam2lab.quantize.smoothing import smoothed
-from sam2lab.quantize.tensor_statistics import Feeds, extremes
+from sam2lab.quantize.smoothing import MOVES, SMOOTHING, shares, smooth, smoothable
+from sam2lab.quantize.tensor_statistics import Feeds, extremes, peaks
+from sam2lab.runtime.engines.protocol import Float32
+
+Ends = tuple[Float32, Float32]
 
 ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
 OPSET = 21
 
 
-def in_eight_bits(
-    graph: onnx.ModelProto, precision: str, feeds: Sequence[Feeds]
-) -> onnx.ModelProto:
-    """A copy in QDQ form; `precision` is `"w8a8"` or `"w8a16"`, `feeds` is what it is asked.
+class Ranges(NamedTuple):
+    """The extremes of a float graph's tensors on calibration images. They serve all precisions.
+
+    `ends` has those of every tensor that is no weight, `channels` those of each channel (C,) of
+    what `smoothing` may change.
+    """
+
+    ends: Mapping[str, Ends]
+    channels: Mapping[str, Ends]
+
+
+def ranges_of(graph: onnx.ModelProto, feeds: Sequence[Feeds]) -> Ranges:
+    """Run a float graph on `feeds`, and see what its tensors hold."""
+    model = onnx.shape_inference.infer_shapes(graph, data_prop=True)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    floats = {
+        value.name
+        for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    }
+    norms = smoothable(model)
+    ends = extremes(model, sorted(floats - weights - norms.keys()), feeds, by_channel=norms)
+    channels = {name: ends[name] for name in norms}
+    whole = {name: (low.min(), high.max()) for name, (low, high) in channels.items()}
+    return Ranges(ends | whole, channels)
+
+
+def in_eight_bits(graph: onnx.ModelProto, precision: str, ranges: Ranges) -> onnx.ModelProto:
+    """A copy in QDQ form; `precision` is `"w8a8"` or `"w8a16"`.
 
     Weights have 8 bits, and a range for each output channel where QNN allows it.
     """
+    ends = dict(ranges.ends)
     model = copy.deepcopy(graph)
     # The compiler's own passes stumble over long texts.
     del model.metadata_props[:]
@@ -39,9 +68,10 @@ def in_eight_bits(
     if precision == "w8a8":
         # 16 bits have room for the outliers that this moves into weights, which have not: nano's
         # masks at 256 x 256 have a mean IoU of 0.9955 with those in float without it, 0.9942 with.
-        model = smoothed(model, feeds)
+        high = peaks(ranges.channels)
+        ends |= _smoothed(model, ranges.channels, shares(model, high, SMOOTHING))
+        model = smooth(model, high, SMOOTHING)
     model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    ranges = _ranges(model, feeds)
     # QNN takes the weights of norms in the activations' kind of bytes only.
     overrides = {
         node.input[1]: [{"quant_type": QuantType.QUInt8}]
@@ -70,7 +100,7 @@ def in_eight_bits(
         reduce_range=False,
         weight_qType=QuantType.QInt8,
         activation_qType=ACTIVATIONS[precision],
-        tensors_range=ranges,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, ends),
         nodes_to_quantize=[],
         nodes_to_exclude=[],
         op_types_to_quantize=config.op_types_to_quantize,
@@ -81,20 +111,15 @@ def in_eight_bits(
     return quantizer.model.model
 
 
-def _ranges(model: onnx.ModelProto, feeds: Sequence[Feeds]) -> TensorsData:
-    """The extremes of every float tensor that is no weight."""
-    floats = [
-        value.name
-        for value in (*model.graph.value_info, *model.graph.output)
-        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    ]
-    inputs = {value.name for value in model.graph.input}
-    weights = {tensor.name for tensor in model.graph.initializer}
-    ends = extremes(model, [n for n in floats if n not in weights], feeds)
-    for name in inputs:
-        values = [feed[name] for feed in feeds]
-        ends[name] = float(min(v.min() for v in values)), float(max(v.max() for v in values))
-    return TensorsData(
-        CalibrationMethod.MinMax,
-        {name: (np.float32(low), np.float32(high)) for name, (low, high) in ends.items()},
-    )
+def _smoothed(
+    model: onnx.ModelProto, channels: Mapping[str, Ends], shares: Mapping[str, Float32]
+) -> dict[str, Ends]:
+    """The extremes of norms whose channels are divided by their shares, and of what moves them."""
+    found = {
+        name: ((channels[name][0] / share).min(), (channels[name][1] / share).max())
+        for name, share in shares.items()
+    }
+    for node in model.graph.node:
+        if node.op_type in MOVES and node.input[0] in found:
+            found[node.output[0]] = found[node.input[0]]
+    return found

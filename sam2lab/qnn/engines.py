@@ -36,8 +36,11 @@ class ProcessorEngine(DeviceEngine):
         return f"device:{self.bundle.key}"
 
     def _open(self, graph: str) -> Any:
+        options = onnxruntime.SessionOptions()
+        # What compares files takes turns with other engines, whose time spinning threads take.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(
-            str(self.bundle.path(graph)), providers=["CPUExecutionProvider"]
+            str(self.bundle.path(graph)), options, providers=["CPUExecutionProvider"]
         )
 
     def _compute(self, opened: Any, outputs: Sequence[str], inputs: Inputs) -> list[Float32]:

@@ -18,7 +18,7 @@ from sam2lab.quantize.wiring import Wiring
 from sam2lab.runtime.engines.protocol import Float32
 
 # Operators that may stand between a LayerNorm and the layers that read it. Channels stay last.
-_MOVES = {"Reshape", "Pad"}
+MOVES = {"Reshape", "Pad"}
 # The share of the evening out that weights bear.
 SMOOTHING = 0.5
 # No channel is made smaller or larger by more than this.
@@ -46,15 +46,33 @@ def smoothed(
 
 
 def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -> onnx.ModelProto:
-    """A copy that computes the same, with the channels of LayerNorms evened out.
+    """A copy that computes the same, with the channels of LayerNorms divided by their `shares`."""
+    wiring = Wiring(model)
+    readers = smoothable(model)
+    by_name = {node.name: node for node in wiring.nodes}
+    for output, share in shares(model, peaks, alpha).items():
+        norm = wiring.maker[output]
+        for place in (1, 2):
+            values = wiring.values(norm.input[place]) / share
+            norm.input[place] = wiring.add_weight(f"{norm.input[place]}.smooth", values)
+        for gemm in (by_name[name] for name in readers[output]):
+            values = wiring.values(gemm.input[1]) * np.expand_dims(share, 1 - _inputs(gemm))
+            gemm.input[1] = wiring.add_weight(f"{gemm.input[1]}.smooth", values)
+    return wiring.finish()
 
-    `peaks` holds the largest magnitude (C,) in each channel of some outputs that `smoothable`
-    names. Channel j is divided by peak_j^alpha / weight_j^(1 - alpha), where weight_j is the
-    largest weight that reads it.
+
+def shares(
+    model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float
+) -> dict[str, Float32]:
+    """What the channels (C,) of some outputs that `smoothable` names are to be divided by.
+
+    `peaks` holds the largest magnitude (C,) in each channel of these outputs. The share of channel
+    j is peak_j^alpha / weight_j^(1 - alpha), where weight_j is the largest weight that reads it.
     """
     wiring = Wiring(model)
     readers = smoothable(model)
     by_name = {node.name: node for node in wiring.nodes}
+    found = {}
     for output, peak in peaks.items():
         gemms = [by_name[name] for name in readers[output]]
         weights = np.max(
@@ -63,15 +81,8 @@ def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -
         share = np.maximum(peak, 1e-6) ** alpha / np.maximum(weights, 1e-6) ** (1 - alpha)
         # Only the ratio of one channel to another matters.
         share = np.clip(share / np.exp(np.log(share).mean()), 1 / _LIMIT, _LIMIT)
-        share = share.astype(np.float32)
-        norm = wiring.maker[output]
-        for place in (1, 2):
-            values = wiring.values(norm.input[place]) / share
-            norm.input[place] = wiring.add_weight(f"{norm.input[place]}.smooth", values)
-        for gemm in gemms:
-            values = wiring.values(gemm.input[1]) * np.expand_dims(share, 1 - _inputs(gemm))
-            gemm.input[1] = wiring.add_weight(f"{gemm.input[1]}.smooth", values)
-    return wiring.finish()
+        found[output] = share.astype(np.float32)
+    return found
 
 
 def _inputs(gemm: onnx.NodeProto) -> int:
@@ -83,5 +94,5 @@ def _readers(wiring: Wiring, name: str) -> list[onnx.NodeProto]:
     """The nodes that read a tensor, directly or after it was moved."""
     found = []
     for node in wiring.readers[name]:
-        found += _readers(wiring, node.output[0]) if node.op_type in _MOVES else [node]
+        found += _readers(wiring, node.output[0]) if node.op_type in MOVES else [node]
     return found

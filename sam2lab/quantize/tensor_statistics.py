@@ -40,41 +40,46 @@ def observe(
 
 
 def extremes(
-    model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[Feeds]
-) -> dict[str, tuple[float, float]]:
-    """Find the extremes of each tensor's values, in half the time that `observe` takes."""
-    watching, tensors = copy.deepcopy(model), list(dict.fromkeys(tensors))
-    ends = [end for tensor in tensors for end in _add_extremes(watching.graph, tensor)]
-    found = np.array([list(values.values()) for values in _run(watching, ends, feeds)])
-    found = found.reshape(-1, len(tensors), 2)
-    if not np.isfinite(found).all():
+    model: onnx.ModelProto,
+    tensors: Iterable[str],
+    feeds: Iterable[Feeds],
+    by_channel: Iterable[str] = (),
+) -> dict[str, tuple[Float32, Float32]]:
+    """Find the least and the largest value of each tensor, in half the time that `observe` takes.
+
+    Of the tensors `by_channel` they are those of each channel (C,), the last dimension.
+    """
+    watching = copy.deepcopy(model)
+    graph, channelwise = watching.graph, set(by_channel)
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in graph.value_info}
+    makers = {name: node for node in graph.node for name in node.output}
+    sources = {name: name if name in channelwise else _unmoved(name, makers) for name in tensors}
+    seen = list(dict.fromkeys([*sources.values(), *channelwise]))
+    for name in seen:
+        _add_extremes(graph, name, range(ranks[name] - 1) if name in channelwise else ())
+    ends: dict[str, tuple[Float32, Float32]] = {}
+    for values in _run(watching, [f"{n}:{end}" for n in seen for end in ("low", "high")], feeds):
+        for name in seen:
+            low, high = values[f"{name}:low"], values[f"{name}:high"]
+            before = ends.get(name, (low, high))
+            ends[name] = np.minimum(before[0], low), np.maximum(before[1], high)
+    if not np.isfinite([end for pair in ends.values() for end in map(np.sum, pair)]).all():
         raise ValueError("a tensor is infinite: the float model overflows; check its weights")
-    low, high = found[..., 0].min(axis=0), found[..., 1].max(axis=0)
-    return dict(zip(tensors, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+    whole = {name: (low.min(), high.max()) for name, (low, high) in ends.items()}
+    found = {name: whole[source] for name, source in sources.items()}
+    return found | {name: ends[name] for name in channelwise}
 
 
 def channel_peaks(
     model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[Feeds]
 ) -> dict[str, Float32]:
     """Find the largest magnitude (C,) in each channel, the last dimension, of each tensor."""
-    watching = copy.deepcopy(model)
-    graph = watching.graph
-    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in graph.value_info}
-    for tensor in tensors:
-        axes = _add_constant(graph, f"{tensor}:axes", list(range(ranks[tensor] - 1)))
-        graph.node.extend(
-            [
-                helper.make_node("Abs", [tensor], [f"{tensor}:abs"]),
-                helper.make_node(
-                    "ReduceMax", [f"{tensor}:abs", axes], [f"{tensor}:peak"], keepdims=0
-                ),
-            ]
-        )
-    peaks: dict[str, Float32] = {}
-    for values in _run(watching, [f"{tensor}:peak" for tensor in tensors], feeds):
-        for tensor in tensors:
-            peaks[tensor] = np.maximum(peaks.get(tensor, 0), values[f"{tensor}:peak"])
-    return peaks
+    return peaks(extremes(model, (), feeds, by_channel=tensors))
+
+
+def peaks(ends: Mapping[str, tuple[Float32, Float32]]) -> dict[str, Float32]:
+    """The largest magnitudes of tensors whose extremes are known."""
+    return {name: np.maximum(-low, high) for name, (low, high) in ends.items()}
 
 
 def _run(
@@ -82,8 +87,11 @@ def _run(
 ) -> Iterator[dict[str, Float32]]:
     """Yield the values of some tensors for each feed."""
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    options = onnxruntime.SessionOptions()
+    # Reductions are short and many: threads that spin between them take half of all the time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     for feed in feeds:
         yield dict(zip(outputs, session.run(outputs, feed), strict=True))
@@ -125,16 +133,24 @@ def _add_sample(graph: onnx.GraphProto, tensor: str, sizes: Mapping[str, int]) -
     return [low, high, sample]
 
 
-def _add_extremes(graph: onnx.GraphProto, tensor: str) -> list[str]:
-    """Compute a tensor's extremes; return their names."""
-    low, high = f"{tensor}:low", f"{tensor}:high"
+def _add_extremes(graph: onnx.GraphProto, tensor: str, axes: Iterable[int] = ()) -> list[str]:
+    """Compute a tensor's extremes over some axes, or all; return their names."""
+    low, high, over = f"{tensor}:low", f"{tensor}:high", list(axes)
+    inputs = [tensor, _add_constant(graph, f"{tensor}:axes", over)] if over else [tensor]
     graph.node.extend(
         [
-            helper.make_node("ReduceMin", [tensor], [low], keepdims=0),
-            helper.make_node("ReduceMax", [tensor], [high], keepdims=0),
+            helper.make_node("ReduceMin", inputs, [low], keepdims=0),
+            helper.make_node("ReduceMax", inputs, [high], keepdims=0),
         ]
     )
     return [low, high]
+
+
+def _unmoved(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:
+    """The tensor whose values this one has at other places."""
+    while name in makers and makers[name].op_type in ("Reshape", "Transpose"):
+        name = makers[name].input[0]
+    return name
 
 
 def _add_constant(graph: onnx.GraphProto, name: str, values: list[int]) -> str:

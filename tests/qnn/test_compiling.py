@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 from sam2lab.measure.child import Child
-from sam2lab.qnn import QnnError, chip, compiling, in_eight_bits, to_context, to_dlc
+from sam2lab.qnn import QnnError, chip, compiling, in_eight_bits, ranges_of, to_context, to_dlc
 from sam2lab.qnn._compiler import steps
 from sam2lab.runtime.requirements import missing
 from tests.qnn import ending, toy_graphs
@@ -34,7 +34,7 @@ def test_quantised_graphs_leave_nothing_float_and_answer_alike() -> None:
     wanted = exact.run(None, fed)[0]
     errors = {}
     for precision in ("w8a8", "w8a16"):
-        made = in_eight_bits(graph, precision, feeds())
+        made = in_eight_bits(graph, precision, ranges_of(graph, feeds()))
         outputs = {value.name for value in made.graph.output}
         read = {
             name
@@ -65,7 +65,11 @@ def test_a_context_computes_in_the_emulator_what_the_graph_computes(
     tmp_path: Path, precision: str
 ) -> None:
     graph = toy_graphs.whole()
-    compiled = graph if precision == "float" else in_eight_bits(graph, precision, feeds())
+    compiled = (
+        graph
+        if precision == "float"
+        else in_eight_bits(graph, precision, ranges_of(graph, feeds()))
+    )
     report = to_context(compiled, S24, tmp_path / "encoder.bin")
     assert not report.on_cpu
     assert {path.name for path in tmp_path.iterdir()} == {"encoder.bin", "encoder.context.onnx"}

@@ -12,7 +12,7 @@ import pytest
 
 from sam2lab.quantize import Spread, tensor_statistics
 from sam2lab.quantize.integer_kernels import for_integer_kernels
-from sam2lab.quantize.tensor_statistics import channel_peaks, observe
+from sam2lab.quantize.tensor_statistics import channel_peaks, extremes, observe
 from tests.exporting import Export
 
 SMALL = (64, 96)
@@ -98,3 +98,15 @@ def test_peaks_are_the_largest_magnitudes_of_channels(model: onnx.ModelProto) ->
     for name, values in outputs(model, norms, feeds).items():
         wanted = np.abs(values).max(axis=tuple(range(values.ndim - 1)))
         np.testing.assert_array_equal(peaks[name], wanted)
+
+
+def test_extremes_of_moved_tensors_and_of_channels_are_those_of_the_values(
+    model: onnx.ModelProto,
+) -> None:
+    norm = next(n.output[0] for n in model.graph.node if n.op_type == "LayerNormalization")
+    moved = [n.output[0] for n in model.graph.node if n.op_type in ("Reshape", "Transpose")][:8]
+    feeds = pixels(2)
+    found = extremes(model, [norm, *moved], feeds, by_channel=[norm])
+    for name, values in outputs(model, [norm, *moved], feeds).items():
+        axes = tuple(range(values.ndim - 1)) if name == norm else None
+        np.testing.assert_array_equal(found[name], (values.min(axis=axes), values.max(axis=axes)))
