@@ -12,7 +12,8 @@ TEXT = """\
 Train SAM 2.1's own classes with a small encoder, on scenes that are drawn and
 on what is given with --coco and --cutouts, and write weights, log and an ONNX
 bundle. One photo and one picture in five are kept out of training, to measure
-on. Training begins from nothing, or goes on from --weights.
+on. Training begins from nothing, or goes on from --weights. At its end the
+scores learn once more, on whole photos.
 
 The run saves itself every few minutes and when it is interrupted; the same
 command takes it up again. Two cores need about two hours, a GPU minutes; --toy
@@ -71,4 +72,6 @@ def run(arguments: Namespace) -> None:
         workers=arguments.workers,
     )
     trainer.run()
+    if schedule.score_pictures:
+        trainer.fit_scores(Mixture(folders, arguments.cutouts, arguments.seed, whole=True))
     print(save_model(trainer, out).folder)

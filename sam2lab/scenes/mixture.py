@@ -35,7 +35,8 @@ class Mixture:
 
     `coco` are COCO-format folders, `cutouts` folders of RGBA pictures. A mixture with `held_out`
     uses only photos, pictures and numbers that one without it never uses. Without any COCO
-    folder, the grounds are photos that the project and other packages bring.
+    folder, the grounds are photos that the project and other packages bring. With `whole`, photos
+    are shown as they are; otherwise as parts, in other light.
 
     >>> scene = Mixture().scene(7, (64, 64))
     >>> scene.image.shape, scene.masks.shape[1:]
@@ -48,9 +49,11 @@ class Mixture:
         cutouts: Sequence[str | os.PathLike[str]] = (),
         seed: int = 0,
         held_out: bool = False,
+        whole: bool = False,
     ) -> None:
         self.seed = seed
         self.held_out = held_out
+        self._whole = whole
         self._annotated = CocoShelf(coco, held_out)
         self._pictures = CutoutShelf([CutoutFolder(folder) for folder in cutouts], held_out)
         self._photos: Shelf[KeptScene] = (
@@ -94,7 +97,11 @@ class Mixture:
         return draw(rng, size, first)
 
     def _photo(self, rng: np.random.Generator, size: tuple[int, int], first: FirstPrompt) -> Scene:
-        return augment.crop(rng, self._annotated.draw(rng, first).scene(), size)
+        scene = self._annotated.draw(rng, first).scene()
+        if not self._whole:
+            return augment.crop(rng, scene, size)
+        height, width = scene.image.shape[:2]
+        return augment.cut(scene, (0, 0, width, height), size).without_specks()
 
     def _drawn(self, rng: np.random.Generator, size: tuple[int, int], _: FirstPrompt) -> Scene:
         return synthetic.draw(rng, size, self._texture)

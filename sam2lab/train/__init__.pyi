@@ -9,6 +9,7 @@ from .schedule import MORE as MORE
 from .schedule import TOY as TOY
 from .schedule import Phase as Phase
 from .schedule import Schedule as Schedule
+from .scores import fit_scores as fit_scores
 from .trainable import TrainableModel as TrainableModel
 from .trainer import Trainer as Trainer
 from .validation import validate as validate

@@ -90,19 +90,25 @@ def prediction_loss(
 
     logits are (K, 4, h, w), scores (K, 4) before their sigmoid, targets (K, h, w). The first
     mask is the single one and always learns. Only the best of the three candidates learns, so
-    that they can come to mean different things (a part, the whole). All four scores learn by
-    cross-entropy, which is smallest at the mean IoU of a mask: an absolute difference would be
-    smallest at the median, which is near zero for a candidate that is seldom best. Before the
-    sigmoid, it pulls as hard on a score that is stuck at zero as on any other. The scores of the
-    three candidates learn their order besides.
+    that they can come to mean different things (a part, the whole). All four scores learn.
     """
     wanted = targets[:, None].expand_as(logits)
     losses = mask_loss(logits, wanted) + outline_loss(logits, targets[:, None])
     ious = mask_iou(logits, wanted)
-    of_scores = functional.binary_cross_entropy_with_logits(scores, ious)
-    of_scores = of_scores + _ORDER * order_loss(scores[:, 1:], ious[:, 1:]).mean()
     of_masks = losses[:, 0].mean() + losses[:, 1:].min(1).values.mean()
-    return of_masks + score_weight * of_scores, ious
+    return of_masks + score_weight * score_loss(scores, ious), ious
+
+
+def score_loss(scores: Tensor, ious: Tensor) -> Tensor:
+    """How far scores before their sigmoid are from the IoUs of their masks, (K, 4) twice.
+
+    They learn by cross-entropy, which is smallest at the mean IoU of a mask: an absolute
+    difference would be smallest at the median, which is near zero for a candidate that is seldom
+    best. Before the sigmoid, it pulls as hard on a score that is stuck at zero as on any other.
+    The scores of the three candidates learn their order besides.
+    """
+    values = functional.binary_cross_entropy_with_logits(scores, ious)
+    return values + _ORDER * order_loss(scores[:, 1:], ious[:, 1:]).mean()
 
 
 def order_loss(scores: Tensor, ious: Tensor) -> Tensor:

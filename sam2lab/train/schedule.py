@@ -33,7 +33,8 @@ class Schedule:
     The rate stays until the share `fall_from` of the phases' cost is done, and falls from there.
 
     Scores are easier to learn than masks. With the full `score_weight` a fresh model learns them
-    first: on noise, the decoder then learns no masks within the steps of TOY.
+    first: on noise, the decoder then learns no masks within the steps of TOY. When the masks are
+    done, scores learn once more on `score_pictures` pictures (see `scores`).
     """
 
     geometry_steps: int
@@ -44,6 +45,7 @@ class Schedule:
     weight_decay: float = 0.05
     fall_from: float = 0.0
     score_weight: float = 0.1
+    score_pictures: int = 0
 
     @property
     def steps(self) -> int:
@@ -91,6 +93,7 @@ TOY = Schedule(
     phases=(Phase(64, 8, 6, 120),),
     rate=1e-3,
     warm_up=30,
+    score_pictures=40,
 )
 """A minute on two cores: enough to see the loss fall and unseen scenes improve."""
 
@@ -101,6 +104,7 @@ MORE = Schedule(
     warm_up=200,
     fall_from=0.57,
     score_weight=1.0,
+    score_pictures=2000,
 )
 """What carried models/nano on after `FULL`: a steady rate at 256 px, then a long fall at 512 px.
 
@@ -116,6 +120,7 @@ FULL = Schedule(
         Phase(256, 8, 6, 2000),
         Phase(512, 4, 6, 1050),
     ),
+    score_pictures=2000,
 )
 """The first schedule of models/nano: a run of three phases, and two more to carry it on.
 

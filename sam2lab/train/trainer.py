@@ -24,6 +24,7 @@ from sam2lab.train.loop import mean_row, run_to_end
 from sam2lab.train.losses import affinity_loss, prediction_loss, user_ious
 from sam2lab.train.rounds import add_correction, shown_mask
 from sam2lab.train.schedule import Phase, Schedule
+from sam2lab.train.scores import fit_scores
 from sam2lab.train.trainable import FeatureMaps, TrainableModel
 from sam2lab.train.validation import FIGURES, validate
 
@@ -89,6 +90,14 @@ class Trainer:
     def run(self) -> None:
         """Train from the current step to the end of the schedule; Ctrl-C saves and stops."""
         run_to_end(self, "train", "iou")
+
+    def fit_scores(self, scenes: Scenes) -> None:
+        """Teach the average's scores once more, on scenes as users show them; save it."""
+        pictures, side = self.schedule.score_pictures, self.schedule.phases[-1].side
+        module = fit_scores(self.averaged(), scenes, pictures, side, self.seed).module
+        for key, value in module.state_dict().items():
+            self.average[f"sam.{key}"].copy_(value)
+        self.save()
 
     def rows(self) -> Iterator[dict[str, float]]:
         """Do the steps that are left; yield the figures of each."""

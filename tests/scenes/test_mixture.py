@@ -179,3 +179,19 @@ def test_a_folder_of_broken_photos_ends_with_an_error(write_coco: WriteCoco) -> 
     mixture = Mixture([CocoFolder(folder)])
     with pytest.raises(ValueError, match="in a row are broken"):
         [mixture.scene(number, (24, 24)) for number in NUMBERS]
+
+
+def test_photos_are_shown_whole_where_that_is_asked_for(write_coco: WriteCoco) -> None:
+    folder = CocoFolder(write_coco(count=12))
+    photos = {
+        np.asarray(
+            Image.fromarray(folder.read(image)).resize(SIZE[::-1], Image.Resampling.BILINEAR)
+        ).tobytes()
+        for image in folder.images
+    }
+    parts, whole = (
+        {Mixture([folder], whole=each).scene(number, SIZE).image.tobytes() for number in NUMBERS}
+        for each in (False, True)
+    )
+    assert not photos & parts
+    assert len(photos & whole) > 3

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,29 +11,16 @@ from sam2lab.scenes.mixture import Mixture
 from sam2lab.scenes.scene import Scene
 from sam2lab.train.schedule import Phase, Schedule
 from sam2lab.train.trainer import CHECKPOINT, LOG, Trainer
+from tests.train.squares import Squares
 
 SCHEDULE = Schedule(4, (Phase(64, 2, 3, 4, rounds=3), Phase(96, 2, 3, 3)), warm_up=2)
-
-
-class Squares:
-    """Scenes of one bright square each, at a random place."""
-
-    contents = "squares"
-
-    def scene(self, index: int, size: tuple[int, int], first: str = "click") -> Scene:
-        rng = np.random.default_rng(index)
-        mask = np.zeros(size, np.bool_)
-        row, column = rng.integers(0, size[0] // 2, 2)
-        mask[row : row + size[0] // 3, column : column + size[1] // 3] = True
-        image = rng.integers(0, 60, (*size, 3), dtype=np.uint8)
-        image[mask] += 150
-        return Scene(image, mask[None])
 
 
 class Stops(Squares):
     """Interrupts the run, as a user would, when it asks for a certain scene."""
 
     def __init__(self, at: int) -> None:
+        super().__init__()
         self.at = at
 
     def scene(self, index: int, size: tuple[int, int], first: str = "click") -> Scene:
@@ -188,3 +174,14 @@ def test_one_scene_can_be_overfitted() -> None:
     trainer = Trainer(One(), Schedule(0, (Phase(64, 1, 8, 100),), rate=2e-3, warm_up=10))
     trainer.run()
     assert trainer.log[-1]["iou_lone"] > 0.8
+
+
+def test_scores_are_fitted_to_the_average_and_kept(tmp_path: Path) -> None:
+    trainer = Trainer(Squares(), replace(SCHEDULE, score_pictures=8), tmp_path)
+    trainer.run()
+    before = {key: value.clone() for key, value in trainer.average.items()}
+    trainer.fit_scores(Squares(1000))
+    kept = torch.load(tmp_path / CHECKPOINT, weights_only=True)["average"]
+    changed = {key for key, value in kept.items() if not torch.equal(value, before[key])}
+    assert changed
+    assert all("iou_prediction_head" in key for key in changed)
