@@ -1,4 +1,5 @@
 // JPEG by libjpeg, with Pillow's settings: whole files of 1, 3 or 4 channels of 8 bits.
+#include <algorithm>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>

@@ -1,4 +1,5 @@
 // What the operating system says of this process.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>

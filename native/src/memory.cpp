@@ -16,13 +16,8 @@
 namespace sam2lab {
 namespace {
 
-// What is not touched of a piece is not held, so that it may be large.
-const std::size_t PIECE = std::size_t(1) << 26;
-// That of onnxruntime's own memory, which the widest instructions want.
-const std::size_t ALIGNMENT = 64;
-
 // Returns the whole pages of a block to the system until they are used again.
-void give_back([[maybe_unused]] char* block, [[maybe_unused]] std::size_t size) {
+void give_back([[maybe_unused]] void* block, [[maybe_unused]] std::size_t size) {
 #ifdef __linux__
     const auto page = std::uintptr_t(sysconf(_SC_PAGESIZE));
     const auto first = (std::uintptr_t(block) + page - 1) / page * page;
@@ -43,38 +38,36 @@ Pool::Pool(const ort::MemoryInfo* info) : ort::Allocator{}, info_(info) {
 
 void* Pool::take(std::size_t size) {
     if (size == 0) return nullptr;
-    size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    const std::size_t lines = (size + sizeof(Line) - 1) / sizeof(Line);
     const std::lock_guard<std::mutex> guard(lock_);
     auto best = blocks_.end();
     for (auto each = blocks_.begin(); each != blocks_.end(); ++each)
-        if (each->second.is_free && each->second.size >= size &&
-            (best == blocks_.end() || each->second.size < best->second.size))
+        if (each->second.is_free && each->second.lines >= lines &&
+            (best == blocks_.end() || each->second.lines < best->second.lines))
             best = each;
     if (best == blocks_.end()) {
-        const std::size_t most = std::max(size, PIECE);
-        std::size_t room = most + ALIGNMENT;
-        pieces_.emplace_back(new char[room]);
-        void* start = pieces_.back().get();
-        std::align(ALIGNMENT, most, start, room);
-        best = blocks_.emplace(static_cast<char*>(start), Block{most, true}).first;
+        // What is not touched of a piece is not held, so that it may be large: 64 MB.
+        const std::size_t most = std::max<std::size_t>(lines, 1 << 20);
+        pieces_.emplace_back(new Line[most]);
+        best = blocks_.emplace(pieces_.back().get(), Block{most, true}).first;
     }
-    const std::size_t rest = best->second.size - size;
-    if (rest) blocks_.emplace(best->first + size, Block{rest, true});
-    best->second = {size, false};
+    const std::size_t rest = best->second.lines - lines;
+    if (rest) blocks_.emplace(best->first + lines, Block{rest, true});
+    best->second = {lines, false};
     return best->first;
 }
 
-void Pool::put(void* address) {
+void Pool::put(void* start) {
     const std::lock_guard<std::mutex> guard(lock_);
-    const auto block = blocks_.find(static_cast<char*>(address));
+    const auto block = blocks_.find(static_cast<Line*>(start));
     if (block == blocks_.end()) return;
     block->second.is_free = true;
     const auto join_with_next = [&](auto left) {
         const auto right = std::next(left);
         if (right == blocks_.end() || !left->second.is_free || !right->second.is_free ||
-            left->first + left->second.size != right->first)
+            left->first + left->second.lines != right->first)
             return;
-        left->second.size += right->second.size;
+        left->second.lines += right->second.lines;
         blocks_.erase(right);
     };
     join_with_next(block);
@@ -84,7 +77,7 @@ void Pool::put(void* address) {
 void Pool::give_back_memory() {
     const std::lock_guard<std::mutex> guard(lock_);
     for (const auto& [start, block] : blocks_)
-        if (block.is_free) give_back(start, block.size);
+        if (block.is_free) give_back(start, block.lines * sizeof(Line));
 #ifdef __GLIBC__
     malloc_trim(0);
 #endif

@@ -98,15 +98,12 @@ Size checked_size(unsigned long height, unsigned long width) {
 }
 
 Picture read_picture(const Path& path) {
-    const std::string name = name_of(path);
     try {
         const Bytes file = read_file(path);
         Picture picture;
         if (begins_with(file, "\xff\xd8\xff")) decode_jpeg(file, picture);
         else if (begins_with(file, "\x89PNG\r\n\x1a\n")) decode_png(file, picture);
-        else
-            throw Failure(PHOTO, "photo: ", name,
-                          " is neither a JPEG nor a PNG file; save it as one");
+        else throw std::runtime_error("it is neither a JPEG nor a PNG file");
         const int turn = orientation(picture);
         if (turn == UPRIGHT) return picture;
         const Size from = picture.size;
@@ -114,11 +111,9 @@ Picture read_picture(const Path& path) {
         picture.levels = turned(picture.levels, from, picture.size, turn);
         picture.shares = turned(picture.shares, from, picture.size, turn);
         return picture;
-    } catch (const Failure&) {
-        throw;
     } catch (const std::exception& reason) {
-        throw Failure(PHOTO, "photo: ", name, " cannot be read (", reason.what(),
-                      "); check the path, or save the picture anew");
+        throw Failure(PHOTO, "photo: ", name_of(path), " cannot be read (", reason.what(),
+                      "); check the path, or save the picture anew as JPEG or PNG");
     }
 }
 

@@ -1,5 +1,4 @@
 // PNG by libpng's full interface: the simple one converts by gamma, and does not tell EXIF.
-#include <algorithm>
 #include <cctype>
 #include <csetjmp>
 #include <cstring>

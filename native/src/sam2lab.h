@@ -171,18 +171,21 @@ public:
     void give_back_memory();  // what is free here or in the C library, to the system
 
 private:
+    struct alignas(64) Line {  // as onnxruntime's own memory is, for the widest instructions
+        char bytes[64];
+    };
     struct Block {
-        std::size_t size;
+        std::size_t lines;
         bool is_free;
     };
 
     void* take(std::size_t size);
-    void put(void* block);
+    void put(void* start);
 
     const ort::MemoryInfo* info_;
     std::mutex lock_;
-    std::vector<std::unique_ptr<char[]>> pieces_;
-    std::map<char*, Block> blocks_;
+    std::vector<std::unique_ptr<Line[]>> pieces_;
+    std::map<Line*, Block> blocks_;  // by their starts
 };
 
 // onnxruntime.cpp ------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #include "sam2lab.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -76,8 +77,9 @@ void take_block_fast(std::uint32_t state[8], const std::uint8_t* block) {
 
 void take(std::uint32_t state[8], const std::uint8_t* block) {
 #if defined(__x86_64__) && defined(__GNUC__)
-    static const bool fast = __builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1");
-    if (fast) return take_block_fast(state, block);
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    static const bool is_fast = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
+    if (is_fast) return take_block_fast(state, block);
 #endif
     take_block(state, block);
 }

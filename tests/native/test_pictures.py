@@ -118,7 +118,7 @@ def test_a_damaged_file_is_read_as_by_sam2lab_or_refused(shown: Shown) -> None:
 BOMB = chunk(b"IHDR", struct.pack(">IIBBBBB", 32768, 32768, 8, 0, 0, 0, 0)) + chunk(b"IDAT", b"")
 REFUSED = {
     "nothing": (b"", "neither a JPEG nor a PNG"),
-    "GIF": (b"GIF89a", "neither a JPEG nor a PNG file; save it as one"),
+    "GIF": (b"GIF89a", "neither a JPEG nor a PNG file.*save the picture anew as JPEG or PNG"),
     "a cut JPEG": (CAT.read_bytes()[:20000], "cannot be read .Premature end"),
     "a cut PNG": (png(np.zeros((3, 4, 1), np.uint8), "L", 8)[:45], "it is cut short"),
     "a bomb": (PNG_MARK + BOMB, "its 32768 x 32768 pixels are more than 89478485"),

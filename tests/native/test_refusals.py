@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from sam2lab.measure import native
 from tests.conftest import REPOSITORY
@@ -208,6 +210,15 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
+def replace(model: Path, graph: str, content: bytes) -> None:
+    """Give the copy of nano another graph, and seal it."""
+    (model / f"{graph}.onnx").write_bytes(content)
+    sealed = json.loads((model / "bundle.json").read_text())
+    seal = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    sealed["graphs"][graph] |= seal
+    (model / "bundle.json").write_text(json.dumps(sealed))
+
+
 def test_a_graph_that_was_changed(segment: Callable, model: Path) -> None:
     graph = bytearray((model / "decoder.onnx").read_bytes())
     graph[len(graph) // 2] ^= 1
@@ -224,12 +235,33 @@ def test_a_graph_that_is_another(
 ) -> None:
     """Sealed as it should be: here the library's own words are told."""
     graph = (NANO / "memory_encoder.onnx").read_bytes() if graph is None else graph
-    (model / "encoder.onnx").write_bytes(graph)
-    sealed = json.loads((model / "bundle.json").read_text())
-    seal = {"sha256": hashlib.sha256(graph).hexdigest(), "bytes": len(graph)}
-    sealed["graphs"]["encoder"] |= seal
-    (model / "bundle.json").write_text(json.dumps(sealed))
+    replace(model, "encoder", graph)
     refused(segment(model), MODEL, words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(TensorProto.FLOAT, (1, 3, 160, 160)), (TensorProto.DOUBLE, (1, 3, 128, 128))],
+)
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_decoder_that_answers_otherwise(
+    segment: Callable, model: Path, kind: int, shape: tuple[int, ...], declared: bool
+) -> None:
+    """It writes into the program's memory, which has the size of the answer that is sealed."""
+    decoder = onnx.load(NANO / "decoder.onnx").graph
+    masks = helper.make_tensor_value_info("masks", kind, shape if declared else [None] * 4)
+    value = helper.make_tensor("value", kind, [1], [0])
+    nodes = [
+        helper.make_node("Constant", [], ["shape"], value_ints=shape),
+        helper.make_node("ConstantOfShape", ["shape"], ["masks"], value=value),
+        helper.make_node("Constant", [], ["iou_predictions"], value_floats=[0.0, 0.0, 0.0]),
+    ]
+    graph = helper.make_graph(nodes, "other", decoder.input, [masks, decoder.output[1]])
+    other = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    replace(model, "decoder", other.SerializeToString())
+    said = segment(model)
+    assert (said.code, said.out) == (MODEL, "")
+    assert "decoder.onnx fails in onnxruntime: " in said.error
 
 
 class TestTheLibrary:
