@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import onnxruntime as ort
 from PIL import Image
 
 from sam2lab.measure import cases
 from sam2lab.quantize.calibration import ImageReader, readable
 from sam2lab.quantize.tensor_statistics import Feeds
-from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.bundle import GRAPHS, Bundle
 from sam2lab.runtime.engines.onnx import OnnxEngine
 from sam2lab.runtime.engines.protocol import Features
 from sam2lab.runtime.images import RGB
@@ -67,6 +68,13 @@ class _Watched(OnnxEngine):
     """Keeps what the memory attention was given last."""
 
     seen: Feeds
+
+    def _open(self, graph: str) -> ort.InferenceSession:
+        if graph == GRAPHS[0]:
+            # All sessions have these options. A clip of nano takes one second of a core where
+            # threads do not spin, and 2.5 where two do.
+            self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return super()._open(graph)
 
     def condition(self, features: Features, memories: Memories) -> Features:
         self.seen = self.memory_inputs(features, memories)
