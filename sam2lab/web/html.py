@@ -49,7 +49,9 @@ def beside_files(settings: Mapping[str, Any]) -> str:
         policy=f"{_ALWAYS}; {_SERVED}",
         style="\n".join(['<link rel="stylesheet" href="page/page.css">', *links]),
         data=_settings(settings),
-        script='<script type="module" src="page/main.js"></script>',
+        script="\n".join(
+            f'<script type="module" src="page/{name}.js"></script>' for name in ("engine", "main")
+        ),
     )
 
 

@@ -115,11 +115,7 @@ class PageUser:
 
     def wait_for_answer(self) -> None:
         """Wait until there is an answer to every object with prompts."""
-        # An object that waits has three dots for figures.
-        self.wait_for(
-            "![...document.querySelectorAll('.object .about')]"
-            ".some(each => each.textContent.includes('…'))"
-        )
+        self.wait_for("document.getElementById('objects').getAttribute('aria-busy') !== 'true'")
 
     def point_out(self, kind: str, size: tuple[int, int]) -> None:
         """Give one of `KINDS` to the active object."""

@@ -70,7 +70,9 @@ def test_no_script_or_style_may_run_but_the_pages_own(site: Path, single: Path) 
     served, carried = policy(site / "index.html"), policy(single)
     for allowed in (served, carried):
         assert allowed["default-src"] == ["'none'"]
-        assert not [value for values in allowed.values() for value in values if "//" in value]
+        named = [value for values in allowed.values() for value in values]
+        # A digest may hold two slashes, too.
+        assert not [each for each in named if "//" in each and not each.startswith("'sha256-")]
         assert "'unsafe-inline'" not in allowed["script-src"] + allowed["style-src"]
         assert "'unsafe-eval'" not in allowed["script-src"]
     assert served["connect-src"] == ["'self'"]

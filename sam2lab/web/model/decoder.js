@@ -5,10 +5,11 @@ import { openSession, run } from "./runtime.js";
 const OUTPUTS = ["masks", "iou_predictions", "single_mask", "single_iou"];
 
 export class Decoder {
-  // `model` is the section of that name in bundle.json.
-  static async open(bytes, model) {
+  // `model` is the section of that name in bundle.json; `isSimple` says that the graph was
+  // simplified by onnxruntime before.
+  static async open(bytes, model, { isSimple = false } = {}) {
     // In 8 bits, operators are joined that are slow apart.
-    const level = model.precision === "float" ? "basic" : "all";
+    const level = model.precision !== "float" ? "all" : isSimple ? "disabled" : "basic";
     return new Decoder(await openSession(bytes, level), model);
   }
 

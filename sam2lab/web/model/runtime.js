@@ -15,7 +15,8 @@ export function useProgram(wasm) {
 //
 // Our graphs were simplified when they were exported. For nano's encoder "disabled" opens in half
 // the time of "all", 0.5 s less, and is as fast; its decoder is 3 ms faster after "basic", which
-// unpacks weights of half precision once.
+// unpacks weights of half precision once. That takes half of the time in which the decoder opens,
+// so a page has a decoder that `write_page` took through "basic".
 export function openSession(bytes, level) {
   const how = { executionProviders: ["wasm"], graphOptimizationLevel: level };
   return ort.InferenceSession.create(bytes, how);

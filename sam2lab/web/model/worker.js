@@ -28,7 +28,7 @@ const verbs = {
     const [wasm, ...graphs] = await Promise.all(["wasm", "encoder", "decoder"].map(fetched));
     useProgram(wasm);
     encoder = await Encoder.open(graphs[0], model);
-    decoder = await Decoder.open(graphs[1], model);
+    decoder = await Decoder.open(graphs[1], model, { isSimple: true });
     answers = new Answers(decoder);
   },
 
@@ -46,25 +46,20 @@ const verbs = {
     return { ms: performance.now() - started };
   },
 
-  // Answer prompts: the chosen mask at `size`, and all candidates' scores, and masks at `thumbs`.
+  // Answer prompts: tell the chosen mask at `size` and all candidates' scores, and give the masks of
+  // the candidates at `thumbs`, which the page needs later.
   //
   // Holes and specks of at most `tidy` cells of the logits are mended.
-  async answer({ key, prompts, choice, tidy, size, thumbs }) {
+  async answer({ key, prompts, choice, tidy, size, thumbs }, tell) {
     if (!photos.has(key)) return { isForgotten: true };
     const { candidates, chosen, ms } = await answers.get(photos.get(key), prompts, choice);
     const { maskSize } = decoder;
     const tidied = candidates.map(({ logits }) => (tidy ? clean(logits, maskSize, tidy) : logits));
     const mask = candidates.length ? restoreMask(tidied[chosen], maskSize, size) : null;
-    return {
-      mask,
-      area: mask && areaOf(mask),
-      candidates: candidates.map(({ score }, number) => ({
-        score,
-        mask: thumbs ? restoreMask(tidied[number], maskSize, thumbs) : null,
-      })),
-      chosen,
-      ms,
-    };
+    const scores = candidates.map(({ score }) => ({ score }));
+    const answer = { mask, area: mask && areaOf(mask), candidates: scores, chosen, ms };
+    tell(answer, mask ? [mask.bits.buffer] : []);
+    return { masks: tidied.map((each) => thumbs && restoreMask(each, maskSize, thumbs)) };
   },
 };
 
@@ -86,7 +81,8 @@ function readable(bitmap) {
 
 async function handle({ id, verb, ...rest }) {
   try {
-    const result = await verbs[verb](rest, (progress) => postMessage({ id, progress }));
+    const tell = (progress, transfer) => postMessage({ id, progress }, transfer);
+    const result = await verbs[verb](rest, tell);
     postMessage({ id, result });
   } catch (error) {
     postMessage({ id, error: String(error?.message ?? error) });

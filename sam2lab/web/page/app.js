@@ -17,7 +17,7 @@ const FRAME_MS = 17;
 export class App {
   constructor(engine, stage) {
     this.stage = stage;
-    this.asking = new Asking(engine);
+    this.asking = new Asking(engine, (key) => this.heard(key));
     this.history = new states.History();
     this.previews = new Previews(this);
     this.view = new View(this, stage, {
@@ -87,30 +87,44 @@ export class App {
     this.asking.objects = objects.length;
     tellError(null);
     this.previews.hover(null);
-    // The worker begins while the page draws.
     const [first] = this.missing();
-    if (first && photo.encodeMs !== undefined) this.asking.ask(photo, first).catch(() => {});
-    this.view.draw();
+    const isWaiting = first && photo.encodeMs !== undefined && this.stage.photo === photo;
+    if (isWaiting) {
+      // All that is drawn before the answer delays it: on two cores a mask came 13 ms later when
+      // the lists were drawn at once.
+      this.asking.ask(photo, first).catch(() => {});
+      this.view.drawMarks();
+      this.view.wait();
+    } else {
+      this.view.draw();
+    }
     try {
       if (photo.encodeMs === undefined) await this.encode(photo);
       for (const object of this.missing()) {
         if (turn !== this.turn) return;
         await this.asking.ask(photo, object);
         if (turn !== this.turn) return;
-        this.view.drawMasks();
         // The lists can wait until the mask is on the screen.
         await new Promise((resolve) => setTimeout(resolve, FRAME_MS));
         if (turn === this.turn) this.view.drawAround();
       }
     } catch (error) {
-      if (turn === this.turn) tellError(error);
+      if (turn !== this.turn) return;
+      this.view.draw();
+      tellError(error);
     }
   }
 
-  // The objects that have prompts and no mask yet, the active one first.
+  // The mask of an answer is here.
+  heard(key) {
+    const { photo, objects } = this.state;
+    if (objects.some((each) => this.asking.key(photo, each) === key)) this.view.drawMasks();
+  }
+
+  // The objects that have prompts and no whole answer yet, the active one first.
   missing() {
     const others = this.state.objects.filter((each) => each !== this.active);
-    const hasNone = (each) => each.prompts.length && !this.answerOf(each);
+    const hasNone = (each) => each.prompts.length && !this.answerOf(each)?.isWhole;
     return [this.active, ...others].filter(hasNone);
   }
 

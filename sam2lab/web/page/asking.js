@@ -6,8 +6,9 @@ import { thumbSize } from "./panels.js";
 const ANSWERS_KEPT = 40;
 
 export class Asking {
-  constructor(engine) {
-    this.engine = engine;
+  // `heard(key)` is called when the mask of an answer is here, and those to choose from are not.
+  constructor(engine, heard) {
+    [this.engine, this.heard] = [engine, heard];
     [this.answers, this.asked] = [new Map(), new Map()];
     this.encodings = new Map();
     this.opened = null;
@@ -48,11 +49,16 @@ export class Asking {
     const name = this.key(photo, object);
     if (!this.asked.has(name)) {
       const sizes = { size: photo.shown, thumbs: thumbSize(photo) };
-      const asking = this.question(photo, object, sizes).then((answer) => {
+      const keep = (answer) => {
         this.answers.set(name, answer);
         this.forget();
         return answer;
-      });
+      };
+      const hear = (answer) => {
+        keep(answer);
+        this.heard(name);
+      };
+      const asking = this.question(photo, object, sizes, hear).then(keep);
       this.asked.set(name, asking);
       asking.catch(() => {}).then(() => this.asked.delete(name));
     }
@@ -90,13 +96,19 @@ export class Asking {
     return found;
   }
 
-  async question(photo, { prompts, choice }, sizes) {
+  // `hear` is called with the answer as soon as its mask is here.
+  async question(photo, { prompts, choice }, sizes, hear = () => {}) {
     const asked = { key: photo.key, prompts, choice, tidy: this.tidy, ...sizes };
-    const answer = await this.engine.ask("answer", asked);
-    if (!answer.isForgotten) return answer;
-    // The worker keeps a few photos only.
-    this.encodings.delete(photo.key);
-    await this.encode(photo);
-    return this.engine.ask("answer", asked);
+    let answer;
+    const told = { tell: (given) => hear((answer = given)) };
+    let rest = await this.engine.ask("answer", asked, told);
+    if (rest.isForgotten) {
+      // The worker keeps a few photos only.
+      this.encodings.delete(photo.key);
+      await this.encode(photo);
+      rest = await this.engine.ask("answer", asked, told);
+    }
+    const candidates = answer.candidates.map((each, n) => ({ ...each, mask: rest.masks[n] }));
+    return { ...answer, candidates, isWhole: true };
   }
 }

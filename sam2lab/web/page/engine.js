@@ -2,11 +2,14 @@
 
 import { carried } from "./carried.js";
 
+// Started when this file is here, because the rest of the page takes as long to come.
+const worker = new Worker(carried("worker") ? inline() : beside(), { type: "module" });
+
 export class Engine {
   constructor() {
     this.waiting = new Map();
     this.count = 0;
-    this.worker = new Worker(carried("worker") ? inline() : beside(), { type: "module" });
+    this.worker = worker;
     this.worker.onmessage = ({ data }) => this.hear(data);
     this.worker.onerror = (event) => {
       for (const { reject } of this.waiting.values()) {

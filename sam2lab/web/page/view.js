@@ -23,9 +23,15 @@ export class View {
     this.drawAround();
   }
 
+  // An answer is on its way: what stands around the photo is of before.
+  wait() {
+    $("objects").setAttribute("aria-busy", "true");
+  }
+
   // What stands around the photo: lists, buttons, words.
   drawAround() {
     const { state } = this.app;
+    $("objects").setAttribute("aria-busy", String(this.app.missing().length > 0));
     const active = activeOf(state);
     const answer = active.prompts.length === 1 ? this.app.answerOf(active) : null;
     showCandidates(state.photo, answer, active.colour, this.actions.choose);
