@@ -107,8 +107,7 @@ class _Model:
     @property
     def folder(self) -> Path:
         """Where its bundle is kept."""
-        name = bundle_name(**vars(self))
-        return settings.nano_folder() if name == "nano" else settings.models_folder() / name
+        return kept_folder(**vars(self))
 
     def is_kept(self) -> bool:
         """Whether its bundle is there; a `ValueError` where the folder holds another one."""
@@ -124,6 +123,16 @@ class _Model:
                 "it away so that the one asked for is exported"
             )
         return True
+
+
+def kept_folder(size: str, **details: Any) -> Path:
+    """Where the bundle of a size is kept, whether or not it is there; in `bundle_name`'s words.
+
+    >>> kept_folder("tiny", precision="w8a8").name
+    'tiny-w8a8'
+    """
+    name = bundle_name(size, **details)
+    return settings.nano_folder() if name == "nano" else settings.models_folder() / name
 
 
 def bundle_name(

@@ -49,14 +49,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Write the page, and print where it is."""
-    from sam2lab import settings
+    from sam2lab.opening import kept_folder
     from sam2lab.web import write_page
 
     model = arguments.model
-    if model == "nano":
-        folder = settings.nano_folder()
-    elif model in SIZES:
-        folder = settings.models_folder() / model
-    else:
-        folder = Path(model)
+    folder = kept_folder(model) if model in SIZES else Path(model)
     print(write_page(folder, arguments.out, single_file=arguments.single_file, slow=arguments.slow))

@@ -128,6 +128,25 @@ class PageUser:
             else:
                 self.click(*each[:2], size, button=0 if each[2] else 2)
 
+    def prompts(self) -> list[Any]:
+        """The active object's prompts."""
+        return self.evaluate(
+            "import(new URL('page/main.js', document.baseURI))"
+            ".then(({app}) => app.active.prompts.map(Object.values))"
+        )
+
+    def check_photo(self, photo: Path) -> None:
+        """Open an example, give it each of `KINDS`, and compare the masks with the package's."""
+        size = size_of(photo.name)
+        self.open_example(photo.name)
+        for number, kind in enumerate(KINDS):
+            if number:
+                self.press("new")
+            self.point_out(kind, size)
+            given = [each for each in pixels(kind, size) if not isinstance(each, int)]
+            assert self.prompts() == [list(each) for each in given]
+        check_coco(self.coco(), expected(photo, list(KINDS), size))
+
     def coco(self) -> dict[str, Any]:
         """What the page would save as COCO JSON."""
         return self.evaluate(

@@ -19,15 +19,12 @@ from sam2lab.web import write_page
 from sam2lab.widgets.session import Session
 from tests.browser.conftest import screenshot
 from tests.browser.page_user import (
-    KINDS,
     PHOTOS,
     PIXELS_OFF,
     PageUser,
     check_coco,
     expected,
-    pixels,
     served,
-    size_of,
 )
 
 COFFEE = (600, 400)
@@ -95,14 +92,6 @@ def user(opened: PageUser) -> PageUser:
     return opened
 
 
-def prompts(user: PageUser) -> list[Any]:
-    """The active object's prompts."""
-    return user.evaluate(
-        "import(new URL('page/main.js', document.baseURI))"
-        ".then(({app}) => app.active.prompts.map(Object.values))"
-    )
-
-
 def objects(user: PageUser) -> list[str]:
     """What the list of objects says of each."""
     return user.evaluate(
@@ -120,16 +109,8 @@ def saved(user: PageUser, what: str) -> tuple[str, bytes]:
 
 @pytest.mark.parametrize("photo", sorted(PHOTOS.glob("*.jpg")), ids=lambda path: path.stem)
 def test_masks_are_those_of_sam2lab(opened: PageUser, photo: Path) -> None:
-    size = size_of(photo.name)
-    opened.open_example(photo.name)
-    for number, kind in enumerate(KINDS):
-        if number:
-            opened.press("new")
-        opened.point_out(kind, size)
-        given = [each for each in pixels(kind, size) if not isinstance(each, int)]
-        assert prompts(opened) == [list(each) for each in given]
+    opened.check_photo(photo)
     screenshot(opened.window.page, f"page-{photo.stem}")
-    check_coco(opened.coco(), expected(photo, list(KINDS), size))
 
 
 def test_a_turned_photo_is_upright_and_has_its_masks(opened: PageUser, tmp_path: Path) -> None:
@@ -155,7 +136,7 @@ def test_a_large_photo_has_its_masks(opened: PageUser, tmp_path: Path) -> None:
     opened.wait_until_said("large.png, 2560 × 1706: ready")
     # A pixel of the window is three of the photo: the place that is hit is read from the page.
     opened.click(1280, 512, size)
-    (hit,) = prompts(opened)
+    (hit,) = opened.prompts()
     assert np.hypot(hit[0] - 1280, hit[1] - 512) < 4
     session = Session(open_segmenter("nano"), large)
     session.add_point(*hit)
@@ -170,18 +151,18 @@ def test_buttons_and_keys_say_what_a_click_means(user: PageUser) -> None:
     user.click(500, 300, COFFEE)
     page.keyboard.press("a")
     user.click(320, 250, COFFEE)
-    assert prompts(user) == [
+    assert user.prompts() == [
         *([300, 150, True], [100, 50, False]),
         *([500, 300, False], [320, 250, True]),
     ]
     user.click(100, 50, COFFEE)  # on a mark: it goes
-    assert len(prompts(user)) == 3
+    assert len(user.prompts()) == 3
     page.locator("#tool-box").click()
     user.drag((200, 60), (400, 260), COFFEE)
-    assert prompts(user)[-1] == [200, 60, 401, 261]
+    assert user.prompts()[-1] == [200, 60, 401, 261]
     user.drag((420, 280), (180, 40), COFFEE)  # another takes its place
-    assert prompts(user)[-1] == [180, 40, 421, 281]
-    assert len(prompts(user)) == 4
+    assert user.prompts()[-1] == [180, 40, 421, 281]
+    assert len(user.prompts()) == 4
 
 
 def test_undo_and_redo_go_back_to_the_photo_before(user: PageUser) -> None:
@@ -191,13 +172,13 @@ def test_undo_and_redo_go_back_to_the_photo_before(user: PageUser) -> None:
     user.open_example("cat.jpg")
     page.keyboard.press("Control+z")
     user.wait_until_said("object 1: score")
-    assert len(prompts(user)) == 2
+    assert len(user.prompts()) == 2
     user.press("undo")
-    assert len(prompts(user)) == 1
+    assert len(user.prompts()) == 1
     page.keyboard.press("Control+Shift+Z")
-    assert len(prompts(user)) == 2
+    assert len(user.prompts()) == 2
     page.keyboard.press("Delete")
-    assert prompts(user) == []
+    assert user.prompts() == []
 
 
 def test_three_answers_to_a_click_and_one_to_a_box(user: PageUser) -> None:
@@ -249,7 +230,7 @@ def test_a_person_without_a_mouse_points_by_keys(user: PageUser) -> None:
     page.keyboard.press("Shift+ArrowLeft")
     page.keyboard.press("Shift+Enter")
     user.wait_for_answer()
-    (x, y, positive), (further, same, negative) = prompts(user)
+    (x, y, positive), (further, same, negative) = user.prompts()
     assert x > 300 > further
     assert y == same < 200
     assert (positive, negative) == (True, False)
@@ -262,7 +243,7 @@ def test_a_finger_taps_and_draws_boxes(user: PageUser) -> None:
     page = user.window.page
     page.touchscreen.tap(*user.on_page(300, 150, COFFEE))
     user.wait_until_said("Decoded in")
-    (tap,) = prompts(user)
+    (tap,) = user.prompts()
     assert np.hypot(tap[0] - 300, tap[1] - 150) < 2
     page.locator("#tool-box").click()
     devtools = page.context.new_cdp_session(page)
@@ -274,7 +255,7 @@ def test_a_finger_taps_and_draws_boxes(user: PageUser) -> None:
         )
     devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     user.wait_for_answer()
-    assert [len(each) for each in prompts(user)] == [3, 4]
+    assert [len(each) for each in user.prompts()] == [3, 4]
 
 
 def test_a_click_hits_the_pixel_that_is_seen_when_zoomed(user: PageUser) -> None:
@@ -284,7 +265,7 @@ def test_a_click_hits_the_pixel_that_is_seen_when_zoomed(user: PageUser) -> None
     page.mouse.move(*user.on_page(300, 200, COFFEE))
     page.mouse.wheel(90, 60)
     user.click(333, 222, COFFEE)
-    assert prompts(user) == [[333, 222, True]]
+    assert user.prompts() == [[333, 222, True]]
     box = user.evaluate("document.getElementById('photo').getBoundingClientRect().width")
     page.keyboard.press("0")
     assert user.evaluate("document.getElementById('photo').getBoundingClientRect().width") < box / 2

@@ -10,7 +10,7 @@ import pytest
 from sam2lab import settings
 from sam2lab.web import write_page
 from tests.browser.firefox import FIREFOX, Firefox
-from tests.browser.page_user import KINDS, PHOTOS, PageUser, check_coco, expected, served, size_of
+from tests.browser.page_user import PHOTOS, PageUser, expected, served, size_of
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,7 @@ def test_masks_are_those_of_sam2lab_on_every_photo(firefox: Firefox, tmp_path: P
         firefox.open(url)
         user.wait_until_said("ready")
         for photo in sorted(PHOTOS.glob("*.jpg")):
-            size = size_of(photo.name)
-            user.open_example(photo.name)
-            for number, kind in enumerate(KINDS):
-                if number:
-                    user.press("new")
-                user.point_out(kind, size)
-            check_coco(user.coco(), expected(photo, list(KINDS), size))
+            user.check_photo(photo)
     assert firefox.requests
     assert {each for each in firefox.requests if not each.startswith((url, "data:"))} == set()
 

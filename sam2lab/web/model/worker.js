@@ -18,31 +18,42 @@ const PHOTOS_KEPT = 6;
 const READ_AT_ONCE = 4e6;
 
 const photos = new Map();
-let [encoder, decoder, answers] = [];
+let [model, encoder, decoder, answers] = [];
+
+// What is done as soon as it is asked for, perhaps before the model is here.
+const early = {
+  // Read a photo, unless it is known; `bitmap` is all of it.
+  encode({ key, bitmap }) {
+    const size = [bitmap.height, bitmap.width];
+    const { input_size: wanted, mean, std } = model;
+    const pixels = photos.has(key) ? null : preprocess(readable(bitmap), wanted, mean, std);
+    bitmap.close();
+    return { pixels, size };
+  },
+};
 
 const verbs = {
   // Fetch and open everything; `files` are {wasm, encoder, decoder}, `model` that of bundle.json.
-  async open({ files, model }, tell) {
+  async open({ files, model: described }, tell) {
+    model = described;
     let loaded = 0;
     const fetched = (name) => bytesOf(files[name], (count) => tell({ loaded: (loaded += count) }));
-    const [wasm, ...graphs] = await Promise.all(["wasm", "encoder", "decoder"].map(fetched));
-    useProgram(wasm);
-    encoder = await Encoder.open(graphs[0], model);
-    decoder = await Decoder.open(graphs[1], model, { isSimple: true });
+    const [wasm, ...graphs] = ["wasm", "encoder", "decoder"].map(fetched);
+    // Each is waited for below; one that fails meanwhile is no error that nobody handles.
+    Promise.all(graphs).catch(() => {});
+    await useProgram(await wasm);
+    encoder = await Encoder.open(await graphs[0], model);
+    decoder = await Decoder.open(await graphs[1], model, { isSimple: true });
     answers = new Answers(decoder);
   },
 
-  // Encode a photo under a key, unless it is known; `bitmap` is all of it.
-  async encode({ key, bitmap }) {
+  // Encode a photo under a key, unless it is known.
+  async encode({ key, pixels, size }) {
     const started = performance.now();
-    if (!photos.has(key)) {
-      const { input_size: size, mean, std } = encoder.model;
-      const pixels = preprocess(readable(bitmap), size, mean, std);
-      const features = await encoder.encode(pixels);
-      photos.set(key, { key, size: [bitmap.height, bitmap.width], features });
+    if (pixels && !photos.has(key)) {
+      photos.set(key, { key, size, features: await encoder.encode(pixels) });
       if (photos.size > PHOTOS_KEPT) photos.delete(photos.keys().next().value);
     }
-    bitmap.close();
     return { ms: performance.now() - started };
   },
 
@@ -79,10 +90,13 @@ function readable(bitmap) {
   return { width, height, rows };
 }
 
-async function handle({ id, verb, ...rest }) {
+// `turn` comes when all that was asked before is done.
+async function handle({ id, verb, ...rest }, turn) {
   try {
+    const given = { ...rest, ...early[verb]?.(rest) };
+    await turn;
     const tell = (progress, transfer) => postMessage({ id, progress }, transfer);
-    const result = await verbs[verb](rest, tell);
+    const result = await verbs[verb](given, tell);
     postMessage({ id, result });
   } catch (error) {
     postMessage({ id, error: String(error?.message ?? error) });
@@ -92,5 +106,5 @@ async function handle({ id, verb, ...rest }) {
 // One after the other, in the order in which they came.
 let last = Promise.resolve();
 self.onmessage = ({ data }) => {
-  last = last.then(() => handle(data));
+  last = handle(data, last);
 };

@@ -12,7 +12,7 @@ let [decoder, answers, photo] = [];
 
 const verbs = {
   async open({ wasm, graph, info }) {
-    useProgram(wasm);
+    await useProgram(wasm);
     decoder = await Decoder.open(new Uint8Array(graph), info);
     answers = new Answers(decoder);
   },

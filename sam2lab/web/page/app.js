@@ -129,11 +129,12 @@ export class App {
   }
 
   async encode(photo) {
+    const encoding = this.asking.encode(photo);
     await this.asking.opened;
     tellProgress("The model looks at the photo");
     this.looking++;
     try {
-      await this.asking.encode(photo);
+      await encoding;
     } finally {
       // Another photo may have been opened meanwhile.
       if (--this.looking === 0) tellProgress(null);

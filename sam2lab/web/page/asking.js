@@ -36,7 +36,6 @@ export class Asking {
   }
 
   async encodeNow(photo) {
-    await this.opened;
     const bitmap = await photo.bitmap();
     const given = { key: photo.key, bitmap };
     const { ms } = await this.engine.ask("encode", given, { transfer: [bitmap] });
