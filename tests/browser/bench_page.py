@@ -5,15 +5,18 @@ In headless Chromium, on one thread, from a server on this machine:
 - ready: from opening the page to its first photo being encoded, on a profile without a cache
 - click: from `mouseup` to the first frame with the mask in it, in milliseconds
 - decode: the part of it that the decoder takes
+- held: as click, with the button down for as long as a hand holds it; the page begins at once
 
-A click is the first one on an object, which gives three masks; what the page shows under the mouse
-before a click is off, because a click would then find its answer waiting. Nothing here is a test,
-and the figures are worth nothing while the machine does anything else.
+A click is the first one on an object, which gives three masks, on a page that is at rest; what the
+page shows under the mouse before a click is off, because a click would then find its answer
+waiting. Nothing here is a test, and the figures are worth nothing while the machine does anything
+else.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +32,9 @@ from tests.browser.test_page import Chromium
 from tests.conftest import REPOSITORY
 
 CLICKS = 60
+HELD_MS = 80
 WARM_UP = 5
+REST_S = 0.15
 OPENINGS = 5
 PHOTO = "coffee.jpg"
 RESULT = REPOSITORY / "build" / "bench" / "page.json"
@@ -58,6 +63,7 @@ def test_page(browser: Browser, tmp_path: Path) -> None:
     with served(folder) as url:
         ready = [opened(browser, url) for _ in range(OPENINGS)]
         clicks = clicked(browser, url)[WARM_UP:]
+        held = clicked(browser, url, HELD_MS)[WARM_UP:]
     goals = {
         "folder, MB": (size / 1e6, 20.0),
         "first photo ready, median s": (float(np.median(ready)), 3.0),
@@ -65,6 +71,7 @@ def test_page(browser: Browser, tmp_path: Path) -> None:
         "click to pixel, median ms": (clicks.click_ms.median(), 60.0),
         "click to pixel, p95 ms": (clicks.click_ms.quantile(0.95), 120.0),
         "of it the decoder, median ms": (clicks.decode_ms.median(), None),
+        f"held {HELD_MS} ms, median ms": (held.click_ms.median(), None),
     }
     print(f"\n\n{len(clicks)} clicks on {PHOTO}, {OPENINGS} openings")
     for name, (found, goal) in goals.items():
@@ -88,7 +95,7 @@ def opened(browser: Browser, url: str) -> float:
     return since_opening / 1000
 
 
-def clicked(browser: Browser, url: str) -> pd.DataFrame:
+def clicked(browser: Browser, url: str, held_ms: float = 0) -> pd.DataFrame:
     """Times of first clicks on objects; those whose mask lies elsewhere are left out."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.goto(url)
@@ -101,7 +108,7 @@ def clicked(browser: Browser, url: str) -> pd.DataFrame:
     for _ in range(WARM_UP + CLICKS):
         place = rng.integers(20, width - 20), rng.integers(20, height - 20)
         page.evaluate(WATCH, [int(side) for side in place])
-        page.mouse.click(*user.on_page(*place, (width, height)))
+        page.mouse.click(*user.on_page(*place, (width, height)), delay=held_ms)
         took = page.evaluate("Promise.race([window.seen, new Promise(r => setTimeout(r, 3000))])")
         user.wait_for_answer()
         decode = page.evaluate(
@@ -110,5 +117,6 @@ def clicked(browser: Browser, url: str) -> pd.DataFrame:
         )
         rows.append({"click_ms": took, "decode_ms": decode})
         user.press("clear")
+        time.sleep(REST_S)
     page.close()
     return pd.DataFrame(rows, dtype=float).dropna()

@@ -321,6 +321,25 @@ def test_files_hold_the_masks(user: PageUser) -> None:
     check_coco(json.loads(content), session)
 
 
+def test_a_click_is_answered_while_the_button_is_down(user: PageUser) -> None:
+    page, (x, y) = user.window.page, (311, 187)
+    point = f"{{prompts: [{{x: {x}, y: {y}, positive: true}}], choice: null}}"
+    answered = (
+        "import(new URL('page/main.js', document.baseURI))"
+        f".then(({{app}}) => app.answerOf({point})?.isWhole)"
+    )
+    page.locator("#preview").uncheck()
+    page.mouse.move(*user.on_page(x, y, COFFEE))
+    assert not user.evaluate(answered)
+    page.mouse.down()
+    user.wait_for(answered)
+    assert user.prompts() == []
+    page.mouse.up()
+    assert user.prompts() == [[x, y, True]]
+    user.wait_until_said("Decoded in")
+    page.locator("#preview").check()
+
+
 def test_photos_are_dropped_and_pasted(user: PageUser) -> None:
     script = """([kind, name]) => fetch("photos/cat.jpg").then(got => got.blob()).then(blob => {
         const given = new DataTransfer();

@@ -106,5 +106,6 @@ async function handle({ id, verb, ...rest }, turn) {
 // One after the other, in the order in which they came.
 let last = Promise.resolve();
 self.onmessage = ({ data }) => {
-  last = handle(data, last);
+  const turn = last;
+  last = handle(data, turn).then(() => turn);
 };

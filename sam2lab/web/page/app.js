@@ -155,10 +155,25 @@ export class App {
 
   // A click on a prompt takes it away; elsewhere it adds one.
   point(place, positive) {
+    return this.do(this.pointed(place, positive));
+  }
+
+  pointed(place, positive) {
     const at = states.promptAt(this.state, place, NEAR * this.stage.scale());
-    if (at < 0) return this.do(states.added(this.state, { ...place, positive }));
+    if (at < 0) return states.added(this.state, { ...place, positive });
     const left = this.active.prompts.filter((_, number) => number !== at);
-    return this.do(states.prompted(this.state, left));
+    return states.prompted(this.state, left);
+  }
+
+  // A button went down here. Most likely it is a click: a hand takes 80 ms or so to let go, in which
+  // the answer can come.
+  expect(place, positive) {
+    const { photo } = this.state;
+    if (photo.encodeMs === undefined) return;
+    const object = states.activeOf(this.pointed(place, positive));
+    if (object.prompts.length && !this.answerOf(object)) {
+      this.asking.ask(photo, object).catch(() => {});
+    }
   }
 
   box(corners) {

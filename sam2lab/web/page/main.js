@@ -25,6 +25,7 @@ function start() {
   listenToArrivals(open, tellError);
   listenToPointer(stage, {
     point: (place, positive) => app.point(place, positive),
+    expect: (place, positive) => app.expect(place, positive),
     box: (corners) => app.box(corners),
     drawing: (box) => app.view.drawMarks(box),
     hover: (place) => app.previews.hover(place),

@@ -3,8 +3,9 @@
 // A mouse that moved less than this, in pixels of the window, has clicked.
 const STILL = 5;
 
-// `actions` has point(place, positive), box(corners), drawing(corners or null), hover(place or
-// null), and tool(), which is "add", "remove" or "box".
+// `actions` has point(place, positive), expect(place, positive) for a click that seems to begin,
+// box(corners), drawing(corners or null), hover(place or null), and tool(), which is "add", "remove"
+// or "box".
 export function listen(stage, actions) {
   const { element } = stage;
   let from = null;
@@ -15,6 +16,10 @@ export function listen(stage, actions) {
     if (!stage.has(place)) return;
     from = { event, place };
     if (canDraw(event)) element.setPointerCapture(event.pointerId);
+    // A finger may be about to scroll.
+    if (event.pointerType === "mouse" && actions.tool() !== "box") {
+      actions.expect(place, isPositive(event));
+    }
   });
 
   element.addEventListener("pointermove", (event) => {
