@@ -27,6 +27,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A picture that moves; pages get it where a test allows them to.
+    "--use-fake-device-for-media-stream",
 )
 SCREENSHOTS = Path(__file__).with_name("screenshots")
 # A loaded machine with two cores needs seconds for most things: wait long, fail for real.

@@ -59,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
 
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A window with a camera that is not there."""
+    """A window whose pages may not use the camera."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000}, has_touch=True)
     context.set_default_timeout(60_000)
     yield context
@@ -356,13 +356,24 @@ def test_photos_are_dropped_and_pasted(user: PageUser) -> None:
         user.wait_until_said(f"{kind}.jpg, 451 × 300: ready")
 
 
+def test_the_camera_takes_a_photo(user: PageUser, context: BrowserContext) -> None:
+    context.grant_permissions(["camera"])
+    user.press("camera")
+    user.window.page.locator("#shoot").click()  # waits for the first picture
+    user.wait_until_said("camera.png, 640 × 480: ready")
+    assert user.evaluate("document.getElementById('video').srcObject.active") is False
+    user.click(320, 240, (640, 480))
+    user.wait_until_said("Decoded in")
+    context.clear_permissions()
+
+
 def test_what_cannot_be_used_is_said_kindly(user: PageUser, tmp_path: Path) -> None:
     page = user.window.page
     (tmp_path / "notes.txt").write_text("no picture")
     page.set_input_files("#file", tmp_path / "notes.txt")
     user.wait_until_said("This browser cannot show notes.txt, which says it is text/plain. Save")
     user.press("camera")
-    user.wait_until_said("No picture from the camera.")
+    user.wait_until_said("No picture from the camera. The browser did not allow it.")
     user.click(300, 150, COFFEE)  # and all goes on
     assert page.locator("#alert").is_hidden()
     user.press("clear")

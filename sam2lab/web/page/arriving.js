@@ -80,6 +80,11 @@ async function useCamera(open) {
     throw new Error(`No picture from the camera. ${reasons[error.name] ?? other}.`);
   }
   const [dialog, video] = [$("camera-dialog"), $("video")];
+  // Until the first picture is there, the video has no size.
+  $("shoot").disabled = true;
+  video.onloadeddata = () => {
+    $("shoot").disabled = false;
+  };
   video.srcObject = stream;
   dialog.showModal();
   const stop = () => {
