@@ -149,6 +149,16 @@ class ClickerPage:
         """The colours that the canvas shows at these places."""
         return [self.pixel(x, y) for x, y in places]
 
+    def wait_for_pixels(
+        self, places: list[tuple[int, int]], wanted: list[tuple[int, int, int]]
+    ) -> None:
+        """Wait until the canvas shows these colours; the last look decides."""
+        for _ in range(100):
+            if self.pixels_at(places) == wanted:
+                return
+            self.page.wait_for_timeout(200)
+        assert self.pixels_at(places) == wanted
+
     def wait_for_rest(self) -> None:
         """Wait until the canvas stays the same for a moment."""
         self.same_pixels()
