@@ -18,6 +18,7 @@ from sam2lab.qnn.compiling import PATIENCE_S, QnnError
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.bundle_engine import Inputs
 from sam2lab.runtime.engines.device import DeviceEngine
+from sam2lab.runtime.engines.onnx import without_spinning
 from sam2lab.runtime.engines.protocol import Float32, ModelInfo
 
 
@@ -36,9 +37,8 @@ class ProcessorEngine(DeviceEngine):
         return f"device:{self.bundle.key}"
 
     def _open(self, graph: str) -> Any:
-        options = onnxruntime.SessionOptions()
-        # What compares files takes turns with other engines, whose time spinning threads take.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # What compares files takes turns with other engines.
+        options = without_spinning(onnxruntime.SessionOptions())
         return onnxruntime.InferenceSession(
             str(self.bundle.path(graph)), options, providers=["CPUExecutionProvider"]
         )

@@ -15,8 +15,8 @@ from PIL import Image
 from sam2lab.measure import cases
 from sam2lab.quantize.calibration import ImageReader, readable
 from sam2lab.quantize.tensor_statistics import Feeds
-from sam2lab.runtime.bundle import GRAPHS, Bundle
-from sam2lab.runtime.engines.onnx import OnnxEngine
+from sam2lab.runtime.bundle import Bundle
+from sam2lab.runtime.engines.onnx import OnnxEngine, without_spinning
 from sam2lab.runtime.engines.protocol import Features
 from sam2lab.runtime.images import RGB
 from sam2lab.runtime.video.predictor import VideoPredictor
@@ -69,12 +69,9 @@ class _Watched(OnnxEngine):
 
     seen: Feeds
 
-    def _open(self, graph: str) -> ort.InferenceSession:
-        if graph == GRAPHS[0]:
-            # All sessions have these options. A clip of nano takes one second of a core where
-            # threads do not spin, and 2.5 where two do.
-            self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        return super()._open(graph)
+    def _session_options(self, threads: int | None) -> ort.SessionOptions:
+        # A clip of nano takes one second of a core in place of 2.5.
+        return without_spinning(super()._session_options(threads))
 
     def condition(self, features: Features, memories: Memories) -> Features:
         self.seen = self.memory_inputs(features, memories)

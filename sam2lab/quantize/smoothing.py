@@ -42,15 +42,17 @@ def smoothed(
 ) -> onnx.ModelProto:
     """`smooth` by what the model computes for `feeds`; the model itself if it has nothing to."""
     outputs = list(smoothable(model))
-    return smooth(model, channel_peaks(model, outputs, feeds), alpha) if outputs else model
+    if not outputs:
+        return model
+    return smooth(model, shares(model, channel_peaks(model, outputs, feeds), alpha))
 
 
-def smooth(model: onnx.ModelProto, peaks: Mapping[str, Float32], alpha: float) -> onnx.ModelProto:
+def smooth(model: onnx.ModelProto, shares: Mapping[str, Float32]) -> onnx.ModelProto:
     """A copy that computes the same, with the channels of LayerNorms divided by their `shares`."""
     wiring = Wiring(model)
     readers = smoothable(model)
     by_name = {node.name: node for node in wiring.nodes}
-    for output, share in shares(model, peaks, alpha).items():
+    for output, share in shares.items():
         norm = wiring.maker[output]
         for place in (1, 2):
             values = wiring.values(norm.input[place]) / share

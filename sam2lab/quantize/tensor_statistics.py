@@ -16,6 +16,7 @@ import onnxruntime
 from onnx import helper
 
 from sam2lab.quantize.calibration_ranges import Spread
+from sam2lab.runtime.engines.onnx import without_spinning
 from sam2lab.runtime.engines.protocol import Float32
 
 Feeds = Mapping[str, Float32]
@@ -87,9 +88,8 @@ def _run(
 ) -> Iterator[dict[str, Float32]]:
     """Yield the values of some tensors for each feed."""
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
-    options = onnxruntime.SessionOptions()
     # Reductions are short and many: threads that spin between them take half of all the time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = without_spinning(onnxruntime.SessionOptions())
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -19,10 +19,10 @@ def test_a_smoothed_graphs_ranges_follow_from_the_graph_that_was_asked() -> None
     graph = toy_graphs.whole()
     seen = ranges_of(graph, fed)
     assert list(seen.channels) == ["normed"]
-    high = peaks(seen.channels)
-    changed = _smoothed(graph, seen.channels, shares(graph, high, SMOOTHING))
+    divided = shares(graph, peaks(seen.channels), SMOOTHING)
+    changed = _smoothed(graph, seen.channels, divided)
     assert list(changed) == ["normed", "flat"]
-    wanted = ranges_of(smooth(graph, high, SMOOTHING), fed).ends
+    wanted = ranges_of(smooth(graph, divided), fed).ends
     given = seen.ends | changed
     assert given.keys() == wanted.keys()
     for name, ends in wanted.items():

@@ -13,7 +13,7 @@ import pytest
 import sam2lab.export.hiera as hiera
 from sam2lab.export.onnx import export
 from sam2lab.quantize.integer_kernels import for_integer_kernels
-from sam2lab.quantize.smoothing import smooth, smoothable
+from sam2lab.quantize.smoothing import shares, smooth, smoothable
 from sam2lab.reference import zoo
 from tests.exporting import ATTENTIONS, LINEAR_LAYERS, Export, Exported, without_memory
 
@@ -96,7 +96,7 @@ def test_smoothing_moves_outliers_and_changes_nothing(case: Exported) -> None:
     }
     # Each block has a LayerNorm that only its MLP reads.
     assert len(peaks) >= 8
-    smoothed = smooth(model, peaks, 0.5)
+    smoothed = smooth(model, shares(model, peaks, 0.5))
     assert_same(smoothed, case)
     changed = {t.name for t in smoothed.graph.initializer} - {
         t.name for t in model.graph.initializer

@@ -89,7 +89,7 @@ class OnnxEngine(BundleEngine):
         super().__init__(bundle, threads)
         asked = providers_for(providers)
         self._providers = [*dict.fromkeys([*asked, CPU])]
-        self._options = _options(threads)
+        self._options = self._session_options(threads)
         self.open_graphs(GRAPHS)
         nodes = {graph: _placement(session) for graph, session in self._opened.items()}
         self.report = ProviderReport(asked, tuple(ort.get_available_providers()), nodes)
@@ -105,6 +105,14 @@ class OnnxEngine(BundleEngine):
     def key(self) -> str:
         """The graphs' bytes and the provider that runs them."""
         return f"onnx:{self.report.main}:{self.bundle.key}"
+
+    def _session_options(self, threads: int | None) -> ort.SessionOptions:
+        options = ort.SessionOptions()
+        options.enable_mem_reuse = options.enable_mem_pattern = False
+        # 0 leaves it to onnxruntime.
+        options.intra_op_num_threads = threads or _fewer_cores()
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        return options
 
     def _open(self, graph: str) -> ort.InferenceSession:
         path = str(self.bundle.path(graph))
@@ -149,12 +157,12 @@ def providers_for(providers: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(providers)
 
 
-def _options(threads: int | None) -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.enable_mem_reuse = options.enable_mem_pattern = False
-    # 0 leaves it to onnxruntime.
-    options.intra_op_num_threads = threads or _fewer_cores()
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+def without_spinning(options: ort.SessionOptions) -> ort.SessionOptions:
+    """Let threads sleep between operators: for sessions that take turns, or have many short ones.
+
+    Threads that spin take the time of others meanwhile.
+    """
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
