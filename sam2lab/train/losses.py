@@ -68,6 +68,8 @@ def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
 def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
     """The IoU of thresholded logits and their targets, without gradient: (..., H, W) -> (...).
 
+    Dimensions before H and W are broadcast.
+
     >>> mask_iou(torch.tensor([[[1.0, 1.0, -1.0]]]), torch.tensor([[[1.0, 0.0, 0.0]]]))
     tensor([0.5000])
     """
@@ -92,9 +94,9 @@ def prediction_loss(
     mask is the single one and always learns. Only the best of the three candidates learns, so
     that they can come to mean different things (a part, the whole). All four scores learn.
     """
-    wanted = targets[:, None].expand_as(logits)
-    losses = mask_loss(logits, wanted) + outline_loss(logits, targets[:, None])
-    ious = mask_iou(logits, wanted)
+    targets = targets[:, None]
+    losses = mask_loss(logits, targets.expand_as(logits)) + outline_loss(logits, targets)
+    ious = mask_iou(logits, targets)
     of_masks = losses[:, 0].mean() + losses[:, 1:].min(1).values.mean()
     return of_masks + score_weight * score_loss(scores, ious), ious
 

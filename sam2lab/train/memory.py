@@ -13,7 +13,6 @@ step memories say truly whether the object was there, in the rest what the model
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from sam2lab.train.following import FIRST, Tracker
 from sam2lab.train.loop import mean_row, run_to_end
 from sam2lab.train.losses import mask_iou, mask_loss
 from sam2lab.train.memory_start import begin
+from sam2lab.train.schedule import climb_and_fall
 
 CHECKPOINT, MEMORY_LOG = "memory.pt", "memory_log.csv"
 # What learns, by the beginning of its name.
@@ -48,6 +48,7 @@ PARTS = (
 )
 
 _SCORE_WEIGHT = 1.0
+_WARM_UP = 50
 # With less of it than this share of the first frame's, an object is called neither there nor gone.
 _LEAST_REST = 0.1
 
@@ -178,7 +179,7 @@ class MemoryTrainer:
         is_clear = (areas == 0) | (areas >= _LEAST_REST * areas[:, :1])
         of_scores = functional.binary_cross_entropy_with_logits(scores[is_clear], there[is_clear])
         loss = loss + _SCORE_WEIGHT * of_scores
-        rate = self.rate * min(1.0, (self.step + 1) / 50) * (1 + math.cos(math.pi * share)) / 2
+        rate = self.rate * climb_and_fall(self.step, _WARM_UP, share)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad()

@@ -6,6 +6,15 @@ import math
 from dataclasses import dataclass
 
 
+def climb_and_fall(step: int, warm_up: int, done: float) -> float:
+    """The share of the full rate: it climbs for `warm_up` steps, and falls as `done` goes to 1.
+
+    >>> [round(climb_and_fall(step, 2, done), 2) for step, done in [(0, 0), (1, 0), (8, 0.5)]]
+    [0.5, 1.0, 0.5]
+    """
+    return min(1.0, (step + 1) / warm_up) * (1 + math.cos(math.pi * done)) / 2
+
+
 @dataclass(frozen=True)
 class Phase:
     """Steps that are alike: pictures of `side` pixels, `batch` at a time, `prompts` on each.
@@ -74,17 +83,15 @@ class Schedule:
         The geometry warm-up has a climb of its own and then a constant rate.
         """
         phase, _ = self.phase_at(step)
-        into = step if phase is None else step - self.geometry_steps
-        climb = min(1.0, (into + 1) / self.warm_up)
         if phase is None:
-            return self.rate * climb
+            return self.rate * climb_and_fall(step, self.warm_up, 0)
         done, first = 0.0, self.geometry_steps
         for other in self.phases:
             done += other.cost * min(max(step - first, 0), other.steps)
             first += other.steps
         share = done / sum(other.cost * other.steps for other in self.phases)
         fallen = max(0.0, (share - self.fall_from) / (1 - self.fall_from))
-        return self.rate * climb * (1 + math.cos(math.pi * fallen)) / 2
+        return self.rate * climb_and_fall(step - self.geometry_steps, self.warm_up, fallen)
 
 
 TOY = Schedule(

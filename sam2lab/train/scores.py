@@ -8,8 +8,6 @@ of many prompts are computed once, and the head learns from them in seconds.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -19,6 +17,7 @@ from sam2lab.reference import zoo
 from sam2lab.train.batches import SampleDataset, Scenes
 from sam2lab.train.losses import mask_iou, score_loss
 from sam2lab.train.rounds import add_correction, shown_mask
+from sam2lab.train.schedule import climb_and_fall
 from sam2lab.train.trainable import TrainableModel
 
 PROMPTS = 6
@@ -55,8 +54,7 @@ def _learn(head: nn.Module, seen: Tensor, ious: Tensor, seed: int) -> None:
     optimizer = torch.optim.AdamW(head.parameters(), _RATE, weight_decay=_WEIGHT_DECAY)
     head.requires_grad_(True)
     for step in range(steps):
-        climb, fall = min(1.0, (step + 1) / _WARM_UP), (1 + math.cos(math.pi * step / steps)) / 2
-        optimizer.param_groups[0]["lr"] = _RATE * climb * fall
+        optimizer.param_groups[0]["lr"] = _RATE * climb_and_fall(step, _WARM_UP, step / steps)
         drawn = torch.randint(len(seen), (_PROMPTS_A_STEP,), generator=generator)
         loss = score_loss(head(seen[drawn]), ious[drawn])
         optimizer.zero_grad()
@@ -81,15 +79,11 @@ def _answers(
             maps = trainable.encode(images).repeat(PROMPTS)
             targets, points, labels = (each.flatten(0, 1) for each in given)
             logits, scores = trainable.decode(maps, side, points, labels, None)
-            ious.append(_ious(logits, targets))
+            ious.append(mask_iou(logits, targets[:, None]))
             shown = shown_mask(logits, scores, labels, first=True)
             points, labels = add_correction(shown[:, 0], targets, points, labels, generator)
             logits, _ = trainable.decode(maps, side, points, labels, shown)
-            ious.append(_ious(logits, targets))
+            ious.append(mask_iou(logits, targets[:, None]))
     finally:
         hook.remove()
     return torch.cat(seen), torch.cat(ious)
-
-
-def _ious(logits: Tensor, targets: Tensor) -> Tensor:
-    return mask_iou(logits, targets[:, None].expand_as(logits))

@@ -36,8 +36,7 @@ def validate(model: zoo.ZooModel, scenes: Scenes, side: int) -> dict[str, float]
             for name, sample in (("click", click), ("box", box)):
                 points, labels = torch.from_numpy(sample.points), torch.from_numpy(sample.labels)
                 logits, scores = trainable.decode(maps, side, points, labels, None)
-                wanted = torch.from_numpy(sample.targets)[:, None].expand_as(logits)
-                ious = mask_iou(logits, wanted)
+                ious = mask_iou(logits, torch.from_numpy(sample.targets)[:, None])
                 chosen, best, single = user_ious(scores, ious)
                 if name == "box":
                     found["unseen_box"] += single.tolist()
