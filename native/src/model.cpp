@@ -45,6 +45,7 @@ Model::Graph Model::open(const Path& path, int threads) const {
         // What sam2lab sets, as far as C can: `enable_mem_reuse` is in Python alone.
         check(api_, api_.DisableMemPattern(options));
         check(api_, api_.AddSessionConfigEntry(options, "session.use_env_allocators", "1"));
+        check(api_, api_.AddSessionConfigEntry(options, "session.x64quantprecision", "1"));
         check(api_, api_.SetIntraOpNumThreads(options, threads));
         ort::Session* session = nullptr;
         check(api_, api_.CreateSession(env_.get(), path.c_str(), options, &session));

@@ -18,7 +18,7 @@ from sam2lab.qnn.compiling import PATIENCE_S, QnnError
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.bundle_engine import Inputs
 from sam2lab.runtime.engines.device import DeviceEngine
-from sam2lab.runtime.engines.onnx import without_spinning
+from sam2lab.runtime.engines.onnx import without_overflow, without_spinning
 from sam2lab.runtime.engines.protocol import Float32, ModelInfo
 
 
@@ -38,7 +38,7 @@ class ProcessorEngine(DeviceEngine):
 
     def _open(self, graph: str) -> Any:
         # What compares files takes turns with other engines.
-        options = without_spinning(onnxruntime.SessionOptions())
+        options = without_overflow(without_spinning(onnxruntime.SessionOptions()))
         return onnxruntime.InferenceSession(
             str(self.bundle.path(graph)), options, providers=["CPUExecutionProvider"]
         )

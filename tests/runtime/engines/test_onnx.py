@@ -14,10 +14,17 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import numpy_helper, parser
 
 from sam2lab.runtime.bundle import GRAPHS, Bundle, BundleError
 from sam2lab.runtime.engines import bundle_engine
-from sam2lab.runtime.engines.onnx import CPU, OnnxEngine, ProviderReport, ProviderWarning
+from sam2lab.runtime.engines.onnx import (
+    CPU,
+    OnnxEngine,
+    ProviderReport,
+    ProviderWarning,
+    without_overflow,
+)
 from sam2lab.runtime.engines.protocol import Engine, Features, PromptBatch
 from sam2lab.runtime.video.protocol import Memories, VideoEngine
 from tests.exporting import arrays_of
@@ -348,3 +355,28 @@ class TestMemory:
         assert engine.video is None
         with pytest.raises(BundleError, match=r"no graphs of the memory\. Export it anew"):
             self.remember(engine, features)
+
+
+def test_products_of_8_bits_do_not_overflow_on_any_processor() -> None:
+    # 255 * 127 twice is more than 16 bits hold, where processors without VNNI add them.
+    size = 64
+    model = parser.parse_model(
+        f"""<ir_version: 9, opset_import: ["" : 20]>
+        largest (float[1, {size}] x) => (float[1, {size}] y)
+        <float one = {{0.00392156862745098}}, uint8 zero = {{0}},
+         float step = {{1.0}}, int8 middle = {{0}}>
+        {{
+            quantized = QuantizeLinear(x, one, zero)
+            left = DequantizeLinear(quantized, one, zero)
+            right = DequantizeLinear(weights, step, middle)
+            product = MatMul(left, right)
+            y = Identity(product)
+        }}"""
+    )
+    weights = np.full((size, size), 127, np.int8)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "weights"))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), without_overflow(onnxruntime.SessionOptions())
+    )
+    (found,) = session.run(None, {"x": np.ones((1, size), np.float32)})
+    np.testing.assert_allclose(found, 127 * size, rtol=1e-5)
