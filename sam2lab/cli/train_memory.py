@@ -15,7 +15,7 @@ stay as they are. A memory that is trained already goes on. At the end it prints
 what `clips` prints of the bundle.
 
 The run saves itself every few minutes and when it is interrupted; the same
-command takes it up again. One core needs half an hour, and ten minutes for the
+command takes it up again. Two cores need half an hour, and ten minutes for the
 figures; --toy a minute.
 
 examples:
@@ -57,6 +57,7 @@ def run(arguments: Namespace) -> None:
         scenes,
         MEMORY_TOY if arguments.toy else MEMORY_FULL,
         arguments.folder or settings.cache_folder() / "runs" / f"{name}-{arguments.seed}",
+        workers=1,
     )
     trainer.run()
     print(save_model(trainer, out).folder)

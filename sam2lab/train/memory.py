@@ -9,6 +9,9 @@ trained goes on.
 To tell that an object is gone has to be seen often: in every other clip it is out of sight for a
 while, and the loss of the object score is a plain cross-entropy over all frames. In every other
 step memories say truly whether the object was there, in the rest what the model believed.
+
+No clip is shown twice. nano knew 480 clips by heart in the end: there its object score told frames
+with the object from others in 92 % of the pairs, and in 79 % in other clips of the same photos.
 """
 
 from __future__ import annotations
@@ -22,10 +25,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
 
 from sam2lab.reference import zoo
 from sam2lab.reference.memory import settings
-from sam2lab.scenes.moving import Clip, MovingScenes
+from sam2lab.scenes.moving import MovingScenes
 from sam2lab.train.checkpoint import load_run, save_run
 from sam2lab.train.following import FIRST, Tracker
 from sam2lab.train.loop import mean_row, run_to_end
@@ -57,7 +61,6 @@ class MemoryPhase(NamedTuple):
     """Steps that are alike: `batch` clips of `frames` frames, `side` pixels square.
 
     `pace` is that of the clips at the end of the phase; the one before it ended where it begins.
-    Each step draws from the first `clips` clips, because drawing one costs as much as a step.
     """
 
     side: int
@@ -65,7 +68,6 @@ class MemoryPhase(NamedTuple):
     batch: int
     steps: int
     pace: float
-    clips: int = 480
 
     @property
     def cost(self) -> float:
@@ -73,7 +75,7 @@ class MemoryPhase(NamedTuple):
         return float(self.side**2 * self.frames * self.batch * self.steps)
 
 
-MEMORY_TOY = (MemoryPhase(64, 3, 4, 40, 0.3, clips=24),)
+MEMORY_TOY = (MemoryPhase(64, 3, 4, 40, 0.3),)
 MEMORY_FULL = (
     MemoryPhase(128, 3, 8, 400, 0.3),
     MemoryPhase(256, 4, 4, 300, 0.4),
@@ -83,20 +85,57 @@ MEMORY_FULL = (
 )
 
 
+class Place(NamedTuple):
+    """Where a step is: its phase, the pace of its clips, and the share of all cost before it."""
+
+    phase: MemoryPhase
+    pace: float
+    done: float
+
+
+@dataclass(frozen=True)
+class ClipDataset(Dataset[tuple[Tensor, Tensor]]):
+    """The clips of one phase's steps, from step `first` on; in every other one the object hides.
+
+    Each has a number of its own in the whole run, in which no step has more clips than `most`.
+    """
+
+    scenes: MovingScenes
+    places: Sequence[Place]
+    first: int
+    most: int
+
+    def __len__(self) -> int:
+        return len(self.places) * self.places[0].phase.batch
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        into, row = divmod(number, self.places[0].phase.batch)
+        phase, pace, _ = self.places[into]
+        step = self.first + into
+        hides = pace > 0 and (step + row) % 2 == 0
+        number = step * self.most + row
+        clip = self.scenes.clip(number, phase.frames, phase.side, pace, hides)
+        return torch.tensor(clip.images), torch.tensor(clip.masks)
+
+
 @dataclass(eq=False)
 class MemoryTrainer:
-    """One run: the model whose memory learns, and its step; resumable at any step."""
+    """One run: the model whose memory learns, and its step; resumable at any step.
+
+    `workers` are processes that draw clips, which takes about as long as learning from them; with
+    0 both take turns.
+    """
 
     model: zoo.ZooModel
     scenes: MovingScenes
     phases: Sequence[MemoryPhase] = MEMORY_FULL
     folder: Path | None = None
     rate: float = 5e-4
+    workers: int = 0
     step: int = field(default=0, init=False)
     log: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._clips: dict[tuple[object, ...], Clip] = {}
         module = self.model.module
         # As SAM2VideoPredictor is built.
         module.binarize_mask_from_pts_for_mem_enc = True
@@ -127,7 +166,19 @@ class MemoryTrainer:
     def rows(self) -> Iterator[dict[str, float]]:
         """Do the steps that are left; yield the figures of each."""
         while self.step < self.steps:
-            yield self._update()
+            left = [self._place(step) for step in range(self.step, self.steps)]
+            phase = left[0].phase
+            places = [place for place in left if place.phase is phase]
+            most = max(phase.batch for phase in self.phases)
+            loader = DataLoader(
+                ClipDataset(self.scenes, places, self.step, most),
+                phase.batch,
+                num_workers=self.workers,
+                # Without its own generator it would draw from torch's global one.
+                generator=torch.Generator(),
+            )
+            for place, (images, masks) in zip(places, loader, strict=True):
+                yield self._update(place, images, masks)
 
     def summary(self, rows: Sequence[dict[str, float]]) -> dict[str, float]:
         """The row of the log for the steps since the last one."""
@@ -164,10 +215,12 @@ class MemoryTrainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self.step, self.log = state["step"], state["log"]
 
-    def _update(self) -> dict[str, float]:
-        phase, pace, share = self._place()
+    def _update(self, place: Place, images: Tensor, masks: Tensor) -> dict[str, float]:
+        phase, pace, done = place
         rng = np.random.default_rng([self.step, 1])
-        images, masks = self._batch(rng, phase, pace)
+        for axis in (2, 3):
+            if rng.random() < 0.5:
+                images, masks = images.flip(axis), masks.flip(axis)
         tracker = Tracker(self.model, phase.side)
         first = FIRST[self.step % len(FIRST)]
         logits, scores = tracker.follow(images, masks, first, rng, teach=self.step % 2 == 0)
@@ -179,7 +232,7 @@ class MemoryTrainer:
         is_clear = (areas == 0) | (areas >= _LEAST_REST * areas[:, :1])
         of_scores = functional.binary_cross_entropy_with_logits(scores[is_clear], there[is_clear])
         loss = loss + _SCORE_WEIGHT * of_scores
-        rate = self.rate * climb_and_fall(self.step, _WARM_UP, share)
+        rate = self.rate * climb_and_fall(self.step, _WARM_UP, done)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad()
@@ -200,32 +253,13 @@ class MemoryTrainer:
             "rate": rate,
         }
 
-    def _place(self) -> tuple[MemoryPhase, float, float]:
-        """The current phase, the pace of its clips now, and the share of all cost that is done."""
+    def _place(self, step: int) -> Place:
         first, done, pace = 0, 0.0, self._first_pace
         total = sum(phase.cost for phase in self.phases)
         for phase in self.phases:
-            into = (self.step - first) / phase.steps
+            into = (step - first) / phase.steps
             if into < 1:
-                # In tenths, so that clips can be drawn once and used again.
-                here = round(pace + (phase.pace - pace) * min(1.0, 1.25 * into), 1)
-                return phase, here, (done + phase.cost * into) / total
+                here = pace + (phase.pace - pace) * min(1.0, 1.25 * into)
+                return Place(phase, here, (done + phase.cost * into) / total)
             first, done, pace = first + phase.steps, done + phase.cost, phase.pace
-        raise ValueError(f"step is {self.step}, but the run ends at {first}")
-
-    def _batch(
-        self, rng: np.random.Generator, phase: MemoryPhase, pace: float
-    ) -> tuple[Tensor, Tensor]:
-        drawn = []
-        for index in rng.integers(0, phase.clips, phase.batch).tolist():
-            key = (index, phase.frames, phase.side, pace)
-            if key not in self._clips:
-                # Those of another pace or phase are not used again.
-                self._clips = {k: clip for k, clip in self._clips.items() if k[1:] == key[1:]}
-                self._clips[key] = self.scenes.clip(*key, hides=pace > 0 and index % 2 == 0)
-            drawn.append(self._clips[key])
-        images, masks = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
-        for axis in (2, 3):
-            if rng.random() < 0.5:
-                images, masks = images.flip(axis), masks.flip(axis)
-        return images, masks
+        raise ValueError(f"step is {step}, but the run ends at {first}")

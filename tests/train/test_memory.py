@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from sam2lab.reference.engine import TorchEngine
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.engines.protocol import PromptBatch
 from sam2lab.scenes import Mixture, MovingScenes
+from sam2lab.scenes.moving import Clip
 from sam2lab.train import memory
 from sam2lab.train.following import Tracker
 from sam2lab.train.memory import MemoryPhase, MemoryTrainer
 
-PHASES = (MemoryPhase(64, 3, 2, 3, 0.3, clips=4), MemoryPhase(64, 4, 2, 1, 0.3, clips=4))
+PHASES = (MemoryPhase(64, 3, 2, 3, 0.3), MemoryPhase(64, 4, 2, 1, 0.3))
 SCENES = MovingScenes(Mixture())
 
 
@@ -53,9 +55,21 @@ def test_a_memory_that_was_never_trained_begins_with_still_clips_and_its_startin
             layer.gamma.fill_(1e-6)
     for begun, pace in ((model, 0.0), (zoo.load("nano"), 0.3)):
         trainer = MemoryTrainer(begun, SCENES, PHASES)
-        assert trainer._place()[1] == pace
+        assert trainer._place(0).pace == pace
     for layer in model.module.memory_attention.layers:
         assert int((layer.cross_attn_image.k_proj.bias == 4).sum()) == 16
+
+
+def test_no_clip_is_shown_twice() -> None:
+    shown = []
+
+    class Numbered(MovingScenes):
+        def clip(self, index: int, *how: Any, **more: Any) -> Clip:
+            shown.append(index)
+            return super().clip(index, *how, **more)
+
+    MemoryTrainer(zoo.load("nano"), Numbered(Mixture()), PHASES).run()
+    assert len(set(shown)) == len(shown) == 8
 
 
 def test_a_trained_memory_is_called_trained(trained: zoo.ZooModel) -> None:
@@ -72,10 +86,10 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not(
 
     update = MemoryTrainer._update
 
-    def interrupted(self: MemoryTrainer) -> dict[str, float]:
+    def interrupted(self: MemoryTrainer, *clips: Any) -> dict[str, float]:
         if self.step == 2:
             raise Interrupted
-        return update(self)
+        return update(self, *clips)
 
     monkeypatch.setattr(MemoryTrainer, "_update", interrupted)
     with pytest.raises(Interrupted):
