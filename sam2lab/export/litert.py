@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sam2lab.export.device.bundles import (
     images_for,
     made_with,
 )
+from sam2lab.export.freed import give_back
 from sam2lab.export.shared import once
 from sam2lab.export.tracing import OPSET
 from sam2lab.measure.agreement import agreement
@@ -34,8 +36,10 @@ from sam2lab.quantize.calibration import (
     readable,
     samples,
 )
+from sam2lab.quantize.tensor_statistics import Feeds
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
+from sam2lab.runtime import cores
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import GRAPHS, TFLITE, Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
@@ -80,21 +84,24 @@ def export(
         exact, graphs = _float_files(model, scratch, points, half=precision == "fp16")
         progress.update()
         photos = [photo for _, photo in readable(checked)]
-        key = "litert answers", points, exact.info.precision
-        remembering = Remembering(exact, once(model, key, dict))
-        found = agreement(answers_of(model), remembering, photos)
+        known: dict[Any, Any] = once(model, ("litert answers", points, exact.info.precision), dict)
+        # An engine holds half a gigabyte for tiny, so none outlives its use.
+        found = agreement(answers_of(model), Remembering(LiteRtEngine(exact), known), photos)
         least = LEAST_HALF_IOU if precision == "fp16" else LEAST_IOU
         check_agreement(found, accept_difference, least)
+        give_back()
         progress.update()
-        files = {name: exact.bundle.path(name).read_bytes() for name in GRAPHS}
         kept: dict[str, Any] = {exact.info.precision: asdict(found)}
-        if precision != exact.info.precision:
+        if precision == exact.info.precision:
+            files = {name: exact.path(name).read_bytes() for name in GRAPHS}
+        else:
             files = _in_eight_bits(model, points, precision, exact, calibration, calibrated)
         bundle = _bundle(model, unfinished, precision, files, graphs)
         progress.update()
         if precision != exact.info.precision:
+            reference = Remembering(LiteRtEngine(exact), known)
             asked = photos[: ASKED.get(precision)]
-            kept[precision] = asdict(agreement(remembering, LiteRtEngine(bundle), asked))
+            kept[precision] = asdict(agreement(reference, LiteRtEngine(bundle), asked))
         replace(bundle, agreement=kept).seal()
         progress.update()
     return Bundle.open(folder, verify=False)
@@ -118,15 +125,16 @@ def check_export(
 
 def _float_files(
     model: ZooModel, folder: Path, points: int, half: bool
-) -> tuple[LiteRtEngine, dict[str, onnx.ModelProto]]:
-    """An engine on float files in a folder, and the ONNX graphs they were written from."""
+) -> tuple[Bundle, dict[str, onnx.ModelProto]]:
+    """A bundle of float files in a folder, and the ONNX graphs they were written from."""
     from sam2lab.litert.convert import to_tflite
 
     graphs = graphs_of(model, points)
     files = {name: to_tflite(graph, half) for name, graph in graphs.items()}
     bundle = _bundle(model, folder, "fp16" if half else "float", files, graphs)
     bundle.seal()
-    return LiteRtEngine(bundle), graphs
+    give_back()
+    return bundle, graphs
 
 
 def _bundle(
@@ -149,31 +157,30 @@ def _in_eight_bits(
     model: ZooModel,
     points: int,
     precision: str,
-    exact: LiteRtEngine,
+    exact: Bundle,
     calibration: ImageSource,
     images: list[ImageReader],
 ) -> dict[str, bytes]:
-    from sam2lab.litert.eight_bits import CALIBRATED, Ranges, in_eight_bits, ranges_of
+    from sam2lab.litert.eight_bits import CALIBRATED, in_eight_bits, ranges_of
 
-    def encoder() -> tuple[bytes, Ranges]:
-        fed = encoder_feeds(images, model.info)
-        feeds = [{"image": feed["image"].transpose(0, 2, 3, 1)} for feed in fed]
-        data = exact.bundle.path("encoder").read_bytes()
-        return data, ranges_of(data, feeds)
+    def encoder() -> Iterator[Feeds]:
+        for feed in encoder_feeds(images, model.info):
+            yield {"image": feed["image"].transpose(0, 2, 3, 1)}
 
-    def decoder() -> tuple[bytes, Ranges]:
-        data = exact.bundle.path("decoder").read_bytes()
-        fed = samples(images, exact)
-        feeds = [exact.decoder_inputs(each.features, p) for each in fed for p in each.prompts]
-        return data, ranges_of(data, feeds)
+    def decoder() -> Iterator[Feeds]:
+        engine = LiteRtEngine(exact)
+        for each in samples(images, engine):
+            for prompt in each.prompts:
+                yield engine.decoder_inputs(each.features, prompt)
 
     files = {}
-    for name, see in {"encoder": encoder, "decoder": decoder}.items():
-        if name not in CALIBRATED[precision]:
-            files[name] = in_eight_bits(exact.bundle.path(name).read_bytes(), precision)
-            continue
-        # The images that ship are the same for every precision.
-        key = "litert", name, points, len(images)
-        seen = once(model, key, see) if calibration is None else see()
-        files[name] = in_eight_bits(seen[0], precision, seen[1])
+    for name, feeds in {"encoder": encoder, "decoder": decoder}.items():
+        data, ranges = exact.path(name).read_bytes(), None
+        if name in CALIBRATED[precision]:
+            # The images that ship are the same for every precision.
+            key = "litert", name, points, len(images)
+            see = partial(ranges_of, data, feeds(), threads=cores.usable())
+            ranges = once(model, key, see) if calibration is None else see()
+        files[name] = in_eight_bits(data, precision, ranges)
+        give_back()
     return files

@@ -42,8 +42,9 @@ def test_each_half_as_chosen_keeps_98_of_100_parts_of_the_masks(tmp_path: Path) 
     model = zoo.load("nano")
     place = tmp_path / "float"
     place.mkdir()
-    exact, graphs = litert._float_files(model, place, 8, half=False)
-    files = {name: exact.bundle.path(name).read_bytes() for name in graphs}
+    bundle, graphs = litert._float_files(model, place, 8, half=False)
+    exact = LiteRtEngine(bundle)
+    files = {name: bundle.path(name).read_bytes() for name in graphs}
     calibrated, judged = images_for(None, PHOTOS)
     photos = [photo for _, photo in readable(judged)]
     feeds: dict[str, list[Any]] = {"encoder": [], "decoder": []}

@@ -10,6 +10,7 @@ import onnx
 
 from sam2lab._version import __version__
 from sam2lab.export.device.graphs import device_graphs
+from sam2lab.export.freed import give_back
 from sam2lab.export.shared import once
 from sam2lab.graphs.writing import tensors_of
 from sam2lab.measure.agreement import Agreement
@@ -43,7 +44,13 @@ def images_for(
 
 def graphs_of(model: ZooModel, points: int) -> dict[str, onnx.ModelProto]:
     """The model's device graphs, traced once for all targets and precisions; not to be changed."""
-    return once(model, ("device", points), lambda: dict(device_graphs(model, points)))
+
+    def make() -> dict[str, onnx.ModelProto]:
+        graphs = dict(device_graphs(model, points))
+        give_back()
+        return graphs
+
+    return once(model, ("device", points), make)
 
 
 def answers_of(model: ZooModel) -> Remembering:
