@@ -19,6 +19,7 @@ from sam2lab.export.device.bundles import (
     answers_of,
     check_agreement,
     described,
+    feeds_of,
     graphs_of,
     images_for,
     made_with,
@@ -32,7 +33,6 @@ from sam2lab.quantize.calibration import (
     ImageReader,
     ImageSource,
     calibration_images,
-    encoder_feeds,
     readable,
     samples,
 )
@@ -163,24 +163,23 @@ def _in_eight_bits(
 ) -> dict[str, bytes]:
     from sam2lab.litert.eight_bits import CALIBRATED, in_eight_bits, ranges_of
 
-    def encoder() -> Iterator[Feeds]:
-        for feed in encoder_feeds(images, model.info):
-            yield {"image": feed["image"].transpose(0, 2, 3, 1)}
-
-    def decoder() -> Iterator[Feeds]:
-        engine = LiteRtEngine(exact)
-        for each in samples(images, engine):
-            for prompt in each.prompts:
-                yield engine.decoder_inputs(each.features, prompt)
-
+    calibrated = {"encoder": feeds_of(images, model.info), "decoder": _prompts(images, exact)}
     files = {}
-    for name, feeds in {"encoder": encoder, "decoder": decoder}.items():
+    for name, feeds in calibrated.items():
         data, ranges = exact.path(name).read_bytes(), None
         if name in CALIBRATED[precision]:
             # The images that ship are the same for every precision.
             key = "litert", name, points, len(images)
-            see = partial(ranges_of, data, feeds(), threads=cores.usable())
+            see = partial(ranges_of, data, feeds, threads=cores.usable())
             ranges = once(model, key, see) if calibration is None else see()
         files[name] = in_eight_bits(data, precision, ranges)
         give_back()
     return files
+
+
+def _prompts(images: list[ImageReader], exact: Bundle) -> Iterator[Feeds]:
+    """What the decoder is calibrated with: prompts of each kind, and features of float files."""
+    engine = LiteRtEngine(exact)
+    for each in samples(images, engine):
+        for prompt in each.prompts:
+            yield engine.decoder_inputs(each.features, prompt)

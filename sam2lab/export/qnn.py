@@ -16,10 +16,12 @@ from sam2lab.export.device.bundles import (
     answers_of,
     check_agreement,
     described,
+    feeds_of,
     graphs_of,
     images_for,
     made_with,
 )
+from sam2lab.export.freed import give_back
 from sam2lab.export.shared import once
 from sam2lab.export.tracing import OPSET
 from sam2lab.measure.agreement import agreement
@@ -30,20 +32,13 @@ from sam2lab.qnn.compiling import Report, to_context, to_dlc
 from sam2lab.qnn.eight_bits import Ranges, in_eight_bits, ranges_of
 from sam2lab.qnn.engines import ProcessorEngine
 from sam2lab.qnn.half_precision import for_half_precision
-from sam2lab.quantize.calibration import (
-    ImageReader,
-    ImageSource,
-    calibration_images,
-    encoder_feeds,
-    readable,
-)
-from sam2lab.quantize.tensor_statistics import Feeds
+from sam2lab.quantize.calibration import ImageSource, calibration_images, readable
 from sam2lab.reference import zoo
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.arguments import path
 from sam2lab.runtime.bundle import Bundle
 from sam2lab.runtime.bundle_folder import appearing, check_free
-from sam2lab.runtime.engines.protocol import POINTS, QNN_PRECISIONS, ModelInfo
+from sam2lab.runtime.engines.protocol import POINTS, QNN_PRECISIONS
 from sam2lab.runtime.requirements import require
 
 
@@ -99,6 +94,7 @@ def export(
             eight.mkdir()
             info = replace(model.info, precision=precision)
             found[precision] = agreement(exact, ProcessorEngine.of(info, graphs, eight), photos)
+        give_back()
         progress.update()
         reports = {}
         for name, graph in graphs.items():
@@ -136,11 +132,6 @@ def check_export(
     check_free(folder)
     calibration_images(calibration, argument="calibration")
     return folder, found
-
-
-def feeds_of(images: list[ImageReader], info: ModelInfo) -> list[Feeds]:
-    """What a device's encoder is calibrated with: images that can be read, channels last."""
-    return [{"image": feed["image"].transpose(0, 2, 3, 1)} for feed in encoder_feeds(images, info)]
 
 
 def _bundle(

@@ -8,7 +8,7 @@ are the true extremes on the calibration images: what is cut off costs masks mor
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import onnx
@@ -38,7 +38,7 @@ class Ranges(NamedTuple):
     channels: Mapping[str, Ends]
 
 
-def ranges_of(graph: onnx.ModelProto, feeds: Sequence[Feeds]) -> Ranges:
+def ranges_of(graph: onnx.ModelProto, feeds: Iterable[Feeds]) -> Ranges:
     """Run a float graph on `feeds`, and see what its tensors hold."""
     model = onnx.shape_inference.infer_shapes(graph, data_prop=True)
     weights = {tensor.name for tensor in model.graph.initializer}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import onnx
@@ -15,11 +15,18 @@ from sam2lab.export.shared import once
 from sam2lab.graphs.writing import tensors_of
 from sam2lab.measure.agreement import Agreement
 from sam2lab.measure.remembering import Remembering
-from sam2lab.quantize.calibration import ImageReader, ImageSource, calibration_images
+from sam2lab.quantize.calibration import (
+    ImageReader,
+    ImageSource,
+    calibration_images,
+    encoder_feeds,
+)
+from sam2lab.quantize.tensor_statistics import Feeds
 from sam2lab.reference.engine import TorchEngine
 from sam2lab.reference.zoo import ZooModel
 from sam2lab.runtime.bundle import Graph
 from sam2lab.runtime.digests import sha256_of
+from sam2lab.runtime.engines.protocol import ModelInfo
 
 CALIBRATED, CHECKED = 16, 4
 # Float files round otherwise than torch, by one pixel in ten thousand of a mask's edge.
@@ -40,6 +47,12 @@ def images_for(
     if calibration is not None:
         return calibration_images(calibration, CALIBRATED, "calibration"), shipped[:checked]
     return shipped[::2][:CALIBRATED], shipped[1::2][:checked]
+
+
+def feeds_of(images: list[ImageReader], info: ModelInfo) -> Iterator[Feeds]:
+    """What a device's encoder is calibrated with: images that can be read, channels last."""
+    for feed in encoder_feeds(images, info):
+        yield {"image": feed["image"].transpose(0, 2, 3, 1)}
 
 
 def graphs_of(model: ZooModel, points: int) -> dict[str, onnx.ModelProto]:
