@@ -87,14 +87,31 @@ def _run(
     model: onnx.ModelProto, outputs: Sequence[str], feeds: Iterable[Feeds]
 ) -> Iterator[dict[str, Float32]]:
     """Yield the values of some tensors for each feed."""
+    _move_up(model.graph)
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
     # Reductions are short and many: threads that spin between them take half of all the time.
     options = without_spinning(onnxruntime.SessionOptions())
+    # In the order of the graph's nodes; else what is added comes when all else is done.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     for feed in feeds:
         yield dict(zip(outputs, session.run(outputs, feed), strict=True))
+
+
+def _move_up(graph: onnx.GraphProto) -> None:
+    """Put each added node, whose outputs have names with a colon, behind what makes its inputs."""
+    places: dict[str, int] = {}
+    found = []
+    for place, node in enumerate(graph.node):
+        if ":" in node.output[0]:
+            place = max((places.get(name, -1) for name in node.input), default=-1)
+        places.update(dict.fromkeys(node.output, place))
+        found.append((place, node))
+    ordered = [node for _, node in sorted(found, key=lambda each: each[0])]
+    del graph.node[:]
+    graph.node.extend(ordered)
 
 
 def _sizes(model: onnx.ModelProto) -> dict[str, int]:
