@@ -113,8 +113,8 @@ class ClipDataset(Dataset[tuple[Tensor, Tensor]]):
         phase, pace, _ = self.places[into]
         step = self.first + into
         hides = pace > 0 and (step + row) % 2 == 0
-        number = step * self.most + row
-        clip = self.scenes.clip(number, phase.frames, phase.side, pace, hides)
+        index = step * self.most + row
+        clip = self.scenes.clip(index, phase.frames, phase.side, pace, hides)
         return torch.tensor(clip.images), torch.tensor(clip.masks)
 
 

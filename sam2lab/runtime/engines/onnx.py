@@ -161,8 +161,9 @@ def without_overflow(options: ort.SessionOptions) -> ort.SessionOptions:
     """Let products of 8 bits be right on every processor; changes nothing about float graphs.
 
     x86 processors without VNNI add two such products in 16 bits, where the sum may overflow, and
-    onnxruntime lets it. With this, it multiplies there in a way that cannot: nano's encoder in 8
-    bits has a fiftieth of the error then, and takes 1.08 of the time. Others compute as before.
+    onnxruntime lets it. With this, it multiplies there in a way that cannot: nano's masks in 8 bits
+    have a mean IoU of 0.989 with the float ones then, in place of 0.962, and an encode takes 1.08
+    of the time. Others compute as before.
     """
     options.add_session_config_entry("session.x64quantprecision", "1")
     return options
