@@ -1,4 +1,4 @@
-"""Small graphs to compile: two that an NPU takes whole, and one with a node that it does not."""
+"""Small graphs to compile: three that an NPU takes whole, and one with a node that it does not."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ windows (float[16, 4, 4, 8] x) => (float[1, 16, 16, 4] y)
     rowwise = Reshape(grown, windows)
     turned = Transpose<perm = [0, 2, 1, 3]>(rowwise)
     y = Reshape(turned, map)
+}
+"""
+PRODUCT = """
+product (float[1, 2, 64, 16] x, float[1, 2, 16, 64] z) => (float[1, 2, 64, 64] y)
+{
+    y = MatMul(x, z)
 }
 """
 ISLAND = """
@@ -64,6 +70,11 @@ def on_windows() -> onnx.ModelProto:
         windows=np.array([4, 4, 4, 16]),
         map=np.array([1, 16, 16, 4]),
     )
+
+
+def product() -> onnx.ModelProto:
+    """The scores of attention: no weights."""
+    return _with(HEAD + PRODUCT)
 
 
 def with_island() -> onnx.ModelProto:
