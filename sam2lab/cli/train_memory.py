@@ -15,8 +15,8 @@ stay as they are. A memory that is trained already goes on. At the end it prints
 what `clips` prints of the bundle.
 
 The run saves itself every few minutes and when it is interrupted; the same
-command takes it up again. Two cores need half an hour, and ten minutes for the
-figures; --toy a minute.
+command takes it up again. Two cores need three quarters of an hour, and ten
+minutes for the figures; --toy a minute.
 
 examples:
   {prog} train-memory --toy --out toy-memory

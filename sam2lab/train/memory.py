@@ -122,8 +122,8 @@ class ClipDataset(Dataset[tuple[Tensor, Tensor]]):
 class MemoryTrainer:
     """One run: the model whose memory learns, and its step; resumable at any step.
 
-    `workers` are processes that draw clips, which takes about as long as learning from them; with
-    0 both take turns.
+    `workers` are processes that draw clips, which takes a tenth to a half of the time of learning
+    from them; with 0 both take turns.
     """
 
     model: zoo.ZooModel
