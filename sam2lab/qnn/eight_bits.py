@@ -87,7 +87,8 @@ def in_eight_bits(graph: onnx.ModelProto, precision: str, ranges: Ranges) -> onn
     }
     if precision == "w8a16":
         # ONNX Runtime's provider hands the second of two tensors that are multiplied to QNN in 8
-        # bits, unless its 16 are symmetric: in the emulator, nano's masks have 0.9935 without this.
+        # bits, unless its 16 are symmetric: in the emulator, with norms' weights in 8 bits, nano's
+        # masks at 512 x 512 have a mean IoU of 0.9935 without this, 0.9963 with.
         symmetric = {"quant_type": QuantType.QInt16, "symmetric": True}
         overrides |= {
             node.input[1]: [symmetric] for node in model.graph.node if node.op_type == "MatMul"
